@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The exceptions of emu: all of them mean that somebody gave wrong input.
+
+A frame that cannot go on is never one of these; it ends in a `Drop` with a
+reason (`emu.kernel.drops`). A system call that fails raises `OSError` with the
+kernel's errno, as it would for a program on Linux.
+
+    EmuError
+     +-- AddressError          text that is no address, prefix or MAC address
+     +-- HeaderError           octets that hold no such header
+     +-- FrameSyntaxError      a frame written as hexadecimal or Scapy expression is wrong
+     +-- CaptureFileError      a capture file is truncated, corrupt or of another kind
+     +-- FilterError           a capture filter is wrong, or nothing here can compile it
+     +-- DocumentError         a document has faults; all of them are in it
+     +-- CommandError          a modelled command was refused, as the real tool refuses
+     +-- UnknownNameError      no such namespace, interface or target
+     +-- StormError            the budget of events is spent: frames go round in circles
+     +-- OutputError           a file could not be written
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class EmuError(Exception):
+    """Base of all errors that wrong input causes."""
+
+
+class AddressError(EmuError, ValueError):
+    """A text is no MAC address, IP address or prefix."""
+
+
+class HeaderError(EmuError, ValueError):
+    """The octets are too short for, or contradict, the header asked for."""
+
+
+class FrameSyntaxError(EmuError, ValueError):
+    """A frame given as `hex:` text or as a Scapy expression cannot be read."""
+
+
+class CaptureFileError(EmuError, ValueError):
+    """A pcap or pcapng file is truncated, corrupt, or not Ethernet."""
+
+
+class FilterError(EmuError, ValueError):
+    """A pcap filter expression is wrong, or libpcap is missing."""
+
+
+class CommandError(EmuError):
+    """A modelled command (`ip`, `bridge`, ...) failed.
+
+    `str()` of it is what the real tool prints on standard error.
+    """
+
+    def __init__(self, message: str, status: int = 2) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class UnknownNameError(EmuError, LookupError):
+    """A namespace, interface or target is named that does not exist."""
+
+
+class StormError(EmuError):
+    """More events happened than the budget allows, as in a bridge loop."""
+
+
+class OutputError(EmuError):
+    """A file or folder cannot be written."""
+
+
+@attrs.frozen(order=True)
+class Fault:
+    """One thing wrong in a document, with its place.
+
+    `line` is counted from 1; `path` reads like `$.links[0].a.mac`.
+    """
+
+    file: str
+    line: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.path}: {self.message}"
+
+
+class DocumentError(EmuError):
+    """A document has faults. `str()` of it has one line for each, sorted by line."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(sorted(faults))
+        super().__init__("\n".join(map(str, self.faults)))

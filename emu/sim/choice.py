@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Chance that can change a packet's fate, asked for in one place.
+
+Whatever Linux leaves to chance and a verdict depends on (a `statistic` match,
+the next hop of a multipath route, whether a lossy cable loses) is a `Choice`.
+A run draws it from a seeded stream; an exploration follows every branch, one
+run each, with the branch's exact probability. Chance that only changes numbers
+(sequence numbers, ports, identifiers) is drawn from `emu.sim.rng` instead.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterator, Sequence
+
+
+class Choice(Protocol):
+    """Decides between alternatives."""
+
+    def pick(self, question: str, odds: Sequence[Fraction]) -> int:
+        """Return the index of the alternative taken.
+
+        Args:
+            question: what is decided, in words for an explanation.
+            odds: the probability of each alternative, 1 in total.
+        """
+
+
+@attrs.define
+class DrawnChoice:
+    """Draws from a random stream."""
+
+    stream: random.Random
+
+    def pick(self, question: str, odds: Sequence[Fraction]) -> int:  # noqa: ARG002
+        """Return an index drawn with the given odds; certainty draws nothing."""
+        point: Fraction | None = None
+        total = Fraction(0)
+        for index, share in enumerate(odds):
+            if share == 1:
+                return index
+            if point is None:
+                point = Fraction(self.stream.getrandbits(53), 1 << 53)
+            total += share
+            if point < total:
+                return index
+        return len(odds) - 1
+
+
+@attrs.frozen
+class Taken:
+    """One decision on a branch: the question, which alternative, and its probability."""
+
+    question: str
+    index: int
+    probability: Fraction
+
+
+@attrs.define
+class ScriptedChoice:
+    """Follows a script of indices, then always the first possible alternative.
+
+    What it was asked is kept in `taken` and the alternatives it passed by in
+    `untaken`, as scripts for runs that go there: `explore` follows them all.
+    """
+
+    script: tuple[int, ...] = ()
+    taken: list[Taken] = attrs.field(factory=list, init=False)
+    untaken: list[tuple[int, ...]] = attrs.field(factory=list, init=False)
+
+    def pick(self, question: str, odds: Sequence[Fraction]) -> int:
+        """Return the script's next index, or the first with a probability above 0."""
+        possible = [index for index, share in enumerate(odds) if share]
+        depth = len(self.taken)
+        if depth < len(self.script):
+            index = self.script[depth]
+        else:
+            index, *others = possible
+            path = tuple(step.index for step in self.taken)
+            self.untaken += [(*path, other) for other in others]
+        self.taken.append(Taken(question, index, odds[index]))
+        return index
+
+    @property
+    def probability(self) -> Fraction:
+        """The product of the probabilities of what was taken."""
+        product = Fraction(1)
+        for step in self.taken:
+            product *= step.probability
+        return product
+
+
+def branches() -> Iterator[ScriptedChoice]:
+    """Yield a choice for each branch of an experiment, until all were followed.
+
+    The experiment is run by the caller with each choice yielded, always from
+    the same starting state; the branches' probabilities add up to 1.
+    """
+    scripts: list[tuple[int, ...]] = [()]
+    while scripts:
+        choice = ScriptedChoice(scripts.pop())
+        yield choice
+        scripts += reversed(choice.untaken)

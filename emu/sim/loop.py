@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The event loop: a heap of (instant, number), one clock for everything.
+
+Events of one instant run in the order in which they were scheduled. With frames
+that cross a cable in no time this is also the order in which Linux works: a veth
+puts a frame at the end of its CPU's backlog, which is emptied from the front.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, Any, Final
+
+from emu.errors import StormError
+from emu.sim.time import START, Duration, Instant, later, to_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DEFAULT_BUDGET: Final = 2_000_000
+
+
+class Event:
+    """Something scheduled. `cancel` it to have it passed over."""
+
+    __slots__ = ("arguments", "callback", "instant", "number", "periodic")
+
+    def __init__(
+        self, instant: Instant, number: int, callback: Callable[..., None], arguments: tuple[Any, ...]
+    ) -> None:
+        self.instant = instant
+        self.number = number
+        self.callback: Callable[..., None] | None = callback
+        self.arguments = arguments
+        self.periodic = False
+
+    def __lt__(self, other: Event) -> bool:
+        if self.instant != other.instant:
+            return self.instant < other.instant
+        return self.number < other.number
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether `EventLoop.cancel` took it back, or it has run."""
+        return self.callback is None
+
+
+class EventLoop:
+    """Runs callbacks at their instants.
+
+    `budget` events may happen before `replenish` is called, else `StormError`:
+    a bridge loop forwards one broadcast for ever.
+    """
+
+    def __init__(self, budget: int = DEFAULT_BUDGET) -> None:
+        self.now = START
+        self.budget = budget
+        self.events_run = 0
+        self._left = budget
+        self._heap: list[Event] = []
+        self._number = 0
+        self._lasting = 0  # events that keep the loop busy: neither periodic nor cancelled
+
+    def at(self, instant: Instant, callback: Callable[..., None], *arguments: object) -> Event:
+        """Run `callback(*arguments)` at `instant` (now, if that is past) and return the event."""
+        self._number += 1
+        event = Event(max(instant, self.now), self._number, callback, arguments)
+        heapq.heappush(self._heap, event)
+        self._lasting += 1
+        return event
+
+    def after(self, delay: Duration, callback: Callable[..., None], *arguments: object) -> Event:
+        """Run `callback(*arguments)` `delay` from now and return the event."""
+        return self.at(later(self.now, delay), callback, *arguments)
+
+    def periodic_at(self, instant: Instant, callback: Callable[..., None], *arguments: object) -> Event:
+        """Like `at`, for upkeep (ageing, resync) that no one waits for."""
+        event = self.at(instant, callback, *arguments)
+        event.periodic = True
+        self._lasting -= 1
+        return event
+
+    def cancel(self, event: Event) -> None:
+        """Take `event` back; one that has run or is cancelled already is left alone."""
+        if event.callback is not None:
+            event.callback = None
+            self._lasting -= not event.periodic
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing but periodic upkeep is scheduled."""
+        return self._lasting == 0
+
+    @property
+    def next_instant(self) -> Instant | None:
+        """When the next event is due, None if there is none."""
+        heap = self._heap
+        while heap and heap[0].callback is None:
+            heapq.heappop(heap)
+        return heap[0].instant if heap else None
+
+    def replenish(self) -> None:
+        """Allow another `budget` of events: somebody asked for something new."""
+        self._left = self.budget
+
+    def step(self) -> bool:
+        """Run the next event and return True, or return False if there is none.
+
+        Raises:
+            StormError: the budget of events is spent.
+        """
+        if self.next_instant is None:
+            return False
+        event = heapq.heappop(self._heap)
+        callback = event.callback
+        if callback is None:  # pragma: no cover - next_instant has just dropped these
+            return True
+        self.now = event.instant
+        event.callback = None
+        self._lasting -= not event.periodic
+        self.events_run += 1
+        self._left -= 1
+        if self._left < 0:
+            raise StormError(
+                f"{self.budget} events and no end, at {to_seconds(self.now):.6f} s: "
+                "frames go round in circles (is there a bridge loop?)"
+            )
+        callback(*event.arguments)
+        return True
+
+    def run_until(self, instant: Instant) -> None:
+        """Run all events up to and including `instant`; the clock then stands there."""
+        due = self.next_instant
+        while due is not None and due <= instant:
+            self.step()
+            due = self.next_instant
+        self.now = max(self.now, instant)
+
+    def run_until_idle(self) -> None:
+        """Run events until only periodic ones are left."""
+        while not self.is_idle:
+            self.step()
