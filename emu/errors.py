@@ -13,6 +13,7 @@ kernel's errno, as it would for a program on Linux.
      +-- FilterError           a capture filter is wrong, or nothing here can compile it
      +-- DocumentError         a document has faults; all of them are in it
      +-- CommandError          a modelled command was refused, as the real tool refuses
+     +-- SysctlError           no such name below /proc/sys/net, or a value it refuses
      +-- UnknownNameError      no such namespace, interface or target
      +-- StormError            the budget of events is spent: frames go round in circles
      +-- OutputError           a file could not be written
@@ -61,6 +62,13 @@ class CommandError(EmuError):
     def __init__(self, message: str, status: int = 2) -> None:
         super().__init__(message)
         self.status = status
+
+
+class SysctlError(EmuError):
+    """A name below `/proc/sys/net` does not exist, or refuses a value.
+
+    `str()` of it is what `sysctl` prints behind its own name.
+    """
 
 
 class UnknownNameError(EmuError, LookupError):

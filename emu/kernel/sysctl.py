@@ -1,0 +1,394 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`/proc/sys/net` of one namespace.
+
+Each device has its own copy of some names (`net.ipv4.conf.eth0.rp_filter`). How
+the copies hang together was found on Linux 6.18:
+
+* A new device takes what `default` holds.
+* Writing to `default` also reaches the devices that were given neither an address
+  nor a value of their own for that name; not so the names in `_NEVER_COPIED`.
+* `forwarding` of `all`, which is `net.ipv4.ip_forward`, is written through to
+  `default` and every device. Other names of `all` are combined with the device's
+  at each look, as `COMBINED` tells.
+* IPv6 writes a few names of `all` through (`_WRITTEN_THROUGH6`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import attrs
+
+from emu.errors import SysctlError
+from emu.kernel import sysctl_names as names
+
+if TYPE_CHECKING:
+    from emu.kernel.sysctl_names import Entry, Value
+
+Conf = dict[str, int]
+"""What stands in one directory like `net.ipv4.conf.eth0`."""
+
+ALL: Final = "all"
+DEFAULT: Final = "default"
+LOOPBACK: Final = "lo"
+
+COMBINED: Final = {
+    "accept_local": "or",
+    "accept_source_route": "and",
+    "arp_accept": "max",
+    "arp_announce": "max",
+    "arp_evict_nocarrier": "and",
+    "arp_filter": "or",
+    "arp_ignore": "max",
+    "arp_notify": "max",
+    "bc_forwarding": "and",
+    "bootp_relay": "and",
+    "disable_policy": "or",
+    "disable_xfrm": "or",
+    "drop_gratuitous_arp": "or",
+    "drop_unicast_in_l2_multicast": "or",
+    "ignore_routes_with_linkdown": "or",
+    "log_martians": "or",
+    "mc_forwarding": "and",
+    "promote_secondaries": "or",
+    "proxy_arp": "or",
+    "proxy_arp_pvlan": "or",
+    "route_localnet": "or",
+    "rp_filter": "max",
+    "secure_redirects": "or",
+    "send_redirects": "or",
+    "shared_media": "or",
+    "src_valid_mark": "or",
+}
+"""How the values of `all` and of a device make the one that counts.
+
+A name that is not here counts as the device has it (`forwarding`, `medium_id`,
+`tag`, ...). `accept_redirects` is "and" on a device that forwards, else "or".
+Source: include/linux/inetdevice.h, `IN_DEV_ANDCONF` and its neighbours.
+"""
+
+_NEVER_COPIED: Final = frozenset(
+    (
+        "disable_policy",
+        "disable_xfrm",
+        "drop_unicast_in_l2_multicast",
+        "forwarding",
+        "mc_forwarding",
+        "promote_secondaries",
+        "route_localnet",
+    )
+)
+_WRITTEN_THROUGH6: Final = frozenset(
+    ("addr_gen_mode", "disable_ipv6", "force_forwarding", "forwarding", "ignore_routes_with_linkdown")
+)
+_VIEWS: Final = {  # names of `neigh` that show another: (which, how much of it one unit is)
+    "base_reachable_time": ("base_reachable_time_ms", 1000),
+    "retrans_time": ("retrans_time_ms", 10),
+    "unres_qlen": ("unres_qlen_bytes", 2090),  # what an skb with a full frame occupies
+}
+_IP_FORWARD: Final = "net.ipv4.ip_forward"
+_SWAP: Final = str.maketrans("./", "/.")
+
+
+def path(name: str) -> str:
+    """Return the file below `/proc/sys` that `name` stands for.
+
+    The first separator decides: if it is a dot, dots separate and a slash stands
+    for a dot of an interface name; if it is a slash, `name` is a path already.
+    Source: sysctl(8).
+    """
+    dot, slash = name.find("."), name.find("/")
+    if dot != -1 and (slash == -1 or dot < slash):
+        return name.translate(_SWAP)
+    return name
+
+
+def dotted(file: str) -> str:
+    """Return the name of a file below `/proc/sys` as `sysctl` prints it."""
+    return file.translate(_SWAP)
+
+
+@attrs.define(eq=False)
+class _Directory:
+    """A directory like `net.ipv4.conf`: the same names for each device."""
+
+    prefix: str
+    entries: dict[str, Entry]
+    copied: frozenset[str]  # names for which a write to `default` reaches devices
+    special: dict[str, Conf]  # where `all` and `lo` start otherwise than a device
+    tables: dict[str, Conf] = attrs.field(factory=dict)
+    _own: dict[str, set[str]] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        plain = {name: entry.default for name, entry in self.entries.items()}
+        numbers = {name: value for name, value in plain.items() if isinstance(value, int)}
+        if ALL in self.special:
+            self.tables[ALL] = numbers | self.special[ALL]
+        self.tables[DEFAULT] = numbers
+
+    def add(self, device: str) -> Conf:
+        table = self.tables[device] = self.tables[DEFAULT] | self.special.get(device, {})
+        return table
+
+    def remove(self, device: str) -> None:
+        del self.tables[device]
+        self._own.pop(device, None)
+
+    def rename(self, old: str, new: str) -> None:
+        self.tables[new] = self.tables.pop(old)
+        self._own[new] = self._own.pop(old, set())
+
+    def detach(self, device: str) -> None:
+        self._own[device] = set(self.entries)
+
+    def starts_with(self, device: str, key: str) -> Value:
+        return self.special.get(device, {}).get(key, self.entries[key].default)
+
+    def write(self, device: str, key: str, value: int) -> None:
+        self.tables[device][key] = value
+        self._own.setdefault(device, set()).add(key)
+        if device == DEFAULT and key in self.copied:
+            for other in self.tables.keys() - {ALL, DEFAULT}:
+                if key not in self._own.get(other, ()):
+                    self.tables[other][key] = value
+
+    def write_through(self, key: str, value: int) -> None:
+        for table in self.tables.values():
+            table[key] = value
+
+
+_Place: TypeAlias = tuple[_Directory, str, str]
+"""Directory, device and name of a value that devices have."""
+
+
+@attrs.define(eq=False)
+class Sysctl:
+    """The settings of one namespace.
+
+    Attributes:
+        initial: whether this is a machine's initial namespace, which has more
+            names (`net.ipv4.neigh.default.gc_thresh1`, `net.core.netdev_budget`).
+        generation: changes with every write; compare it to know whether
+            something derived from the settings is out of date.
+        values: the names that devices do not have, with dots.
+        unmodelled: what was set to other than its default though the stack does
+            not obey it, by name as `sysctl` prints it.
+    """
+
+    initial: bool = True
+    generation: int = attrs.field(default=0, init=False)
+    values: dict[str, Value] = attrs.field(init=False)
+    unmodelled: dict[str, Value] = attrs.field(factory=dict, init=False)
+    _entries: dict[str, Entry] = attrs.field(init=False)
+    _conf: _Directory = attrs.field(init=False)
+    _neigh: _Directory = attrs.field(init=False)
+    _conf6: _Directory = attrs.field(init=False)
+    _neigh6: _Directory = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._entries = names.FLAT | names.INITIAL if self.initial else names.FLAT
+        self.values = {name: entry.default for name, entry in self._entries.items()}
+        copied, all_neigh = frozenset(names.CONF) - _NEVER_COPIED, frozenset(names.NEIGH)
+        special = {ALL: names.ALL, LOOPBACK: names.LOOPBACK}
+        special6 = {ALL: names.ALL6, LOOPBACK: names.LOOPBACK6}
+        self._conf = _Directory("net/ipv4/conf", names.CONF, copied, special)
+        self._neigh = _Directory("net/ipv4/neigh", names.NEIGH, all_neigh, {})
+        self._conf6 = _Directory("net/ipv6/conf", names.CONF6, frozenset(), special6)
+        self._neigh6 = _Directory("net/ipv6/neigh", names.NEIGH6, all_neigh, {})
+
+    @property
+    def conf(self) -> dict[str, Conf]:
+        """`net.ipv4.conf`: by device (`all` and `default` too), then by name; to read only."""
+        return self._conf.tables
+
+    @property
+    def neigh(self) -> dict[str, Conf]:
+        """`net.ipv4.neigh`, times in milliseconds where there are two names; to read only."""
+        return self._neigh.tables
+
+    @property
+    def conf6(self) -> dict[str, Conf]:
+        """`net.ipv6.conf`; to read only."""
+        return self._conf6.tables
+
+    def get(self, name: str) -> Value:
+        """Return what `name` (with dots or slashes) holds.
+
+        Raises:
+            SysctlError: there is no such name.
+        """
+        place = self._find(path(name))
+        if isinstance(place, str):
+            return self.values[place]
+        directory, device, key = place
+        held, unit = _VIEWS.get(key, (key, 1))
+        return directory.tables[device][held] // unit
+
+    def number(self, name: str) -> int:
+        """Return what `name` holds, which is one integer.
+
+        Raises:
+            SysctlError: there is no such name, or it holds something else.
+        """
+        value = self.values.get(name)
+        if not isinstance(value, int):
+            value = self.get(name)
+        if not isinstance(value, int):
+            raise SysctlError(f'"{name}" is not one number')
+        return value
+
+    def numbers(self, name: str) -> tuple[int, ...]:
+        """Return what `name` (`net.ipv4.ip_local_port_range`) holds, which is a row of integers.
+
+        Raises:
+            SysctlError: there is no such name, or it holds something else.
+        """
+        value = self.get(name)
+        if not isinstance(value, tuple):
+            raise SysctlError(f'"{name}" is no row of numbers')
+        return value
+
+    def set(self, name: str, value: Value) -> None:
+        """Write `value` to `name` (with dots or slashes), with all that follows from it.
+
+        Raises:
+            SysctlError: there is no such name, or it refuses the value.
+        """
+        file = path(name)
+        place = self._find(file)
+        try:
+            if isinstance(place, str):
+                default, pattern = self._entries[place].default, place
+                self._write_flat(place, value)
+            else:
+                directory, device, key = place
+                held = _VIEWS.get(key, (key, 1))[0]
+                default, pattern = directory.starts_with(device, held), f"{dotted(directory.prefix)}.*.{held}"
+                self._write_device(directory, device, key, value)
+                file = f"{directory.prefix}/{device}/{held}"
+        except ValueError:
+            raise SysctlError(f'setting key "{dotted(file)}": Invalid argument') from None
+        except LookupError:
+            raise SysctlError(f'setting key "{dotted(file)}": No such file or directory') from None
+        self.generation += 1
+        written = self.get(file)
+        self.unmodelled.pop(dotted(file), None)
+        if written != default and pattern not in names.MODELLED:
+            self.unmodelled[dotted(file)] = written
+
+    def files(self) -> list[str]:
+        """Return all paths below `/proc/sys` that can be read, in the order of `sysctl -a`."""
+        found = [name.replace(".", "/") for name in self.values if not name.endswith(".flush")]
+        for directory in (self._conf, self._neigh, self._conf6, self._neigh6):
+            views = list(_VIEWS) if directory in {self._neigh, self._neigh6} else []
+            for device in directory.tables:
+                if self._shows(directory, device):
+                    found += (f"{directory.prefix}/{device}/{key}" for key in [*directory.entries, *views])
+        return sorted(found, key=lambda file: file.split("/"))
+
+    def effective(self, device: str, name: str) -> int:
+        """Return what `net.ipv4.conf.DEVICE.NAME` comes to together with `all`'s."""
+        rule = COMBINED.get(name)
+        if name == "accept_redirects":
+            rule = "and" if self._conf.tables[device]["forwarding"] else "or"
+        if rule == "max":
+            return self.conf_max(device, name)
+        if rule == "or":
+            return int(self.conf_or(device, name))
+        if rule == "and":
+            return int(self.conf_and(device, name))
+        return self._conf.tables[device][name]
+
+    def conf_max(self, device: str, name: str) -> int:
+        """Return the greater of a device's value and `all`'s, for a name that is "max" in `COMBINED`."""
+        tables = self._conf.tables
+        return max(tables[device][name], tables[ALL][name])
+
+    def conf_or(self, device: str, name: str) -> bool:
+        """Return whether a device or `all` has it on, for a name that is "or" in `COMBINED`."""
+        tables = self._conf.tables
+        return bool(tables[device][name] or tables[ALL][name])
+
+    def conf_and(self, device: str, name: str) -> bool:
+        """Return whether a device and `all` have it on, for a name that is "and" in `COMBINED`."""
+        tables = self._conf.tables
+        return bool(tables[device][name] and tables[ALL][name])
+
+    def device_added(self, device: str) -> Conf:
+        """Make the names of a new device and return its `net.ipv4.conf`."""
+        self.generation += 1
+        for directory in (self._neigh, self._conf6, self._neigh6):
+            directory.add(device)
+        return self._conf.add(device)
+
+    def device_removed(self, device: str) -> None:
+        """Forget the names of a device."""
+        self.generation += 1
+        for directory in (self._conf, self._neigh, self._conf6, self._neigh6):
+            directory.remove(device)
+
+    def device_renamed(self, old: str, new: str) -> None:
+        """Let a device's names follow its new name."""
+        self.generation += 1
+        for directory in (self._conf, self._neigh, self._conf6, self._neigh6):
+            directory.rename(old, new)
+
+    def address_added(self, device: str) -> None:
+        """Detach a device from `default`: it was given an IPv4 address by hand.
+
+        Source: net/ipv4/devinet.c, `ipv4_devconf_setall`.
+        """
+        self._conf.detach(device)
+        self._neigh.detach(device)
+
+    def _shows(self, directory: _Directory, device: str) -> bool:
+        if device != DEFAULT or self.initial:
+            return True
+        return directory in {self._conf, self._conf6}
+
+    def _find(self, file: str) -> str | _Place:
+        """Return where `file` is kept: a name of `values`, or a place in a directory."""
+        for directory in (self._conf, self._neigh, self._conf6, self._neigh6):
+            if not file.startswith(directory.prefix + "/"):
+                continue
+            device, _, key = file[len(directory.prefix) + 1 :].rpartition("/")
+            table = directory.tables.get(device)
+            if table is not None and _VIEWS.get(key, (key, 1))[0] in table and self._shows(directory, device):
+                return directory, device, key
+        flat = file.replace("/", ".")
+        if flat not in self.values or "." in file:
+            raise SysctlError(f"cannot stat /proc/sys/{file}: No such file or directory")
+        return flat
+
+    def _write_flat(self, name: str, value: Value) -> None:
+        if name in names.READ_ONLY_BELOW and not self.initial:
+            raise ValueError(name)
+        taken = self._entries[name].take(value, self.values[name])
+        if name == "net.ipv4.ip_local_port_range":
+            self._check_port_range(taken)
+        if name == _IP_FORWARD and isinstance(taken, int):
+            self._write_device(self._conf, ALL, "forwarding", taken)
+        self.values[name] = taken
+
+    def _check_port_range(self, taken: Value) -> None:
+        """Refuse a range that is empty, too high or reaches into the privileged ports."""
+        lowest = self.number("net.ipv4.ip_unprivileged_port_start")
+        if not isinstance(taken, tuple) or not max(lowest, 1) <= taken[0] <= taken[1] <= 65535:
+            raise ValueError(taken)
+
+    def _write_device(self, directory: _Directory, device: str, key: str, value: Value) -> None:
+        held, unit = _VIEWS.get(key, (key, 1))
+        before = directory.tables[device][held]
+        taken = directory.entries[held].take(value, before)
+        if not isinstance(taken, int):
+            raise ValueError(taken)  # noqa: TRY004 - the kernel's EINVAL
+        taken *= unit
+        directory.write(device, held, taken)
+        if device != ALL or taken == before:
+            return
+        if directory is self._conf6 and held in _WRITTEN_THROUGH6:
+            directory.write_through(held, taken)
+        if directory is self._conf and held == "forwarding":
+            directory.write_through(held, taken)
+            directory.tables[ALL]["accept_redirects"] = int(not taken)
+            self.values[_IP_FORWARD] = taken
