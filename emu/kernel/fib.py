@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where packets go: routing tables and routing rules of one namespace, kept and asked.
+
+The search is in `emu.kernel.tables`, what a route must be in
+`emu.kernel.route_check`; here are the answers that are remembered, and what
+`ip route`, `ip rule` and the devices' ups and downs change.
+
+A gateway that does not answer is not avoided: of several default routes with
+one metric Linux would take one whose gateway is known to answer
+(`fib_select_default`); here the first is taken.
+
+Source: net/ipv4/fib_trie.c, fib_semantics.c, fib_frontend.c, fib_rules.c.
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from emu.kernel.route import (
+    PROTOCOL_BOOT,
+    PROTOCOL_KERNEL,
+    PROTOCOL_STATIC,
+    TABLE_DEFAULT,
+    TABLE_LOCAL,
+    TABLE_MAIN,
+    Nexthop,
+    Route,
+    RouteError,
+    RoutePattern,
+    RouteType,
+    Scope,
+)
+from emu.kernel.route_check import RouteCheck
+from emu.kernel.rules import RoutingRule
+from emu.kernel.tables import Flow, Lookup, RoutingTables, found_by, never
+from emu.wire.addresses import IpAddress, Prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from emu.kernel.link.device import Device
+    from emu.sim.choice import Choice
+
+__all__ = [
+    "PROTOCOL_BOOT",
+    "PROTOCOL_KERNEL",
+    "PROTOCOL_STATIC",
+    "TABLE_DEFAULT",
+    "TABLE_LOCAL",
+    "TABLE_MAIN",
+    "Fib",
+    "Flow",
+    "Insertion",
+    "Lookup",
+    "Nexthop",
+    "Route",
+    "RouteError",
+    "RoutePattern",
+    "RouteType",
+    "RoutingRule",
+    "Scope",
+]
+
+_CACHE_SIZE: Final = 65536
+
+
+class Insertion(enum.Enum):
+    """What `ip route` does with a new route where there is one to the same prefix, TOS and metric."""
+
+    ADD = "add"  # refuse
+    APPEND = "append"  # put it behind
+    PREPEND = "prepend"  # put it in front
+    REPLACE = "replace"  # put it in the place of the first
+    CHANGE = "change"  # the same, and refuse if there is none
+
+
+@attrs.define(eq=False)
+class Fib:
+    """Routing tables and routing rules of a namespace, for IPv4.
+
+    Attributes:
+        devices: the namespace's devices, by name; only looked at.
+        ignores_linkdown: whether routes by a device without carrier are passed
+            over (sysctl `ignore_routes_with_linkdown`).
+        generation: changes whenever the answer to a look-up could; not for
+            a sysctl.
+        has_custom_local_routes: somebody entered a route of type `local`.
+    """
+
+    devices: Mapping[str, Device] = attrs.field(factory=dict)
+    ignores_linkdown: Callable[[str], bool] = never
+    generation: int = attrs.field(default=0, init=False)
+    has_custom_local_routes: bool = attrs.field(default=False, init=False)
+    _tables: RoutingTables = attrs.field(init=False)
+    _check: RouteCheck = attrs.field(init=False)
+    _cache: dict[Flow, Lookup | None] = attrs.field(factory=dict, init=False)
+    _picks: dict[tuple[tuple[int, ...], bytes, bytes], int] = attrs.field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._tables = RoutingTables(self.ignores_linkdown)
+        self._check = RouteCheck(self._tables, self.devices)
+
+    # --- looking up ---
+
+    def lookup(self, flow: Flow, choice: Choice | None = None) -> Lookup | None:
+        """Return what the tables say about `flow`; None where they say nothing (ENETUNREACH).
+
+        Args:
+            flow: the packet's addresses and what else decides.
+            choice: picks the nexthop of a multipath route, the same one for
+                all packets between two addresses (sysctl
+                `fib_multipath_hash_policy` 0). Without it the first usable
+                one is returned.
+
+        Source: net/ipv4/fib_rules.c `__fib_lookup`, fib_semantics.c `fib_select_path`.
+        """
+        try:
+            return self._cache[flow]
+        except KeyError:
+            pass
+        tables = self._tables
+        tables.asked_sysctl = False
+        found = tables.search(flow)
+        if found is not None and len(found.route.nexthops) > 1:
+            return found if choice is None or flow.oif else self._spread(found, flow, choice)
+        if not tables.asked_sysctl:  # else the answer depends on what nobody tells us about
+            if len(self._cache) >= _CACHE_SIZE:
+                self._cache.clear()
+            self._cache[flow] = found
+        return found
+
+    def lookup_local(self, address: bytes) -> Lookup | None:
+        """Return what the table `local` says about `address`."""
+        return self._tables.search_table(TABLE_LOCAL, Flow(address))
+
+    def address_type(self, address: bytes, device: str = "", table: int = TABLE_LOCAL) -> RouteType:
+        """Return whether `address` is ours (`LOCAL`), a broadcast or multicast address, or another's."""
+        return self._tables.address_type(address, device, table)
+
+    def _spread(self, found: Lookup, flow: Flow, choice: Choice) -> Lookup:
+        """Return `found` with the nexthop for this flow.
+
+        What decides is a hash of the addresses, so two routes whose usable
+        nexthops have the same weights send a flow the same way. Source:
+        net/ipv4/fib_semantics.c `fib_select_multipath`, route.c `fib_multipath_hash`.
+        """
+        route = found.route
+        weights = tuple(hop.weight if self._tables.is_usable(hop) else 0 for hop in route.nexthops)
+        key = (weights, flow.src, flow.dst)
+        index = self._picks.get(key)
+        if index is None:
+            total = sum(weights)
+            question = f"nexthop to {IpAddress(flow.dst)} by route {route.dst}"
+            index = choice.pick(question, [Fraction(weight, total) for weight in weights])
+            self._picks[key] = index
+        return found_by(route, route.nexthops[index], found.table)
+
+    # --- routes ---
+
+    def routes(self, table: int | None = None) -> Iterator[Route]:
+        """Yield the routes of `table`, or of all, in the order in which `ip route show` lists them."""
+        return self._tables.routes(table)
+
+    @property
+    def tables(self) -> list[int]:
+        """The numbers of the tables that there are, in the order of `ip route show table all`.
+
+        A table comes into being with the first route that is entered, and stays.
+        """
+        return self._tables.numbers
+
+    def add(self, route: Route, how: Insertion = Insertion.ADD) -> Route:
+        """Enter `route` and return it with what was found out about its nexthops.
+
+        Raises:
+            RouteError: what was given makes no sense (EINVAL, ENODEV,
+                ENETDOWN, ENETUNREACH, ...), or contradicts `how` (EEXIST, ENOENT).
+
+        Source: net/ipv4/fib_trie.c `fib_table_insert`.
+        """
+        entered = self.insert(route, how)
+        if route.type is RouteType.LOCAL:
+            self.has_custom_local_routes = True
+        return entered
+
+    def insert(self, route: Route, how: Insertion) -> Route:
+        """Do the same for a route that comes with an address."""
+        if Prefix.of(route.dst.address, route.dst.length) != route.dst:
+            raise RouteError(errno.EINVAL, "Invalid prefix for given prefix length")
+        table = self._tables.make(route.table)
+        route = self._check.complete(route)
+        equals = [known for known in table.at(route.dst) if _rank(known) == _rank(route)]
+        replaces = how in {Insertion.REPLACE, Insertion.CHANGE}
+        if not equals and how is Insertion.CHANGE:
+            raise RouteError(errno.ENOENT)
+        if equals and replaces and equals[0] == route:
+            return route
+        if equals and (how is Insertion.ADD or route in equals):
+            raise RouteError(errno.EEXIST)
+        if equals and replaces:
+            table.replace(equals[0], route)
+        else:
+            table.insert(route, behind_equals=how is Insertion.APPEND)
+        self._changed()
+        return route
+
+    def delete(self, pattern: RoutePattern) -> Route:
+        """Delete the first route that `pattern` means, and return it.
+
+        Raises:
+            RouteError: ESRCH, there is none.
+
+        Source: net/ipv4/fib_trie.c `fib_table_delete`.
+        """
+        table = self._tables.get(pattern.table)
+        if table is None:
+            raise RouteError(errno.ESRCH, "ipv4: FIB table does not exist")
+        for route in table.at(pattern.dst):
+            if route.table == pattern.table and pattern.matches(route):
+                table.remove(route)
+                self._changed()
+                return route
+        raise RouteError(errno.ESRCH)
+
+    def flush(self, unwanted: Callable[[Route], bool]) -> list[Route]:
+        """Delete all routes that are `unwanted`, and return them."""
+        removed: list[Route] = []
+        for table in self._tables.maps():
+            for route in tuple(table):
+                if unwanted(route):
+                    table.remove(route)
+                    removed.append(route)
+        if removed:
+            self._changed()
+        return removed
+
+    def _changed(self) -> None:
+        self.generation += 1
+        self._cache.clear()
+
+
+def _rank(route: Route) -> tuple[int, int, int]:
+    return route.table, route.tos, route.metric

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a route must be to be entered, and how its nexthops' devices are found.
+
+Source: net/ipv4/fib_semantics.c `fib_create_info`, `fib_check_nh`.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+import attrs
+
+from emu.kernel.route import (
+    LEAST_SCOPE,
+    TABLE_LOCAL,
+    TABLE_MAIN,
+    Nexthop,
+    Route,
+    RouteError,
+    RouteType,
+    Scope,
+)
+from emu.kernel.tables import Flow
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from emu.kernel.link.device import Device
+    from emu.kernel.tables import RoutingTables
+    from emu.wire.addresses import IpAddress
+
+
+@attrs.frozen
+class RouteCheck:
+    """Checks routes against the tables and devices there are."""
+
+    tables: RoutingTables
+    devices: Mapping[str, Device]
+
+    def complete(self, route: Route) -> Route:
+        """Return `route` with its nexthops' devices found.
+
+        Raises:
+            RouteError: it cannot be entered (EINVAL, ENODEV, ENETDOWN, ENETUNREACH).
+        """
+        if route.scope < LEAST_SCOPE.get(route.type, Scope.GLOBAL):
+            raise RouteError(errno.EINVAL, "Invalid scope")
+        if route.type.is_error:
+            if route.nexthops:
+                raise RouteError(
+                    errno.EINVAL, "Gateway, device and multipath can not be specified for this route type"
+                )
+            return route
+        if route.scope > Scope.HOST:
+            raise RouteError(errno.EINVAL, "Invalid scope")
+        nexthops = route.nexthops or (Nexthop(),)
+        if route.scope == Scope.HOST:
+            nexthops = (self._own_nexthop(nexthops),)
+        else:
+            nexthops = tuple(self._check_nexthop(nexthop, route) for nexthop in nexthops)
+        if route.prefsrc is not None and not self._is_valid_prefsrc(route, route.prefsrc):
+            raise RouteError(errno.EINVAL, "Invalid prefsrc address")
+        return attrs.evolve(route, nexthops=nexthops)
+
+    def _own_nexthop(self, nexthops: tuple[Nexthop, ...]) -> Nexthop:
+        """Return the checked nexthop of a route to this host itself."""
+        if len(nexthops) > 1:
+            raise RouteError(errno.EINVAL, "Route with host scope can not have multiple nexthops")
+        nexthop = nexthops[0]
+        if nexthop.gateway is not None:
+            raise RouteError(errno.EINVAL, "Route with host scope can not have a gateway")
+        if nexthop.device not in self.devices:
+            raise RouteError(errno.ENODEV)
+        return nexthop
+
+    def _check_nexthop(self, nexthop: Nexthop, route: Route) -> Nexthop:
+        """Return `nexthop` with its device found. Source: net/ipv4/fib_semantics.c `fib_check_nh`."""
+        gateway = nexthop.gateway
+        if gateway is None or gateway.is_unspecified:
+            return self._check_direct(nexthop)
+        if nexthop.onlink:
+            return self._check_onlink(nexthop, gateway, route)
+        flow = Flow(gateway, oif=nexthop.device)
+        scope = Scope.LINK if route.scope < Scope.LINK - 1 else Scope(route.scope + 1)
+        found = None
+        if route.table != TABLE_MAIN:
+            found = self.tables.search_table(route.table, flow, scope, ignore_linkstate=True)
+        if found is None or found.type.is_error:
+            found = self.tables.search(flow, scope, ignore_linkstate=True)
+        if found is None:
+            raise RouteError(errno.ENETUNREACH, "Nexthop has invalid gateway")
+        if found.type not in {RouteType.UNICAST, RouteType.LOCAL}:
+            raise RouteError(errno.EINVAL, "Nexthop has invalid gateway")
+        device = self.devices[found.device]
+        if not device.up:
+            raise RouteError(errno.ENETDOWN)
+        return attrs.evolve(nexthop, device=device.name, scope=found.route.scope, linkdown=not device.carrier)
+
+    def _check_direct(self, nexthop: Nexthop) -> Nexthop:
+        if nexthop.onlink:
+            raise RouteError(errno.EINVAL, "Invalid flags for nexthop - PERVASIVE and ONLINK can not be set")
+        device = self.devices.get(nexthop.device)
+        if device is None:
+            raise RouteError(errno.ENODEV)
+        if not device.up:
+            raise RouteError(errno.ENETDOWN, "Device for nexthop is not up")
+        return attrs.evolve(nexthop, gateway=None, scope=Scope.HOST, linkdown=not device.carrier)
+
+    def _check_onlink(self, nexthop: Nexthop, gateway: IpAddress, route: Route) -> Nexthop:
+        if route.scope >= Scope.LINK:
+            raise RouteError(errno.EINVAL, "Nexthop has invalid scope")
+        device = self.devices.get(nexthop.device)
+        if device is None:
+            raise RouteError(errno.ENODEV, "Nexthop device required for onlink")
+        if not device.up:
+            raise RouteError(errno.ENETDOWN, "Nexthop device is not up")
+        if self.tables.address_type(gateway, device.name) is not RouteType.UNICAST:
+            raise RouteError(errno.EINVAL, "Nexthop has invalid gateway")
+        return attrs.evolve(nexthop, scope=Scope.LINK, linkdown=not device.carrier)
+
+    def _is_valid_prefsrc(self, route: Route, prefsrc: IpAddress) -> bool:
+        """Return whether `prefsrc` is ours. Source: net/ipv4/fib_semantics.c `fib_valid_prefsrc`."""
+        if route.type is RouteType.LOCAL and prefsrc == route.dst.address:
+            return True
+        return any(
+            self.tables.address_type(prefsrc, table=table) is RouteType.LOCAL
+            for table in {TABLE_LOCAL, TABLE_LOCAL if route.table == TABLE_MAIN else route.table}
+        )
