@@ -9,6 +9,7 @@ puts a frame at the end of its CPU's backlog, which is emptied from the front.
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from emu.errors import StormError
@@ -58,14 +59,19 @@ class EventLoop:
         self.events_run = 0
         self._left = budget
         self._heap: list[Event] = []
+        self._ready: deque[Event] = deque()  # what is due now already: no heap is needed for order
         self._number = 0
         self._lasting = 0  # events that keep the loop busy: neither periodic nor cancelled
 
     def at(self, instant: Instant, callback: Callable[..., None], *arguments: object) -> Event:
         """Run `callback(*arguments)` at `instant` (now, if that is past) and return the event."""
         self._number += 1
-        event = Event(max(instant, self.now), self._number, callback, arguments)
-        heapq.heappush(self._heap, event)
+        if instant <= self.now:
+            event = Event(self.now, self._number, callback, arguments)
+            self._ready.append(event)
+        else:
+            event = Event(instant, self._number, callback, arguments)
+            heapq.heappush(self._heap, event)
         self._lasting += 1
         return event
 
@@ -94,10 +100,19 @@ class EventLoop:
     @property
     def next_instant(self) -> Instant | None:
         """When the next event is due, None if there is none."""
-        heap = self._heap
+        first = self._first()
+        return None if first is None else first.instant
+
+    def _first(self) -> Event | None:
+        """Return the next event, dropping cancelled ones before it."""
+        ready, heap = self._ready, self._heap
+        while ready and ready[0].callback is None:
+            ready.popleft()
         while heap and heap[0].callback is None:
             heapq.heappop(heap)
-        return heap[0].instant if heap else None
+        if ready and (not heap or ready[0] < heap[0]):
+            return ready[0]
+        return heap[0] if heap else None
 
     def replenish(self) -> None:
         """Allow another `budget` of events: somebody asked for something new."""
@@ -109,12 +124,15 @@ class EventLoop:
         Raises:
             StormError: the budget of events is spent.
         """
-        if self.next_instant is None:
+        event = self._first()
+        if event is None:
             return False
-        event = heapq.heappop(self._heap)
+        if self._ready and event is self._ready[0]:
+            self._ready.popleft()
+        else:
+            heapq.heappop(self._heap)
         callback = event.callback
-        if callback is None:  # pragma: no cover - next_instant has just dropped these
-            return True
+        assert callback is not None, "_first drops cancelled events"
         self.now = event.instant
         event.callback = None
         self._lasting -= not event.periodic

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The driver: the only place where a namespace's effects become events on the loop.
+
+It knows which device is plugged into which, runs programs, and hands every
+frame on. Whoever wants something of a namespace goes by `Fabric.call`, so that
+nothing it causes is lost.
+"""
+
+from __future__ import annotations
+
+import itertools
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+
+from emu.errors import UnknownNameError
+from emu.fabric.process import Process
+from emu.kernel import rtnetlink
+from emu.kernel.drops import DropReason
+from emu.kernel.effects import Backlog, Carrier, Drop, SetTimer, Transmit, Wake
+from emu.kernel.namespace import Namespace
+from emu.sim.choice import DrawnChoice
+from emu.sim.loop import DEFAULT_BUDGET, EventLoop
+from emu.sim.rng import Streams
+from emu.wire.frame import Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from emu.fabric.cable import Cable
+    from emu.fabric.program import Program
+    from emu.kernel.effects import Effect
+    from emu.kernel.recorder import Recorder
+    from emu.sim.choice import Choice
+    from emu.sim.loop import Event
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Plug:
+    """What is at the other end of a device's cable."""
+
+    net: Namespace
+    iface: str
+    cable: Cable | None  # None: a veth pair, which takes no time and loses nothing
+    direction: int
+
+
+class Fabric:
+    """Namespaces, the cables between them, and the programs in them.
+
+    Attributes:
+        loop: the clock and the events.
+        streams: what is drawn at random, by name.
+        choice: decides what can change a packet's fate.
+        namespaces: by name, in the order in which they were made.
+    """
+
+    def __init__(self, *, seed: int = 0, budget: int = DEFAULT_BUDGET, choice: Choice | None = None) -> None:
+        self.loop = EventLoop(budget)
+        self.streams = Streams(seed)
+        self.choice: Choice = choice or DrawnChoice(self.streams.stream("choice"))
+        self.namespaces: dict[str, Namespace] = {}
+        self._plugs: dict[tuple[str, str], Plug] = {}
+        self._timers: dict[str, Event] = {}
+        self._waiting: dict[tuple[str, int], list[Process]] = {}
+        self._packet_ids = itertools.count(1)
+        self._flow_secret = self.streams.stream("flow hash").getrandbits(64)
+        self._recorder: Recorder | None = None
+
+    # --- machines and cables ---
+
+    def add_namespace(self, name: str) -> Namespace:
+        """Make a namespace, with the loopback device alone.
+
+        Raises:
+            UnknownNameError: the name is taken.
+        """
+        if name in self.namespaces:
+            raise UnknownNameError(f"there is a namespace {name} already")
+        net = Namespace(
+            name,
+            random=self.streams.stream(name),
+            choice=self.choice,
+            packet_ids=self._packet_ids,
+            flow_secret=self._flow_secret,
+        )
+        net.recorder = self._recorder
+        self.namespaces[name] = net
+        return net
+
+    def namespace(self, name: str) -> Namespace:
+        """Return the namespace `name`.
+
+        Raises:
+            UnknownNameError: there is none.
+        """
+        try:
+            return self.namespaces[name]
+        except KeyError:
+            raise UnknownNameError(f"no namespace {name}") from None
+
+    def connect(self, a: tuple[Namespace, str], b: tuple[Namespace, str], cable: Cable | None = None) -> None:
+        """Plug device `a` into device `b`; each is (namespace, device name).
+
+        Without a cable they are a veth pair: no time passes between them.
+        """
+        (net_a, iface_a), (net_b, iface_b) = a, b
+        self._plugs[net_a.name, iface_a] = Plug(net_b, iface_b, cable, 0)
+        self._plugs[net_b.name, iface_b] = Plug(net_a, iface_a, cable, 1)
+
+    def record(self, recorder: Recorder | None) -> None:
+        """Have `recorder` told of everything that happens from now on, in all namespaces."""
+        self._recorder = recorder
+        for net in self.namespaces.values():
+            net.recorder = recorder
+
+    # --- doors ---
+
+    def call(self, net: Namespace, function: Callable[[Namespace], T]) -> T:
+        """Call `function` with `net` at the present instant and carry out what follows.
+
+        Raises:
+            Exception: what `function` raises; its effects until then are carried out.
+        """
+        net.now = self.loop.now
+        try:
+            return function(net)
+        finally:
+            self._carry_out(net, net.take_effects())
+
+    def send_frame(self, net: Namespace, iface: str, octets: bytes) -> int:
+        """Send a frame out of `iface` as a packet socket does; return its packet id."""
+        frame = Frame(octets, next(self._packet_ids))
+        self._carry_out(net, net.send_frame(iface, frame, self.loop.now))
+        return frame.packet_id
+
+    def receive_frame(self, net: Namespace, iface: str, octets: bytes) -> int:
+        """Have a frame arrive on `iface` as if its cable had brought it; return its packet id."""
+        frame = Frame(octets, next(self._packet_ids))
+        self._carry_out(net, net.receive(iface, frame, self.loop.now))
+        return frame.packet_id
+
+    # --- programs ---
+
+    def spawn(self, net: Namespace, program: Program[T]) -> Process[T]:
+        """Start `program` in `net`: its first step is taken at once."""
+        process = Process(self, net, program)
+        process.resume()
+        return process
+
+    def wait_for(self, process: Process[Any], socket: int) -> None:
+        """Resume `process` when socket number `socket` of its namespace wakes."""
+        self._waiting.setdefault((process.net.name, socket), []).append(process)
+
+    def stop_waiting(self, process: Process[Any], socket: int) -> None:
+        """Take back `wait_for`."""
+        waiting = self._waiting.get((process.net.name, socket), [])
+        if process in waiting:
+            waiting.remove(process)
+
+    # --- effects ---
+
+    def _carry_out(self, net: Namespace, effects: list[Effect]) -> None:
+        loop = self.loop
+        for effect in effects:
+            kind = effect.__class__
+            if kind is Transmit:
+                self._transmit(net, effect)  # type: ignore[arg-type]  # told apart by class: once a hop
+            elif kind is Backlog:
+                loop.at(loop.now, self._backlog, net, effect)
+            elif isinstance(effect, SetTimer):
+                self._set_timer(net, effect)
+            elif isinstance(effect, Wake):
+                self._wake(net, effect)
+            elif isinstance(effect, Carrier):
+                self._carrier(net, effect)
+
+    def _transmit(self, net: Namespace, effect: Transmit) -> None:
+        plug = self._plugs.get((net.name, effect.iface))
+        if plug is None:
+            net.drop(effect.frame, DropReason.CABLE_UNPLUGGED, iface=effect.iface)
+            net.take_effects()
+            return
+        loop = self.loop
+        if plug.cable is None:
+            loop.at(loop.now, self._arrive, plug, effect.frame)
+            return
+        due = plug.cable.carry(len(effect.frame), plug.direction, loop.now, self.choice)
+        if isinstance(due, Drop | DropReason):
+            net.drop(effect.frame, due, iface=effect.iface)
+            net.take_effects()
+        else:
+            loop.at(due, self._arrive, plug, effect.frame)
+
+    def _arrive(self, plug: Plug, frame: Frame) -> None:
+        net = plug.net
+        self._carry_out(net, net.receive(plug.iface, frame, self.loop.now))
+
+    def _backlog(self, net: Namespace, effect: Backlog) -> None:
+        self._carry_out(net, net.backlog(effect.iface, effect.frame, self.loop.now))
+
+    def _set_timer(self, net: Namespace, effect: SetTimer) -> None:
+        known = self._timers.get(net.name)
+        if known is not None:
+            self.loop.cancel(known)
+        self._timers[net.name] = self.loop.at(effect.deadline, self._timeout, net)
+
+    def _timeout(self, net: Namespace) -> None:
+        del self._timers[net.name]
+        self._carry_out(net, net.timeout(self.loop.now))
+
+    def _wake(self, net: Namespace, effect: Wake) -> None:
+        for process in self._waiting.pop((net.name, effect.socket), ()):
+            self.loop.at(self.loop.now, process.retry)
+
+    def _carrier(self, net: Namespace, effect: Carrier) -> None:
+        plug = self._plugs.get((net.name, effect.iface))
+        if plug is not None:
+            device = plug.net.device(plug.iface)
+            self.call(plug.net, partial(rtnetlink.set_carrier, device=device, carrier=effect.up))

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A running program: a generator, and what it waits for."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, assert_never
+
+from emu.fabric.program import Block, Do, Sleep, Spawn
+
+if TYPE_CHECKING:
+    from emu.fabric.driver import Fabric
+    from emu.fabric.program import Program
+    from emu.kernel.namespace import Namespace
+    from emu.sim.loop import Event
+
+T = TypeVar("T")
+
+
+class Process(Generic[T]):
+    """A program in a namespace.
+
+    Attributes:
+        net: where it runs.
+        done: it has returned, or failed.
+        error: the `OSError` it failed with, None if it has not.
+    """
+
+    def __init__(self, fabric: Fabric, net: Namespace, program: Program[T]) -> None:
+        self.net = net
+        self.done = False
+        self.error: OSError | None = None
+        self._result: T | None = None
+        self._fabric = fabric
+        self._program = program
+        self._blocked: Block | None = None
+        self._timer: Event | None = None
+
+    @property
+    def result(self) -> T:
+        """What the program returned.
+
+        Raises:
+            OSError: what it failed with.
+            RuntimeError: it still runs.
+        """
+        if self.error is not None:
+            raise self.error
+        if not self.done:
+            raise RuntimeError("the program still runs")
+        return self._result  # type: ignore[return-value]  # a program that is done has returned a T
+
+    def resume(self, value: object = None, error: OSError | None = None) -> None:
+        """Let it run until it has to wait; its last call gives `value`, or raises `error`."""
+        while True:
+            try:
+                request = self._program.send(value) if error is None else self._program.throw(error)
+            except StopIteration as end:
+                self.done, self._result = True, end.value
+                return
+            except OSError as failure:
+                self.done, self.error = True, failure
+                return
+            value, error = None, None
+            match request:
+                case Do(function):
+                    try:
+                        value = self._fabric.call(self.net, function)
+                    except OSError as caught:
+                        error = caught
+                case Block():
+                    try:
+                        value = self._fabric.call(self.net, request.function)
+                    except BlockingIOError:
+                        self._park(request)
+                        return
+                    except OSError as caught:
+                        error = caught
+                case Sleep(duration):
+                    self._timer = self._fabric.loop.after(duration, self.resume)
+                    return
+                case Spawn(program):
+                    self._fabric.spawn(self.net, program)
+                case _:
+                    assert_never(request)
+
+    def retry(self) -> None:
+        """Try the call it is blocked in once more; called when its socket wakes."""
+        blocked = self._blocked
+        if blocked is None:
+            return
+        try:
+            value: Any = self._fabric.call(self.net, blocked.function)
+        except BlockingIOError:
+            self._fabric.wait_for(self, blocked.socket.number)
+        except OSError as caught:
+            self._unpark()
+            self.resume(error=caught)
+        else:
+            self._unpark()
+            self.resume(value)
+
+    def kill(self) -> None:
+        """End it, wherever it waits."""
+        self._unpark()
+        self._program.close()
+        self.done = True
+
+    def _park(self, request: Block) -> None:
+        self._blocked = request
+        self._fabric.wait_for(self, request.socket.number)
+        if request.timeout is not None:
+            self._timer = self._fabric.loop.after(request.timeout, self._time_out)
+
+    def _unpark(self) -> None:
+        if self._blocked is not None:
+            self._fabric.stop_waiting(self, self._blocked.socket.number)
+            self._blocked = None
+        if self._timer is not None:
+            self._fabric.loop.cancel(self._timer)
+            self._timer = None
+
+    def _time_out(self) -> None:
+        self._unpark()
+        self.resume(error=OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)))

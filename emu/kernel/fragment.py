@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Cutting IPv4 packets into fragments and putting them together again.
+
+Source: RFC 791 §3.2, RFC 5722 (overlaps), net/ipv4/ip_output.c
+`ip_do_fragment`, net/ipv4/ip_fragment.c, net/ipv4/inet_fragment.c.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from emu.kernel import icmp
+from emu.kernel.drops import DropReason
+from emu.sim.time import SECOND, Instant, later
+from emu.wire import ipv4
+from emu.wire.icmp import REASSEMBLY_EXCEEDED, TIME_EXCEEDED
+from emu.wire.ipv4 import DF, MAX_PACKET, MF, MIN_HEADER, Ipv4, rechecksum
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from emu.kernel.namespace import Namespace
+    from emu.kernel.skb import Skb
+
+_COPIED: Final = 0x80  # RFC 791 §3.1: an option with this bit goes into every fragment
+_END, _NOP = 0, 1
+
+
+def split(packet: bytes, mtu: int) -> Iterator[bytes]:
+    """Yield the fragments of `packet`, none longer than `mtu` octets, in order.
+
+    A fragment may be split again. Identification, TTL and TOS are kept; options
+    without the copied flag become padding from the second fragment on.
+    """
+    header = Ipv4.parse(packet)
+    length = header.header_length
+    head, payload = packet[:length], packet[length : header.total_length]
+    step = (mtu - length) & ~7
+    first = header.fragment & (ipv4.OFFSET_MASK | DF)
+    for at in range(0, len(payload), step):
+        part = payload[at : at + step]
+        more = MF if at + step < len(payload) or header.mf else 0
+        fields = (length + len(part)).to_bytes(2, "big"), (first + at // 8 | more).to_bytes(2, "big")
+        yield rechecksum(head[:2] + fields[0] + head[4:6] + fields[1] + head[8:]) + part
+        if at == 0:
+            head = head[:MIN_HEADER] + _blank_uncopied(head[MIN_HEADER:])
+
+
+def _blank_uncopied(options: bytes) -> bytes:
+    blanked = bytearray(options)
+    at = 0
+    while at < len(options) and options[at] != _END:
+        size = 1 if options[at] == _NOP else options[at + 1] if at + 1 < len(options) else 0
+        if size < 1 or (options[at] != _NOP and size < 2):
+            break
+        if not options[at] & _COPIED:
+            blanked[at : at + size] = bytes((_NOP,)) * min(size, len(options) - at)
+        at += size
+    return bytes(blanked)
+
+
+@attrs.define
+class _Datagram:
+    """The fragments of one datagram that are here so far: payloads by their offset."""
+
+    deadline: Instant
+    parts: dict[int, bytes] = attrs.field(factory=dict)
+    total: int | None = None  # octets of the whole payload, known from the last fragment
+    first: Skb | None = None
+    largest: int = 0
+    all_df: bool = True
+
+
+class Refused(Exception):  # noqa: N818 - control flow between two functions of this module
+    """The fragment, or the whole datagram, is not accepted."""
+
+    def __init__(self, reason: DropReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@attrs.define
+class Reassembly:
+    """Datagrams of which some fragments are missing, by source, destination, protocol and id."""
+
+    _waiting: dict[tuple[bytes, bytes, int, int], _Datagram] = attrs.field(factory=dict, init=False)
+
+    @property
+    def next_deadline(self) -> Instant | None:
+        """When the oldest datagram is given up; None if none waits."""
+        return min((entry.deadline for entry in self._waiting.values()), default=None)
+
+    def add(self, skb: Skb, now: Instant, lifetime: int) -> bytes | None:
+        """Take a fragment; return the whole packet if it was the last one missing.
+
+        Args:
+            skb: the fragment.
+            now: virtual time.
+            lifetime: ns that the datagram's other fragments may take from now.
+
+        Raises:
+            Refused: it is malformed, there already, or overlaps; an overlap
+                discards the datagram.
+        """
+        header = skb.header
+        key = (header.src, header.dst, header.protocol, header.identification)
+        datagram = self._waiting.get(key)
+        if datagram is None:
+            datagram = self._waiting[key] = _Datagram(later(now, lifetime))
+        try:
+            self._insert(datagram, skb)
+        except Refused as refused:
+            if refused.reason is not DropReason.DUP_FRAG or refused.detail.startswith("overlaps"):
+                del self._waiting[key]
+            raise
+        if datagram.first is None or datagram.total != sum(map(len, datagram.parts.values())):
+            return None
+        del self._waiting[key]
+        return _join(datagram, datagram.first)
+
+    @staticmethod
+    def _insert(datagram: _Datagram, skb: Skb) -> None:
+        header, payload = skb.header, skb.payload
+        start = header.offset
+        if header.mf:
+            payload = payload[: len(payload) & ~7]
+        end = start + len(payload)
+        if end == start or end + header.header_length > MAX_PACKET:
+            raise Refused(DropReason.IP_INHDR, "malformed fragment")
+        known = max((at + len(part) for at, part in datagram.parts.items()), default=0)
+        last = datagram.total
+        if not header.mf:
+            if end < known or (last is not None and end != last):
+                raise Refused(DropReason.IP_INHDR, "two different ends of one datagram")
+            last = end
+        elif last is not None and end > last:
+            raise Refused(DropReason.IP_INHDR, "fragment behind the end of its datagram")
+        for at, part in datagram.parts.items():
+            if at <= start and end <= at + len(part):
+                raise Refused(DropReason.DUP_FRAG, "is here already")
+            if start < at + len(part) and at < end:
+                raise Refused(DropReason.DUP_FRAG, "overlaps another: the datagram is discarded")
+        datagram.total = last
+        datagram.parts[start] = payload
+        datagram.largest = max(datagram.largest, header.total_length)
+        datagram.all_df = datagram.all_df and header.df
+        if start == 0:
+            datagram.first = skb
+
+    def expire(self, now: Instant) -> list[Skb | None]:
+        """Give up what is due; return the first fragment of each datagram, None where it is missing."""
+        due = [key for key, entry in self._waiting.items() if entry.deadline <= now]
+        return [self._waiting.pop(key).first for key in due]
+
+
+def _join(datagram: _Datagram, first: Skb) -> bytes:
+    head = first.packet[: first.header.header_length]
+    payload = b"".join(datagram.parts[at] for at in sorted(datagram.parts))
+    total = (len(head) + len(payload)).to_bytes(2, "big")
+    flags = (DF if datagram.all_df else 0).to_bytes(2, "big")
+    first.frag_max = datagram.largest
+    return rechecksum(head[:2] + total + head[4:6] + flags + head[8:]) + payload
+
+
+def gather(net: Namespace, skb: Skb) -> Skb | None:
+    """Return the whole packet that the fragment `skb` completes, None while others are missing."""
+    lifetime = net.sysctl.number("net.ipv4.ipfrag_time") * SECOND
+    try:
+        packet = net.reassembly.add(skb, net.now, lifetime)
+    except Refused as refused:
+        net.drop(skb, refused.reason, refused.detail)
+        return None
+    if packet is None:
+        net.note(skb, "reassembly", "waits for the other fragments")
+        deadline = net.reassembly.next_deadline
+        if deadline is not None:
+            net.arm(deadline)
+        return None
+    skb.replace(packet)
+    net.note(skb, "reassembly", f"whole again: {len(packet)} octets")
+    return skb
+
+
+def timeout(net: Namespace) -> None:
+    """Give up datagrams whose time is over, telling the sender if the first fragment came."""
+    for first in net.reassembly.expire(net.now):
+        if first is not None:
+            icmp.send_error(net, first, TIME_EXCEEDED, REASSEMBLY_EXCEEDED)
+            net.drop(first, DropReason.FRAG_REASM_TIMEOUT)

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""ICMP: answering echoes, telling senders what went wrong, hearing it from others.
+
+Source: RFC 792, RFC 1122 §3.2.2, RFC 1812 §4.3, net/ipv4/icmp.c.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from emu.errors import HeaderError
+from emu.kernel import inetdev, ipv4, raw, routing, tcp, udp
+from emu.kernel.drops import DropReason
+from emu.kernel.fib import RouteType, Scope
+from emu.kernel.skb import PacketType
+from emu.sim.time import MILLISECOND
+from emu.wire import checksum, icmp
+from emu.wire.addresses import ANY_IP4, IpAddress
+from emu.wire.icmp import Icmp
+from emu.wire.ipv4 import ICMP, MIN_HEADER, TCP, UDP, Ipv4
+
+if TYPE_CHECKING:
+    from emu.kernel.namespace import Namespace
+    from emu.kernel.skb import Skb
+
+_LAST_TYPE: Final = 18  # NR_ICMP_TYPES
+_INTERNET_CONTROL: Final = 0xC0  # IPTOS_PREC_INTERNETCONTROL
+_TOS_MASK: Final = 0x1E
+_ERROR_LENGTH: Final = 576  # RFC 1812 §4.3.2.3: as much of the packet as fits into this
+
+
+# --- telling ---
+
+
+def send_error(net: Namespace, skb: Skb, kind: int, code: int, info: int = 0) -> None:
+    """Tell the sender of `skb` what became of it, unless RFC 1122 §3.2.2 or a limit forbids.
+
+    Args:
+        net: the namespace.
+        skb: the packet that causes the error; it is quoted as it is now.
+        kind: ICMP type of an error.
+        code: ICMP code.
+        info: the second four octets: the next-hop MTU, or a gateway's address.
+
+    Source: net/ipv4/icmp.c `__icmp_send`.
+    """
+    header = skb.header
+    if not _may_answer(skb):
+        return
+    limited = _is_limited(net, kind, code)
+    if (
+        limited
+        and not (skb.device is not None and skb.device.is_loopback)
+        and not net.icmp_limits.allow_message(
+            net.now,
+            per_second=net.sysctl.number("net.ipv4.icmp_msgs_per_sec"),
+            burst=net.sysctl.number("net.ipv4.icmp_msgs_burst"),
+        )
+    ):
+        net.note(skb, "icmp", "no error is sent: icmp_msgs_per_sec")
+        return
+    src = _error_source(net, skb)
+    tos = header.tos & _TOS_MASK | _INTERNET_CONTROL
+    try:
+        decision = routing.route_output(net, header.src, src=src, tos=tos, mark=_reply_mark(net, skb))
+    except OSError:
+        return
+    if limited and not decision.device.is_loopback:
+        interval = net.sysctl.number("net.ipv4.icmp_ratelimit") * MILLISECOND
+        if interval and not net.icmp_limits.allow_peer(header.src, net.now, interval):
+            net.note(skb, "icmp", "no error is sent: icmp_ratelimit")
+            return
+        net.icmp_limits.consume(net.random)
+    room = min(routing.path_mtu(net, decision, header.src), _ERROR_LENGTH) - MIN_HEADER - icmp.HEADER_LENGTH
+    message = icmp.build(kind, code, skb.packet[:room], word1=info >> 16, word2=info & 0xFFFF)
+    ipv4.send(
+        net,
+        protocol=ICMP,
+        dst=header.src,
+        payload=message,
+        src=ipv4.source_of(decision, src),
+        decision=decision,
+        tos=tos,
+        mark=_reply_mark(net, skb),
+    )
+
+
+def _may_answer(skb: Skb) -> bool:
+    """Return whether an error about `skb` is allowed at all."""
+    header, decision = skb.header, skb.route
+    if skb.packet_type is not PacketType.HOST or header.offset:
+        return False
+    if decision is not None and decision.kind in (RouteType.BROADCAST, RouteType.MULTICAST):
+        return False
+    if header.protocol == ICMP:
+        kind = skb.payload[:1]
+        if not kind or kind[0] > _LAST_TYPE or kind[0] in icmp.ERRORS:
+            return False
+    return True
+
+
+def _is_limited(net: Namespace, kind: int, code: int) -> bool:
+    """Return whether `icmp_ratemask` limits this. Source: `icmpv4_mask_allow`."""
+    if kind == icmp.UNREACHABLE and code == icmp.FRAGMENTATION_NEEDED:
+        return False
+    return bool(net.sysctl.number("net.ipv4.icmp_ratemask") >> kind & 1)
+
+
+def _error_source(net: Namespace, skb: Skb) -> bytes:
+    """Return the address an error comes from: the one addressed, if it is ours, else routing's choice."""
+    if skb.route is not None and skb.route.kind is RouteType.LOCAL and skb.device is not None:
+        return skb.header.dst
+    if skb.device is not None and net.sysctl.number("net.ipv4.icmp_errors_use_inbound_ifaddr"):
+        chosen = inetdev.select_source(net.devices.values(), skb.device, skb.src, Scope.LINK)
+        return ANY_IP4 if chosen is None else chosen
+    return ANY_IP4
+
+
+def _reply_mark(net: Namespace, skb: Skb) -> int:
+    return skb.mark if net.sysctl.number("net.ipv4.fwmark_reflect") else 0
+
+
+# --- hearing ---
+
+
+def receive(net: Namespace, skb: Skb) -> None:
+    """Take an ICMP message for this host. Source: `icmp_rcv`."""
+    payload = skb.payload
+    try:
+        header = Icmp.parse(payload)
+    except HeaderError as error:
+        net.drop(skb, DropReason.PKT_TOO_SMALL, str(error))
+        return
+    if not checksum.verifies(payload):
+        net.drop(skb, DropReason.ICMP_CSUM)
+        return
+    if header.type > _LAST_TYPE:
+        net.drop(skb, DropReason.INVALID_PROTO, f"ICMP type {header.type}")
+        return
+    assert skb.route is not None, "routed before"
+    to_all = skb.route.kind in (RouteType.BROADCAST, RouteType.MULTICAST)
+    if to_all and not _answers_broadcast(net, header.type):
+        net.drop(skb, DropReason.INVALID_PROTO, "an ICMP message to a broadcast address")
+    elif header.type == icmp.ECHO:
+        _echo(net, skb, payload)
+    elif header.type in icmp.ERRORS:
+        _error(net, skb, header, payload[icmp.HEADER_LENGTH :])
+    else:
+        net.note(skb, "icmp", f"type {header.type} is for sockets only")
+
+
+def _answers_broadcast(net: Namespace, kind: int) -> bool:
+    if kind in (icmp.ECHO, icmp.TIMESTAMP):
+        return not net.sysctl.number("net.ipv4.icmp_echo_ignore_broadcasts")
+    return kind == icmp.ECHO_REPLY
+
+
+def _echo(net: Namespace, skb: Skb, payload: bytes) -> None:
+    """Answer an echo with the same identifier, sequence number, data and TOS. Source: `icmp_echo`."""
+    if net.sysctl.number("net.ipv4.icmp_echo_ignore_all"):
+        net.drop(skb, DropReason.NOT_SPECIFIED, "icmp_echo_ignore_all is 1")
+        return
+    assert skb.route is not None, "routed before"
+    src = skb.header.dst if skb.route.kind is RouteType.LOCAL else ANY_IP4
+    request = Icmp.parse(payload)
+    reply = icmp.build(
+        icmp.ECHO_REPLY,
+        0,
+        payload[icmp.HEADER_LENGTH :],
+        word1=request.word1,
+        word2=request.word2,
+    )
+    net.note(skb, "icmp", "echo answered")
+    try:
+        ipv4.send(
+            net,
+            protocol=ICMP,
+            dst=skb.header.src,
+            payload=reply,
+            src=src,
+            tos=skb.header.tos,
+            mark=_reply_mark(net, skb),
+        )
+    except OSError as error:
+        net.note(skb, "icmp", f"the reply has no way: {error.strerror}")
+
+
+def _error(net: Namespace, skb: Skb, header: Icmp, quoted: bytes) -> None:
+    """Hand an error to whom it concerns. Source: `icmp_unreach`, `icmp_redirect`, `icmp_socket_deliver`."""
+    try:
+        inner = Ipv4.parse(quoted)
+    except HeaderError:
+        net.drop(skb, DropReason.PKT_TOO_SMALL, "no packet is quoted")
+        return
+    rest = quoted[inner.header_length :]
+    if inner.header_length < MIN_HEADER or len(rest) < icmp.HEADER_LENGTH:
+        net.drop(skb, DropReason.PKT_TOO_SMALL, "too little is quoted")
+        return
+    mtu = _reported_mtu(header, inner)
+    if header.type == icmp.REDIRECT:
+        gateway = IpAddress.from_int(header.word1 << 16 | header.word2)
+        if skb.device is not None:
+            routing.learn_gateway(net, inner.dst, gateway, skb.header.src, skb.device)
+        return
+    net.note(skb, "icmp", f"type {header.type} code {header.code} about a packet to {IpAddress(inner.dst)}")
+    raw.error(net, inner, header, mtu)
+    if inner.protocol == UDP:
+        udp.error(net, inner, rest, header, mtu)
+    elif inner.protocol == TCP:
+        tcp.error(net, inner, rest, header.type, header.code, mtu)
+    elif inner.protocol == ICMP and mtu:
+        routing.learn_mtu(net, inner.dst, mtu)
+
+
+def _reported_mtu(header: Icmp, inner: Ipv4) -> int:
+    """Return the MTU that *fragmentation needed* reports, 0 for any other message.
+
+    A router from before RFC 1191 reports 0; then it is guessed from the length
+    of what did not fit. Source: RFC 1191 §7, net/ipv4/route.c `ip_rt_frag_needed`.
+    """
+    if (header.type, header.code) != (icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED):
+        return 0
+    if header.word2:
+        return header.word2
+    plateaus = (32000, 17914, 8166, 4352, 2002, 1492, 576, 296, 216, 128, 68)
+    return next((plateau for plateau in plateaus if plateau < inner.total_length), 68)

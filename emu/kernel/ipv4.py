@@ -1,0 +1,376 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The way of an IPv4 packet through a namespace, in order.
+
+    receive                                              send, tunnel_output
+       |                                                        |
+    prerouting --> route_input --+--> forward --> forwarded --+ local_out
+                                 |                            |    |
+                                 +--> deliver --> protocols   +----+--> postrouting
+                                                                           |
+                                                 fragments, neighbour <-- finish
+
+Each box is a *stage*: a function that takes the packet one step and returns the
+next stage, or None when the packet is done with (delivered, sent, queued or
+dropped). `walk` is the loop over them, so a packet can stop between any two.
+
+Source: net/ipv4/ip_input.c, ip_forward.c, ip_output.c; RFC 791, RFC 1812 §5.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Optional, TypeAlias
+
+from emu.errors import HeaderError
+from emu.kernel import arp, fragment, icmp, raw, tcp, udp
+from emu.kernel.drops import DropReason
+from emu.kernel.fib import RouteType
+from emu.kernel.netfilter import hooks
+from emu.kernel.netfilter.hooks import Hook
+from emu.kernel.routing import Refusal, forward_mtu, path_mtu, route_input, route_output
+from emu.kernel.skb import PacketType, Skb
+from emu.wire import checksum, ethernet, ipv4
+from emu.wire.addresses import ANY_IP4, IpAddress
+from emu.wire.icmp import (
+    FRAGMENTATION_NEEDED,
+    HOST_UNREACHABLE,
+    NET_UNREACHABLE,
+    PACKET_FILTERED,
+    PROTOCOL_UNREACHABLE,
+    REDIRECT,
+    REDIRECT_HOST,
+    TIME_EXCEEDED,
+    TTL_EXCEEDED,
+    UNREACHABLE,
+)
+
+if TYPE_CHECKING:
+    from emu.kernel.link.device import Device
+    from emu.kernel.namespace import Namespace
+    from emu.kernel.routing import RouteDecision
+    from emu.wire.frame import Frame
+
+Stage: TypeAlias = Callable[["Namespace", Skb], Optional["Stage"]]
+
+_ROUTE_ERRORS: Final = {
+    errno.ENETUNREACH: NET_UNREACHABLE,
+    errno.EHOSTUNREACH: HOST_UNREACHABLE,
+    errno.EACCES: PACKET_FILTERED,
+}
+
+
+def walk(net: Namespace, skb: Skb, stage: Stage | None) -> None:
+    """Take `skb` from `stage` to the end of its way in this namespace."""
+    while stage is not None:
+        stage = stage(net, skb)
+
+
+# --- in ---
+
+
+def receive(net: Namespace, device: Device, frame: Frame, packet_type: PacketType) -> None:
+    """Take the IPv4 packet in `frame`, which came in on `device`. Source: `ip_rcv`."""
+    if packet_type is PacketType.OTHERHOST:
+        dst = frame.octets[:6].hex(":")
+        net.drop(frame, DropReason.OTHERHOST, f"for {dst}, {device.name} has {device.mac}", device.name)
+        return
+    packet = frame.octets[ethernet.HEADER_LENGTH :]
+    try:
+        skb = Skb.received(frame, packet, device, packet_type)
+    except HeaderError as error:
+        net.drop(frame, DropReason.IP_INHDR, str(error), device.name)
+        return
+    problem = validate(skb)
+    if problem is not None:
+        net.drop(frame, *problem, device.name)
+        return
+    walk(net, skb, prerouting)
+
+
+def validate(skb: Skb) -> tuple[DropReason, str] | None:
+    """Check the header of `skb` and cut off padding; return what is wrong, None if nothing is.
+
+    Source: RFC 1122 §3.2.1, `ip_rcv_core`.
+    """
+    header, packet = skb.header, skb.packet
+    length, total = header.header_length, header.total_length
+    if header.version != 4 or length < ipv4.MIN_HEADER or len(packet) < length:
+        return DropReason.IP_INHDR, "malformed IP header"
+    if not checksum.verifies(packet[:length]):
+        return DropReason.IP_CSUM, ""
+    if len(packet) < total:
+        return DropReason.PKT_TOO_SMALL, f"{len(packet)} octets, the header says {total}"
+    if total < length:
+        return DropReason.IP_INHDR, "total length below the header's"
+    if len(packet) > total:
+        skb.packet = packet[:total]
+    return None
+
+
+def prerouting(net: Namespace, skb: Skb) -> Stage | None:
+    """Let the hook PREROUTING look at it."""
+    return _route if hooks.passes(net, Hook.PREROUTING, skb) else None
+
+
+def _route(net: Namespace, skb: Skb) -> Stage | None:
+    """Make the routing decision. Source: `ip_rcv_finish`, `ip_error`."""
+    device = skb.device
+    assert device is not None, "only packets that came in are routed here"
+    decision = route_input(net, skb, device)
+    if isinstance(decision, Refusal):
+        kind = _ROUTE_ERRORS.get(decision.error)
+        if kind is not None and net.icmp_limits.allow_route_error(skb.header.src, net.now):
+            icmp.send_error(net, skb, UNREACHABLE, kind)
+        net.drop(skb, decision.reason, decision.detail)
+        return None
+    skb.route = decision
+    if net.recorder is not None:
+        net.note(skb, "route", _describe(decision))
+    if decision.kind is RouteType.UNICAST:
+        return _forward
+    if decision.kind is RouteType.MULTICAST:
+        net.drop(skb, DropReason.IP_INNOROUTES, "multicast is not routed, and nobody joined the group")
+        return None
+    return deliver
+
+
+def _describe(decision: RouteDecision) -> str:
+    if decision.kind is RouteType.UNICAST:
+        via = f" via {decision.gateway}" if decision.gateway else ""
+        return f"unicast{via} dev {decision.device.name}"
+    return decision.kind.value
+
+
+# --- forward ---
+
+
+def _forward(net: Namespace, skb: Skb) -> Stage | None:
+    """Check what RFC 1812 wants of a router. Source: `ip_forward`."""
+    decision = skb.route
+    assert decision is not None, "routed before"
+    if skb.packet_type is not PacketType.HOST:
+        net.drop(skb, DropReason.UNICAST_IN_L2_MULTICAST, "a broadcast frame is not forwarded")
+        return None
+    if skb.header.ttl <= 1:
+        icmp.send_error(net, skb, TIME_EXCEEDED, TTL_EXCEEDED)
+        net.drop(skb, DropReason.IP_INHDR, "the TTL is spent")
+        return None
+    mtu = forward_mtu(decision)
+    if len(skb.packet) > mtu and skb.header.df:
+        icmp.send_error(net, skb, UNREACHABLE, FRAGMENTATION_NEEDED, mtu)
+        net.drop(skb, DropReason.PKT_TOO_BIG, f"{len(skb.packet)} octets, DF set, MTU {mtu}")
+        return None
+    skb.decrement_ttl()
+    if decision.redirect:
+        _redirect(net, skb, decision)
+    return _forward_hook
+
+
+def _redirect(net: Namespace, skb: Skb, decision: RouteDecision) -> None:
+    """Tell the sender of the better next hop. Source: `ip_rt_send_redirect`."""
+    device = decision.device
+    if not net.sysctl.conf_or(device.name, "send_redirects"):
+        return
+    if net.icmp_limits.allow_redirect(skb.header.src, net.now):
+        icmp.send_error(net, skb, REDIRECT, REDIRECT_HOST, int(decision.next_hop))
+
+
+def _forward_hook(net: Namespace, skb: Skb) -> Stage | None:
+    """Let the hook FORWARD look at it."""
+    assert skb.route is not None, "routed before"
+    return postrouting if hooks.passes(net, Hook.FORWARD, skb, oif=skb.route.device.name) else None
+
+
+# --- to this host ---
+
+
+def deliver(net: Namespace, skb: Skb) -> Stage | None:
+    """Put fragments together, then let the hook INPUT look. Source: `ip_local_deliver`."""
+    if skb.header.is_fragment:
+        whole = fragment.gather(net, skb)
+        if whole is None:
+            return None
+    return _protocols if hooks.passes(net, Hook.INPUT, skb) else None
+
+
+def _protocols(net: Namespace, skb: Skb) -> None:
+    """Hand it to raw sockets, then to its protocol. Source: `ip_protocol_deliver_rcu`."""
+    taken = raw.receive(net, skb)
+    protocol = skb.header.protocol
+    if protocol == ipv4.TCP:
+        tcp.receive(net, skb)
+    elif protocol == ipv4.UDP:
+        udp.receive(net, skb)
+    elif protocol == ipv4.ICMP:
+        icmp.receive(net, skb)
+    elif not taken:
+        icmp.send_error(net, skb, UNREACHABLE, PROTOCOL_UNREACHABLE)
+        net.drop(skb, DropReason.IP_NOPROTO, f"protocol {skb.header.protocol}")
+
+
+# --- out ---
+
+
+def send(
+    net: Namespace,
+    *,
+    protocol: int,
+    dst: bytes,
+    payload: bytes,
+    src: bytes = ANY_IP4,
+    decision: RouteDecision | None = None,
+    ttl: int | None = None,
+    tos: int = 0,
+    df: bool = False,
+    ignore_df: bool = True,
+    identification: int | None = None,
+    oif: str = "",
+    mark: int = 0,
+    socket: int = 0,
+) -> int:
+    """Send `payload` in a packet of this host's own and return the packet's id.
+
+    Args:
+        net: the namespace.
+        protocol: number of what `payload` is.
+        dst: destination address.
+        payload: the transport header and what follows, its checksum done.
+        src: source address; `ANY_IP4` for the one that routing chooses.
+        decision: the routing decision, if the caller has made it.
+        ttl: None for `net.ipv4.ip_default_ttl`.
+        tos: the octet of DSCP and ECN.
+        df: set DF.
+        ignore_df: fragment it here all the same if it is too large.
+        identification: None to have one chosen.
+        oif: bound to this device.
+        mark: the firewall mark.
+        socket: number of the sending socket.
+
+    Raises:
+        OSError: there is no way to `dst` (ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL),
+            or it does not fit and may not be fragmented (EMSGSIZE).
+
+    Source: `ip_queue_xmit`, `ip_push_pending_frames`.
+    """
+    if decision is None:
+        decision = route_output(net, dst, src=src, oif=oif, mark=mark, tos=tos)
+    if src == ANY_IP4:
+        src = decision.src
+    if len(payload) + ipv4.MIN_HEADER > ipv4.MAX_PACKET:
+        raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+    if df and not ignore_df and len(payload) + ipv4.MIN_HEADER > path_mtu(net, decision, dst):
+        raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+    if identification is None:
+        identification = 0 if df and not ignore_df else net.next_identification()
+    packet = ipv4.build(
+        protocol,
+        src,
+        dst,
+        payload,
+        ttl=net.sysctl.number("net.ipv4.ip_default_ttl") if ttl is None else ttl,
+        tos=tos,
+        identification=identification,
+        fragment=ipv4.DF if df else 0,
+    )
+    skb = Skb(packet, net.new_packet_id())
+    skb.route = decision
+    skb.mark = mark
+    skb.socket = socket
+    skb.ignore_df = ignore_df
+    walk(net, skb, local_out)
+    return skb.packet_id
+
+
+def tunnel_output(
+    net: Namespace,
+    *,
+    src: bytes,
+    dst: bytes,
+    device: str,
+    payload: bytes,
+    protocol: int,
+    ttl: int,
+    tos: int,
+    df: bool,
+    inner: Frame,
+) -> None:
+    """Send the outer packet of a tunnel; it keeps the id and trail of the frame inside.
+
+    Args:
+        net: the namespace.
+        src: outer source address.
+        dst: outer destination address.
+        device: name of the underlying device, empty for any.
+        payload: the outer transport header and what follows.
+        protocol: number of what `payload` is.
+        ttl: 0 for `net.ipv4.ip_default_ttl`.
+        tos: of the outer header.
+        df: set DF.
+        inner: the frame that is carried.
+
+    Source: net/ipv4/ip_tunnel_core.c `iptunnel_xmit`.
+    """
+    try:
+        decision = route_output(net, dst, src=src, oif=device)
+    except OSError as error:
+        net.drop(inner, DropReason.IP_OUTNOROUTES, f"outer destination: {error.strerror}", device)
+        return
+    packet = ipv4.build(
+        protocol,
+        src,
+        dst,
+        payload,
+        ttl=ttl or net.sysctl.number("net.ipv4.ip_default_ttl"),
+        tos=tos,
+        identification=net.next_identification(),
+        fragment=ipv4.DF if df else 0,
+    )
+    skb = Skb(packet, inner.packet_id, inner.trail)
+    skb.route = decision
+    skb.ignore_df = not df
+    walk(net, skb, local_out)
+
+
+def local_out(net: Namespace, skb: Skb) -> Stage | None:
+    """Let the hook OUTPUT look at a packet of this host. Source: `__ip_local_out`."""
+    assert skb.route is not None, "routed before"
+    if net.recorder is not None:
+        net.note(skb, "route", _describe(skb.route))
+    return postrouting if hooks.passes(net, Hook.OUTPUT, skb, oif=skb.route.device.name) else None
+
+
+def postrouting(net: Namespace, skb: Skb) -> Stage | None:
+    """Let the hook POSTROUTING look at it. Source: `ip_output`."""
+    assert skb.route is not None, "routed before"
+    return _finish if hooks.passes(net, Hook.POSTROUTING, skb, oif=skb.route.device.name) else None
+
+
+def _finish(net: Namespace, skb: Skb) -> None:
+    """Cut it to size and hand it to the neighbour's MAC address. Source: `ip_finish_output`."""
+    decision = skb.route
+    assert decision is not None, "routed before"
+    if skb.device is None:
+        mtu = path_mtu(net, decision, skb.header.dst)
+    else:
+        mtu = forward_mtu(decision)
+    if len(skb.packet) <= mtu and skb.frag_max <= mtu:
+        arp.output(net, skb, decision.device, decision.next_hop)
+        return
+    if skb.header.df and not skb.ignore_df:
+        icmp.send_error(net, skb, UNREACHABLE, FRAGMENTATION_NEEDED, mtu)
+        net.drop(skb, DropReason.PKT_TOO_BIG, f"{len(skb.packet)} octets, DF set, MTU {mtu}")
+        return
+    if skb.frag_max:
+        mtu = min(mtu, skb.frag_max)
+    net.note(skb, "fragment", f"{len(skb.packet)} octets, MTU {mtu}")
+    for piece in fragment.split(skb.packet, mtu):
+        part = Skb(piece, skb.packet_id, skb.trail)
+        part.device, part.route, part.mark, part.socket = skb.device, decision, skb.mark, skb.socket
+        arp.output(net, part, decision.device, decision.next_hop)
+
+
+def source_of(decision: RouteDecision, src: bytes) -> IpAddress:
+    """Return `src`, or the address that routing chose where it is unspecified."""
+    return IpAddress(src) if src != ANY_IP4 else decision.src

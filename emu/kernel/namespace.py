@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One network namespace: its devices, tables and sockets, and the doors to it.
+
+A door (a frame arrives, a timer is due, a program calls, somebody changes the
+configuration) sets `now` and afterwards takes the effects. Inside, the modules
+of the stack are plain functions that get the namespace first, as the kernel's
+get `struct net`, and leave their effects by `emit`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from emu.errors import UnknownNameError
+from emu.kernel import arp, fragment, netdev, tcp
+from emu.kernel.effects import Drop, SetTimer
+from emu.kernel.fib import Fib
+from emu.kernel.icmp_limits import IcmpLimits
+from emu.kernel.link.device import Device
+from emu.kernel.link.loopback import Loopback
+from emu.kernel.neigh import NeighbourTable
+from emu.kernel.routing import PathExceptions
+from emu.kernel.sockets import SocketTable
+from emu.kernel.sysctl import Sysctl
+from emu.kernel.tcp import TcpTable
+from emu.sim.time import START, Instant
+from emu.wire.addresses import ZERO_MAC
+from emu.wire.frame import Frame
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterator
+
+    from emu.kernel.drops import DropReason
+    from emu.kernel.effects import Effect
+    from emu.kernel.link.device import Link
+    from emu.kernel.recorder import Recorder
+    from emu.kernel.skb import Skb
+    from emu.sim.choice import Choice
+    from emu.wire.addresses import MacAddress
+
+LOOPBACK_MTU: Final = 65536
+_NEVER: Final = Instant(1 << 63)
+
+
+class Namespace:
+    """A network stack.
+
+    Attributes:
+        name: how people call it, like `node1`.
+        now: the instant of the call under way.
+        random: what the kernel draws at random here: ports, sequence numbers, timers.
+        choice: decides what can change a packet's fate.
+        flow_secret: key of the flow hash. One for all namespaces of a run, as a kernel has one.
+        sysctl: `/proc/sys/net` of this namespace.
+        devices: by name, in the order of their index.
+        fib: routing tables and routing rules.
+        exceptions: what ICMP taught about paths (MTUs, redirects).
+        neighbours: the ARP table.
+        reassembly: fragments that wait for others.
+        icmp_limits: how much ICMP may still be sent.
+        sockets: all open sockets.
+        tcp: connections and listeners.
+        recorder: who looks on; None for nobody.
+        drops: how many packets ended here, by reason.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        random: random.Random,
+        choice: Choice,
+        packet_ids: Iterator[int] | None = None,
+        flow_secret: int = 0,
+    ) -> None:
+        self.name = name
+        self.now = START
+        self.random = random
+        self.choice = choice
+        self.flow_secret = flow_secret
+        self.recorder: Recorder | None = None
+        self.sysctl = Sysctl(initial=False)
+        self.devices: dict[str, Device] = {}
+        self.fib = Fib(self.devices, lambda name: self.sysctl.conf_or(name, "ignore_routes_with_linkdown"))
+        self.exceptions = PathExceptions()
+        self.neighbours: NeighbourTable[Skb] = NeighbourTable(self.sysctl.neigh.__getitem__, random)
+        self.reassembly = fragment.Reassembly()
+        self.icmp_limits = IcmpLimits()
+        self.sockets = SocketTable()
+        self.tcp = TcpTable()
+        self.drops: Counter[DropReason] = Counter()
+        self._identification = random.getrandbits(16)
+        self._packet_ids = itertools.count(1) if packet_ids is None else packet_ids
+        self._indices = itertools.count(1)
+        self._effects: list[Effect] = []
+        self._armed = _NEVER
+        self.add_device("lo", Loopback(), ZERO_MAC, mtu=LOOPBACK_MTU)
+
+    # --- doors ---
+
+    def receive(self, iface: str, frame: Frame, now: Instant) -> list[Effect]:
+        """Take one frame off the cable of `iface` and return what follows from it.
+
+        Args:
+            iface: name of the receiving device.
+            frame: Ethernet frame without FCS.
+            now: virtual time.
+
+        Returns:
+            Effects in the order in which the kernel would cause them. A frame
+            that is refused yields one `Drop`, never an exception.
+
+        Raises:
+            UnknownNameError: there is no device `iface`.
+        """
+        self.now = now
+        netdev.receive(self, self.device(iface), frame)
+        return self.take_effects()
+
+    def backlog(self, iface: str, frame: Frame, now: Instant) -> list[Effect]:
+        """Carry out a `Backlog` effect; a device that is gone or down by now loses the frame."""
+        self.now = now
+        device = self.devices.get(iface)
+        if device is not None and device.up:
+            netdev.deliver(self, device, frame)
+        return self.take_effects()
+
+    def send_frame(self, iface: str, frame: Frame, now: Instant) -> list[Effect]:
+        """Send `frame` out of `iface` as a packet socket does: past routing and netfilter.
+
+        Raises:
+            UnknownNameError: there is no device `iface`.
+        """
+        self.now = now
+        netdev.transmit(self, self.device(iface), frame)
+        return self.take_effects()
+
+    def timeout(self, now: Instant) -> list[Effect]:
+        """Do what is due by `now`; call it at the deadline of the last `SetTimer`."""
+        self.now = now
+        self._armed = _NEVER
+        arp.timeout(self)
+        fragment.timeout(self)
+        tcp.timeout(self)
+        for deadline in (
+            self.neighbours.next_deadline,
+            self.reassembly.next_deadline,
+            tcp.next_deadline(self),
+        ):
+            if deadline is not None:
+                self.arm(deadline)
+        return self.take_effects()
+
+    def take_effects(self) -> list[Effect]:
+        """Return the effects since the last call, in order. Every door ends with this."""
+        effects, self._effects = self._effects, []
+        return effects
+
+    # --- for the modules of the stack ---
+
+    def emit(self, effect: Effect) -> None:
+        """Leave `effect` for whoever came in by the door."""
+        self._effects.append(effect)
+
+    def arm(self, deadline: Instant) -> None:
+        """Have `timeout` called by `deadline`."""
+        if deadline < self._armed:
+            self._armed = deadline
+            self._effects.append(SetTimer(deadline))
+
+    def drop(self, packet: Frame | Skb, reason: DropReason, detail: str = "", iface: str = "") -> None:
+        """End `packet` here."""
+        self.drops[reason] += 1
+        octets = packet.octets if isinstance(packet, Frame) else packet.packet
+        if not iface and not isinstance(packet, Frame):
+            iface = packet.iif
+        drop = Drop(reason, packet.packet_id, iface, octets, detail)
+        self._effects.append(drop)
+        if self.recorder is not None:
+            self.recorder.dropped(self, packet, drop)
+
+    def note(self, packet: Frame | Skb, stage: str, detail: str = "") -> None:
+        """Tell the recorder, if there is one, what happens to `packet`."""
+        if self.recorder is not None:
+            self.recorder.note(self, packet, stage, detail)
+
+    def new_packet_id(self) -> int:
+        """Return the number of a packet that is born here, unique in the run."""
+        return next(self._packet_ids)
+
+    def next_identification(self) -> int:
+        """Return the IP identification for a packet that belongs to no connection, never 0."""
+        self._identification = self._identification % 0xFFFF + 1
+        return self._identification
+
+    # --- devices ---
+
+    def device(self, name: str) -> Device:
+        """Return the device `name`.
+
+        Raises:
+            UnknownNameError: there is none.
+        """
+        try:
+            return self.devices[name]
+        except KeyError:
+            raise UnknownNameError(f"{self.name}: no device {name}") from None
+
+    @property
+    def loopback(self) -> Device:
+        """The device `lo`."""
+        return self.devices["lo"]
+
+    def add_device(self, name: str, link: Link, mac: MacAddress, *, mtu: int) -> Device:
+        """Make a device, down and without addresses, and return it.
+
+        Raises:
+            UnknownNameError: the name is taken.
+        """
+        if name in self.devices:
+            raise UnknownNameError(f"{self.name}: there is a device {name} already")
+        conf = self.sysctl.device_added(name)
+        device = Device(name, next(self._indices), mac, link, mtu, conf=conf)
+        self.devices[name] = device
+        return device

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where frames enter and leave a namespace, whatever the kind of device.
+
+        cable                     another device of this namespace, a socket
+          |  receive                 |  transmit
+          v                          v
+        [tap: in]                 [tap: out]
+          |                          |
+     bridge port? ---> bridge     device.link.transmit: cable, bridge, tunnel
+          | no
+      climb: IPv4, ARP
+
+Source: net/core/dev.c `__netif_receive_skb_core`, `__dev_queue_xmit`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from emu.kernel import arp, ipv4
+from emu.kernel.drops import DropReason
+from emu.kernel.link import bridge
+from emu.kernel.recorder import Direction
+from emu.kernel.skb import PacketType
+from emu.wire import ethernet
+from emu.wire.addresses import BROADCAST_MAC
+from emu.wire.frame import Frame
+
+if TYPE_CHECKING:
+    from emu.kernel.link.device import Device
+    from emu.kernel.namespace import Namespace
+
+VLAN_ROOM: Final = 4  # a frame may exceed the MTU by a tag, source: `is_skb_forwardable`
+_IPV4: Final = ethernet.IPV4.to_bytes(2, "big")
+_ARP: Final = ethernet.ARP.to_bytes(2, "big")
+
+
+def fits(device: Device, frame: Frame) -> bool:
+    """Return whether `device` would take `frame` from the device at its other end.
+
+    Source: net/core/dev.c `__is_skb_forwardable`.
+    """
+    return len(frame.octets) <= device.mtu + ethernet.HEADER_LENGTH + VLAN_ROOM
+
+
+def receive(net: Namespace, device: Device, frame: Frame) -> None:
+    """Take `frame` from the cable of `device`."""
+    if not device.up:
+        net.drop(frame, DropReason.DEV_READY, f"{device.name} is down", device.name)
+    elif len(frame.octets) < ethernet.HEADER_LENGTH:
+        net.drop(frame, DropReason.PKT_TOO_SMALL, "no whole Ethernet header", device.name)
+    elif not fits(device, frame):
+        device.counters.rx_dropped += 1
+        length = len(frame.octets) - ethernet.HEADER_LENGTH
+        net.drop(frame, DropReason.PKT_TOO_BIG, f"{length} octets, MTU {device.mtu}", device.name)
+    else:
+        deliver(net, device, frame)
+
+
+def deliver(net: Namespace, device: Device, frame: Frame) -> None:
+    """Process `frame` as one that came in on `device`: tap, then bridge or protocols."""
+    if net.recorder is not None:
+        frame = Frame(frame.octets, frame.packet_id, frame.trail)  # each copy has a trail of its own
+        net.recorder.seen(net, device, Direction.IN, frame)
+    counters = device.counters
+    counters.rx_packets += 1
+    counters.rx_bytes += len(frame.octets)
+    if device.port is not None:
+        bridge.receive(net, device, frame)
+    else:
+        climb(net, device, frame)
+
+
+def climb(net: Namespace, device: Device, frame: Frame) -> None:
+    """Hand `frame` to the protocol that its ethertype names."""
+    octets = frame.octets
+    protocol = octets[12:14]
+    if protocol == _IPV4:
+        ipv4.receive(net, device, frame, packet_type(device, octets))
+    elif protocol == _ARP:
+        arp.receive(net, device, frame)
+    else:
+        net.drop(frame, DropReason.UNHANDLED_PROTO, f"ethertype 0x{protocol.hex()}", device.name)
+
+
+def packet_type(device: Device, octets: bytes) -> PacketType:
+    """Return whom the frame `octets` addresses. Source: net/ethernet/eth.c `eth_type_trans`."""
+    dst = octets[:6]
+    if dst == device.mac:
+        return PacketType.HOST
+    if dst == BROADCAST_MAC:
+        return PacketType.BROADCAST
+    return PacketType.MULTICAST if dst[0] & 1 else PacketType.OTHERHOST
+
+
+def transmit(net: Namespace, device: Device, frame: Frame) -> None:
+    """Send `frame` out of `device`."""
+    if not device.up or not device.carrier:
+        device.counters.tx_dropped += 1
+        detail = f"{device.name} has no carrier" if device.up else f"{device.name} is down"
+        net.drop(frame, DropReason.DEV_READY, detail, device.name)
+        return
+    if net.recorder is not None:
+        frame = Frame(frame.octets, frame.packet_id, frame.trail)
+        net.recorder.seen(net, device, Direction.OUT, frame)
+    counters = device.counters
+    counters.tx_packets += 1
+    counters.tx_bytes += len(frame.octets)
+    device.link.transmit(net, device, frame)

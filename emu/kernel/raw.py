@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Raw ICMP sockets, as `ping` and `traceroute` use them (raw(7), net/ipv4/raw.c)."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from emu.kernel import routing, sockets, udp
+from emu.kernel.fib import RouteType
+from emu.wire import icmp
+from emu.wire.addresses import ANY_IP4
+from emu.wire.ipv4 import ICMP
+
+if TYPE_CHECKING:
+    from emu.kernel.namespace import Namespace
+    from emu.kernel.skb import Skb
+    from emu.kernel.sockets import Socket
+    from emu.wire.addresses import IpAddress
+    from emu.wire.icmp import Icmp
+    from emu.wire.ipv4 import Ipv4
+
+
+def send(net: Namespace, socket: Socket, message: bytes, address: IpAddress) -> None:
+    """Send an ICMP message; the kernel makes the IP header.
+
+    Raises:
+        OSError: EMSGSIZE, EACCES (a broadcast without SO_BROADCAST), no route.
+    """
+    decision = routing.route_output(net, address, src=socket.local, mark=socket.mark, tos=socket.tos)
+    if decision.kind is RouteType.BROADCAST and not socket.broadcast:
+        raise sockets.error(errno.EACCES)
+    udp.send_payload(net, socket, ICMP, message, address, decision)
+
+
+def receive(net: Namespace, skb: Skb) -> bool:
+    """Give a copy of the packet to every raw socket that matches; return whether one did.
+
+    The copy is taken before the protocol looks at it, wrong checksums included.
+    """
+    if skb.header.protocol != ICMP:
+        return False
+    taken = False
+    for socket in net.sockets.of(sockets.SocketKind.ICMP):
+        if socket.local not in (ANY_IP4, skb.header.dst):
+            continue
+        if socket.is_connected and socket.remote != skb.header.src:
+            continue
+        taken = sockets.enqueue(net, socket, sockets.Datagram(skb.packet, skb.src, 0)) or taken
+    return taken
+
+
+def error(net: Namespace, inner: Ipv4, header: Icmp, mtu: int) -> None:
+    """Take an ICMP error about a packet that a raw socket may have sent. Source: `raw_err`."""
+    if inner.protocol != ICMP:
+        return
+    for socket in net.sockets.of(sockets.SocketKind.ICMP):
+        if socket.local not in (ANY_IP4, inner.src) or socket.remote not in (ANY_IP4, inner.dst):
+            continue
+        if mtu:
+            routing.learn_mtu(net, inner.dst, mtu)
+        if socket.is_connected and header.type == icmp.UNREACHABLE:
+            number, hard = udp.UNREACHABLE_ERRNO.get(header.code, (errno.EHOSTUNREACH, True))
+            if hard:
+                sockets.fail(net, socket, number)

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Who looks on while a packet walks: taps and traces. The kernel only ever calls this."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from emu.kernel.effects import Drop
+    from emu.kernel.link.device import Device
+    from emu.kernel.namespace import Namespace
+    from emu.kernel.skb import Skb
+    from emu.wire.frame import Frame
+
+
+class Direction(enum.Enum):
+    """Which way a frame passes a tap, seen from the namespace."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class Recorder(Protocol):
+    """Takes down what happens, in order. It may set `trail` of what it is given, nothing else."""
+
+    def seen(self, net: Namespace, device: Device, direction: Direction, frame: Frame) -> None:
+        """`frame` passes the tap of `device`.
+
+        Inbound before anything has looked at it, outbound last of all: where
+        packet sockets of Linux listen (`ptype_all`).
+        """
+
+    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:
+        """`packet` is at `stage` (like `route input`), where `detail` was decided."""
+
+    def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
+        """`packet` ended here."""

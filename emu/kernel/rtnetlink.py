@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Changing a running namespace: what `ip link set` does, and a cable that is cut.
+
+Everything that hangs on a device follows from here: its routes, its neighbours,
+its place in a bridge, the carrier of the device at the other end.
+
+Source: net/core/dev.c `__dev_open`, `__dev_close`, net/ipv4/fib_frontend.c
+`fib_netdev_event`, net/ipv4/devinet.c; rtnetlink(7).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Final
+
+from emu.kernel import arp, inetdev
+from emu.kernel.effects import Carrier
+from emu.kernel.link import bridge_ports
+from emu.kernel.link.device import MIN_MTU
+from emu.kernel.link.veth import Veth
+from emu.kernel.link.vxlan import Vxlan
+
+if TYPE_CHECKING:
+    from emu.kernel.link.device import Device
+    from emu.kernel.namespace import Namespace
+    from emu.wire.addresses import MacAddress
+
+MAX_MTU: Final = 65535
+
+
+def set_up(net: Namespace, device: Device) -> None:
+    """Bring `device` up: its routes appear, the other end gets a carrier."""
+    if device.up:
+        return
+    device.up = True
+    inetdev.device_up(net.fib, device)
+    if isinstance(device.link, Veth):
+        net.emit(Carrier(device.name, up=True))
+    _follow_bridge(net, device)
+    arp.announce(net, device)
+
+
+def set_down(net: Namespace, device: Device) -> None:
+    """Take `device` down: its routes and neighbours go, the other end loses its carrier."""
+    if not device.up:
+        return
+    device.up = False
+    inetdev.device_down(net.fib, device)
+    arp.act(net, net.neighbours.forget_device(device.name, keep_permanent=False))
+    net.exceptions.clear()
+    if isinstance(device.link, Vxlan):
+        device.link.fdb.flush()
+    if isinstance(device.link, Veth):
+        net.emit(Carrier(device.name, up=False))
+    _follow_bridge(net, device)
+
+
+def set_carrier(net: Namespace, device: Device, *, carrier: bool) -> None:
+    """Tell `device` that its cable works, or no longer does."""
+    if device.carrier == carrier:
+        return
+    device.carrier = carrier
+    _carrier_changed(net, device)
+    _follow_bridge(net, device)
+
+
+def _carrier_changed(net: Namespace, device: Device) -> None:
+    if device.carrier:
+        inetdev.carrier_back(net.fib, device)
+    else:
+        inetdev.carrier_lost(net.fib, device)
+        arp.act(net, net.neighbours.forget_device(device.name, keep_permanent=True))
+
+
+def _follow_bridge(net: Namespace, device: Device) -> None:
+    """Let the bridge that `device` is in, or is, follow its change; it may gain or lose its carrier."""
+    bridge = device.port.bridge if device.port is not None else device
+    had = bridge.carrier
+    bridge_ports.follow(device)
+    if bridge.carrier != had:
+        _carrier_changed(net, bridge)
+
+
+def set_mtu(net: Namespace, device: Device, mtu: int) -> None:
+    """Set the MTU of `device`.
+
+    Raises:
+        OSError: EINVAL, out of range.
+    """
+    if not MIN_MTU <= mtu <= MAX_MTU:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    bridge_ports.change_mtu(device, mtu)
+    net.exceptions.clear()
+
+
+def set_mac(net: Namespace, device: Device, mac: MacAddress) -> None:
+    """Set the MAC address of `device`; what it knew of its neighbours goes.
+
+    Raises:
+        OSError: EADDRNOTAVAIL, a group address or zero.
+    """
+    if mac.is_group or not any(mac):
+        raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+    bridge_ports.change_mac(device, mac)
+    arp.act(net, net.neighbours.forget_device(device.name, keep_permanent=False))
+
+
+def set_master(net: Namespace, device: Device, bridge: Device | None) -> None:
+    """Make `device` a port of `bridge`, or of none.
+
+    Raises:
+        OSError: EINVAL, ELOOP, EBUSY, EOPNOTSUPP: it cannot be one.
+    """
+    before = device.port.bridge if device.port is not None else None
+    if before is bridge:
+        return
+    changed = [(end, end.carrier) for end in (before, bridge) if end is not None]
+    if before is not None:
+        bridge_ports.detach(device)
+    if bridge is not None:
+        bridge_ports.attach(bridge, device)
+    for end, had in changed:
+        if end.carrier != had:
+            _carrier_changed(net, end)

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A packet under way inside one namespace, with what the kernel knows about it."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Final
+
+from emu.wire import checksum, ipv4
+from emu.wire.addresses import IpAddress
+
+if TYPE_CHECKING:
+    from emu.kernel.fib import Lookup
+    from emu.kernel.link.device import Device
+    from emu.wire.frame import Frame
+
+_CHECKSUM: Final = slice(10, 12)
+
+
+class PacketType(enum.Enum):
+    """Whom the link layer addressed. Source: include/uapi/linux/if_packet.h."""
+
+    HOST = "to us"
+    BROADCAST = "to all"
+    MULTICAST = "to a group"
+    OTHERHOST = "to another MAC address"
+
+
+class Skb:
+    """A packet and its metadata.
+
+    The octets change only through the methods below `--- rewriting ---`, so
+    that one who watches a walk through the stack misses no change.
+
+    Attributes:
+        packet: octets from the network header to the packet's last one.
+        header: the parsed IPv4 header of `packet`.
+        packet_id: see `Frame`.
+        trail: see `Frame`.
+        device: where it came in; None for a packet of this host.
+        packet_type: whom the frame was for.
+        src_mac: the frame's source, empty for a packet of this host.
+        mark: the firewall mark.
+        route: the routing decision, once made.
+        socket: number of the socket that sent it, 0 for none.
+        ignore_df: fragment it though DF is set (the sender's socket said so).
+        frag_max: the largest fragment it was reassembled from, 0 if it was whole.
+    """
+
+    __slots__ = (
+        "device",
+        "frag_max",
+        "header",
+        "ignore_df",
+        "mark",
+        "packet",
+        "packet_id",
+        "packet_type",
+        "route",
+        "socket",
+        "src_mac",
+        "trail",
+    )
+
+    def __init__(self, packet: bytes, packet_id: int, trail: int = 0) -> None:
+        self.packet = packet
+        self.header = ipv4.Ipv4.parse(packet)
+        self.packet_id = packet_id
+        self.trail = trail
+        self.device: Device | None = None
+        self.packet_type = PacketType.HOST
+        self.src_mac = b""
+        self.mark = 0
+        self.route: Lookup | None = None
+        self.socket = 0
+        self.ignore_df = False
+        self.frag_max = 0
+
+    @classmethod
+    def received(cls, frame: Frame, packet: bytes, device: Device, packet_type: PacketType) -> Skb:
+        """Return the skb for `packet`, the network layer of `frame`, which came in on `device`."""
+        skb = cls(packet, frame.packet_id, frame.trail)
+        skb.device = device
+        skb.packet_type = packet_type
+        skb.src_mac = frame.octets[6:12]
+        return skb
+
+    @property
+    def src(self) -> IpAddress:
+        """Source address."""
+        return IpAddress(self.header.src)
+
+    @property
+    def dst(self) -> IpAddress:
+        """Destination address."""
+        return IpAddress(self.header.dst)
+
+    @property
+    def payload(self) -> bytes:
+        """What follows the IP header."""
+        return self.packet[self.header.header_length :]
+
+    @property
+    def iif(self) -> str:
+        """Name of the device it came in by, empty for a packet of this host."""
+        return self.device.name if self.device else ""
+
+    # --- rewriting ---
+
+    def replace(self, packet: bytes) -> None:
+        """Make `packet` the octets from here on: any rewrite that has no method of its own."""
+        self.packet = packet
+        self.header = ipv4.Ipv4.parse(packet)
+
+    def decrement_ttl(self) -> None:
+        """Take one from the TTL and mend the checksum (RFC 1624)."""
+        packet, header = self.packet, self.header
+        word = header.ttl << 8 | header.protocol
+        total = checksum.update(header.checksum, word, word - 0x100)
+        self.packet = b"".join(
+            (packet[:8], (word - 0x100).to_bytes(2, "big"), total.to_bytes(2, "big"), packet[12:])
+        )
+        self.header = header._replace(ttl=header.ttl - 1, checksum=total)
+
+    def rewrite_network(self, offset: int, octets: bytes) -> None:
+        """Put `octets` (an even number) at the even `offset` of the IP header and mend its checksum."""
+        packet = self.packet
+        end = offset + len(octets)
+        old = int.from_bytes(packet[offset:end], "big")
+        total = checksum.update(self.header.checksum, old, int.from_bytes(octets, "big"))
+        changed = bytearray(packet)
+        changed[offset:end] = octets
+        changed[_CHECKSUM] = total.to_bytes(2, "big")
+        self.replace(bytes(changed))

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""UDP: sending datagrams, finding whose one is that came in (RFC 768, net/ipv4/udp.c)."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Final
+
+from emu.errors import HeaderError
+from emu.kernel import icmp, ipv4, routing, sockets
+from emu.kernel.drops import DropReason
+from emu.kernel.fib import RouteType
+from emu.kernel.link import vxlan
+from emu.wire import icmp as icmp_wire
+from emu.wire import udp
+from emu.wire.addresses import ANY_IP4, IpAddress
+from emu.wire.ipv4 import MAX_PACKET, MIN_HEADER, UDP
+from emu.wire.udp import HEADER_LENGTH, Udp
+
+if TYPE_CHECKING:
+    from emu.kernel.namespace import Namespace
+    from emu.kernel.skb import Skb
+    from emu.kernel.sockets import Socket
+    from emu.wire.icmp import Icmp
+    from emu.wire.ipv4 import Ipv4
+
+# What an ICMP unreachable means to a connected socket: (errno, whether it is told at once).
+# Source: net/ipv4/icmp.c `icmp_err_convert`.
+UNREACHABLE_ERRNO: Final = {
+    0: (errno.ENETUNREACH, False),
+    1: (errno.EHOSTUNREACH, False),
+    2: (errno.ENOPROTOOPT, True),
+    3: (errno.ECONNREFUSED, True),
+    4: (errno.EMSGSIZE, False),
+    5: (errno.EOPNOTSUPP, False),
+    6: (errno.ENETUNREACH, True),
+    7: (errno.EHOSTDOWN, True),
+    8: (errno.ENONET, True),
+    9: (errno.ENETUNREACH, True),
+    10: (errno.EHOSTUNREACH, True),
+    11: (errno.ENETUNREACH, False),
+    12: (errno.EHOSTUNREACH, False),
+    13: (errno.EHOSTUNREACH, True),
+    14: (errno.EHOSTUNREACH, True),
+    15: (errno.EHOSTUNREACH, True),
+}
+
+
+def send(net: Namespace, socket: Socket, data: bytes, address: IpAddress, port: int) -> None:
+    """Send one datagram.
+
+    Raises:
+        OSError: EMSGSIZE, EACCES (a broadcast without SO_BROADCAST), EINVAL (port 0), no route.
+    """
+    if port == 0:
+        raise sockets.error(errno.EINVAL)
+    if len(data) > MAX_PACKET - MIN_HEADER - HEADER_LENGTH:
+        raise sockets.error(errno.EMSGSIZE)
+    decision = routing.route_output(net, address, src=socket.local, mark=socket.mark, tos=socket.tos)
+    if decision.kind is RouteType.BROADCAST and not socket.broadcast:
+        raise sockets.error(errno.EACCES)
+    if address == ANY_IP4:
+        address = decision.next_hop
+    src = ipv4.source_of(decision, socket.local)
+    payload = udp.build(src, address, socket.local_port, port, data)
+    send_payload(net, socket, UDP, payload, address, decision)
+
+
+def send_payload(
+    net: Namespace,
+    socket: Socket,
+    protocol: int,
+    payload: bytes,
+    address: IpAddress,
+    decision: routing.RouteDecision,
+) -> None:
+    """Send `payload` of a datagram socket, with DF as the socket and the path's MTU want it.
+
+    Raises:
+        OSError: EMSGSIZE, if the socket forbids fragments and it does not fit.
+
+    Source: net/ipv4/ip_output.c `__ip_make_skb`.
+    """
+    only_whole = socket.pmtu_discovery is sockets.PathMtuDiscovery.DO
+    fits = len(payload) + MIN_HEADER <= routing.path_mtu(net, decision, address)
+    locked = routing.is_mtu_locked(net, address)
+    ipv4.send(
+        net,
+        protocol=protocol,
+        dst=address,
+        payload=payload,
+        src=ipv4.source_of(decision, socket.local),
+        decision=decision,
+        ttl=socket.ttl,
+        tos=socket.tos,
+        df=only_whole or (socket.df and fits and not locked),
+        ignore_df=not only_whole,
+        mark=socket.mark,
+        socket=socket.number,
+    )
+
+
+def receive(net: Namespace, skb: Skb) -> None:
+    """Take a datagram for this host. Source: `__udp4_lib_rcv`."""
+    payload = skb.payload
+    try:
+        header = Udp.parse(payload)
+    except HeaderError as error:
+        net.drop(skb, DropReason.PKT_TOO_SMALL, str(error))
+        return
+    if not HEADER_LENGTH <= header.length <= len(payload):
+        net.drop(skb, DropReason.PKT_TOO_SMALL, f"UDP length {header.length}")
+        return
+    datagram = payload[: header.length]
+    assert skb.route is not None, "routed before"
+    if skb.route.kind is not RouteType.LOCAL:
+        takers = [s for s in net.sockets.of(sockets.SocketKind.UDP) if _score(s, skb, header) is not None]
+    else:
+        found = _lookup(net, skb, header)
+        takers = [] if found is None else [found]
+    holds = udp.checksum_holds(skb.header.src, skb.header.dst, datagram)
+    if not takers and holds and vxlan.receive(net, skb, datagram):
+        return
+    if not holds:
+        net.drop(skb, DropReason.UDP_CSUM)
+    elif not takers:
+        icmp.send_error(net, skb, icmp_wire.UNREACHABLE, icmp_wire.PORT_UNREACHABLE)
+        net.drop(skb, DropReason.NO_SOCKET, f"nobody is bound to UDP port {header.dport}")
+    else:
+        _queue(net, skb, takers, sockets.Datagram(datagram[HEADER_LENGTH:], skb.src, header.sport))
+
+
+def _queue(net: Namespace, skb: Skb, takers: list[Socket], datagram: sockets.Datagram) -> None:
+    for socket in takers:
+        if sockets.enqueue(net, socket, datagram):
+            net.note(skb, "socket", f"UDP socket on port {socket.local_port}")
+        else:
+            net.drop(skb, DropReason.SOCKET_RCVBUFF)
+
+
+def _score(socket: Socket, skb: Skb, header: Udp) -> int | None:
+    """Return how well `socket` matches, None if it does not. Source: `compute_score`."""
+    if socket.local_port != header.dport:
+        return None
+    score = 0
+    if socket.local != ANY_IP4:
+        if socket.local != skb.header.dst:
+            return None
+        score += 4
+    if socket.is_connected:
+        if socket.remote != skb.header.src or socket.remote_port != header.sport:
+            return None
+        score += 8
+    return score
+
+
+def _lookup(net: Namespace, skb: Skb, header: Udp) -> Socket | None:
+    best: Socket | None = None
+    best_score = -1
+    for socket in net.sockets.holders(sockets.SocketKind.UDP, header.dport):
+        score = _score(socket, skb, header)
+        if score is not None and score > best_score:
+            best, best_score = socket, score
+    return best
+
+
+def error(net: Namespace, inner: Ipv4, rest: bytes, header: Icmp, mtu: int) -> None:
+    """Take an ICMP error about a datagram of ours, quoted as `inner` and `rest`. Source: `__udp4_lib_err`."""
+    sent = Udp.parse(rest)
+    for socket in net.sockets.holders(sockets.SocketKind.UDP, sent.sport):
+        if socket.local not in (ANY_IP4, inner.src):
+            continue
+        if socket.is_connected and (socket.remote, socket.remote_port) != (inner.dst, sent.dport):
+            continue
+        break
+    else:
+        return
+    if mtu:
+        routing.learn_mtu(net, inner.dst, mtu)
+        if socket.df and socket.is_connected:
+            sockets.fail(net, socket, errno.EMSGSIZE)
+        return
+    if header.type == icmp_wire.UNREACHABLE:
+        number, hard = UNREACHABLE_ERRNO.get(header.code, (errno.EHOSTUNREACH, True))
+    else:
+        number, hard = (errno.EPROTO, True) if header.type == icmp_wire.PARAMETER_PROBLEM else (0, False)
+    if hard and socket.is_connected:
+        sockets.fail(net, socket, number)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A capture: what chosen devices saw, each frame with what was decided about it on the way."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+
+import attrs
+
+from emu import __version__
+from emu.observe.pcap import PcapWriter
+from emu.observe.pcapng import PcapngWriter
+from emu.observe.record import CapturedFrame, CapturePoint, Direction
+from emu.observe.recording import Kind, Step
+from emu.sim.time import EPOCH, Instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from emu.fabric.driver import Fabric
+    from emu.observe.filter import CaptureFilter
+    from emu.wire.addresses import IpAddress
+
+_TAPS: Final = {Kind.IN: Direction.IN, Kind.OUT: Direction.OUT}
+
+
+class _Since(NamedTuple):
+    """What is known of a copy of a packet since it last passed a capture point."""
+
+    last: int  # index in `frames` of its last appearance, -1 for none
+    comments: tuple[str, ...]
+
+
+_NOTHING: Final = _Since(-1, ())
+
+
+@attrs.define(eq=False)
+class Capture:
+    """Frames at capture points, in the order in which they were seen.
+
+    Attributes:
+        points: namespace and device of each point.
+        condition: only frames that match are kept; None keeps all.
+        epoch: ns since the Unix epoch at the start of the run.
+        limit: stop after so many frames; None for no limit.
+        frames: what was seen.
+        endings: a repetition of a packet's last frame, with why it ended there.
+        last: when the last frame was seen, whether it matched or not.
+    """
+
+    points: Sequence[tuple[str, str]]
+    condition: CaptureFilter | None = None
+    epoch: int = EPOCH
+    limit: int | None = None
+    frames: list[CapturedFrame] = attrs.field(factory=list, init=False)
+    endings: list[CapturedFrame] = attrs.field(factory=list, init=False)
+    last: Instant = attrs.field(default=Instant(0), init=False)
+    _index: dict[tuple[str, str], int] = attrs.field(init=False)
+    _trails: dict[int, _Since] = attrs.field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._index = {point: index for index, point in enumerate(self.points)}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether `limit` frames are there."""
+        return self.limit is not None and len(self.frames) >= self.limit
+
+    def hear(self, step: Step) -> None:
+        """Take note of `step`: keep a frame at one of the points, or a remark for the next one."""
+        if step.kind is Kind.NOTE:
+            since = self._trails.get(step.parent, _NOTHING)
+            remark = f"{step.net} {step.stage}: {step.detail}" if step.detail else f"{step.net} {step.stage}"
+            self._trails[step.number] = _Since(since.last, (*since.comments, remark))
+        elif step.kind is Kind.DROP:
+            self._end(step)
+        else:
+            self._see(step)
+
+    def _see(self, step: Step) -> None:
+        since = self._trails.get(step.parent, _NOTHING)
+        point = self._index.get((step.net, step.device))
+        if point is None:
+            self._trails[step.number] = since
+            return
+        self.last = step.time
+        if self.is_full or (self.condition is not None and not self.condition.matches(step.octets)):
+            self._trails[step.number] = since
+            return
+        self._trails[step.number] = _Since(len(self.frames), ())
+        self.frames.append(
+            CapturedFrame(
+                self.epoch + step.time, point, step.octets, _TAPS[step.kind], step.packet_id, since.comments
+            )
+        )
+
+    def _end(self, step: Step) -> None:
+        since = self._trails.get(step.parent, _NOTHING)
+        if since.last < 0 or step.reason is None:
+            return
+        why = f"DROP: {step.reason.name} in {step.net}" + (f" ({step.detail})" if step.detail else "")
+        seen = self.frames[since.last]
+        self.endings.append(seen._replace(time_ns=self.epoch + step.time, comments=(*since.comments, why)))
+
+    def at(self, point: tuple[str, str]) -> list[CapturedFrame]:
+        """Return the frames of one point."""
+        index = self._index[point]
+        return [frame for frame in self.frames if frame.point == index]
+
+    # --- writing ---
+
+    def write_pcapng(
+        self, stream: BinaryIO, points: Iterable[CapturePoint], names: Mapping[IpAddress, str] | None = None
+    ) -> None:
+        """Write everything, endings too, as pcapng."""
+        writer = PcapngWriter(stream, application=f"emu {__version__}")
+        for point in points:
+            writer.add_point(point)
+        if names:
+            writer.add_names(names.items())
+        for frame in heapq.merge(self.frames, self.endings, key=lambda frame: frame.time_ns):
+            writer.write(frame)
+
+    def write_pcap(self, stream: BinaryIO, *, point: int | None = None) -> None:
+        """Write the frames of one point (or of all) as classic pcap with nanoseconds."""
+        writer = PcapWriter(stream)
+        for frame in self.frames:
+            if point is None or frame.point == point:
+                writer.write(frame)
+
+
+def describe(fabric: Fabric, points: Sequence[tuple[str, str]]) -> list[CapturePoint]:
+    """Return how the capture points are named in a file: `DEVICE@NAMESPACE`, kind and MAC address."""
+    found: list[CapturePoint] = []
+    for owner, name in points:
+        device = fabric.namespace(owner).device(name)
+        kind = device.link.kind or "loopback"
+        found.append(CapturePoint(f"{name}@{owner}", f"{kind} {name} of namespace {owner}", device.mac))
+    return found

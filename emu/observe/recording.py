@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What happened, step by step, told to whoever listens.
+
+The kernel reports each thing it does with a packet. A `Recording` numbers these
+steps and links each to the one before it for the same copy of the packet: a
+flood makes several steps with one parent. Captures and traces listen.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from emu.kernel.recorder import Direction as Side
+from emu.wire.frame import Frame
+
+if TYPE_CHECKING:
+    from emu.kernel.drops import DropReason
+    from emu.kernel.effects import Drop
+    from emu.kernel.link.device import Device
+    from emu.kernel.namespace import Namespace
+    from emu.kernel.skb import Skb
+    from emu.sim.time import Instant
+
+
+class Kind(enum.Enum):
+    """What a step is."""
+
+    IN = "in"
+    OUT = "out"
+    NOTE = "note"
+    DROP = "drop"
+
+
+class Step(NamedTuple):
+    """One thing that happened to one copy of a packet.
+
+    Attributes:
+        number: counted from 1.
+        parent: the step before it, 0 for the first.
+        time: virtual time.
+        kind: passed a tap inwards or outwards, a decision, or the end.
+        net: name of the namespace.
+        device: name of the device, empty where there is none.
+        packet_id: which packet.
+        octets: the frame at a tap, the packet elsewhere.
+        stage: where in the stack; at a tap empty.
+        detail: what was decided.
+        reason: why it ended, None for other steps.
+    """
+
+    number: int
+    parent: int
+    time: Instant
+    kind: Kind
+    net: str
+    device: str
+    packet_id: int
+    octets: bytes
+    stage: str = ""
+    detail: str = ""
+    reason: DropReason | None = None
+
+
+class Listener(Protocol):
+    """Who wants to know."""
+
+    def hear(self, step: Step) -> None:
+        """Take note of `step`."""
+
+
+class Recording:
+    """The recorder of a fabric: numbers the steps and tells the listeners."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Listener] = []
+        self._count = 0
+
+    def add(self, listener: Listener) -> None:
+        """Tell `listener` from now on."""
+        self._listeners.append(listener)
+
+    def remove(self, listener: Listener) -> None:
+        """Tell `listener` no more."""
+        self._listeners.remove(listener)
+
+    @property
+    def has_listeners(self) -> bool:
+        """Whether anybody wants to know."""
+        return bool(self._listeners)
+
+    def seen(self, net: Namespace, device: Device, direction: Side, frame: Frame) -> None:
+        """`frame` passes the tap of `device`."""
+        kind = Kind.IN if direction is Side.IN else Kind.OUT
+        self._tell(net, frame, kind, device.name, frame.octets)
+
+    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:
+        """`packet` is at `stage`, where `detail` was decided."""
+        octets, device = _octets(packet), "" if isinstance(packet, Frame) else packet.iif
+        self._tell(net, packet, Kind.NOTE, device, octets, stage, detail)
+
+    def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
+        """`packet` ended here."""
+        self._tell(net, packet, Kind.DROP, drop.iface, _octets(packet), "", drop.detail, drop.reason)
+
+    def _tell(
+        self,
+        net: Namespace,
+        packet: Frame | Skb,
+        kind: Kind,
+        device: str,
+        octets: bytes,
+        stage: str = "",
+        detail: str = "",
+        reason: DropReason | None = None,
+    ) -> None:
+        self._count += 1
+        step = Step(
+            self._count,
+            packet.trail,
+            net.now,
+            kind,
+            net.name,
+            device,
+            packet.packet_id,
+            octets,
+            stage,
+            detail,
+            reason,
+        )
+        packet.trail = self._count
+        for listener in self._listeners:
+            listener.hear(step)
+
+
+def _octets(packet: Frame | Skb) -> bytes:
+    return packet.octets if isinstance(packet, Frame) else packet.packet
