@@ -14,8 +14,8 @@ Source: net/ipv4/fib_trie.c, fib_semantics.c, fib_frontend.c, fib_rules.c.
 
 from __future__ import annotations
 
-import enum
 import errno
+import operator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +28,7 @@ from emu.kernel.route import (
     TABLE_DEFAULT,
     TABLE_LOCAL,
     TABLE_MAIN,
+    Insertion,
     Nexthop,
     Route,
     RouteError,
@@ -36,7 +37,7 @@ from emu.kernel.route import (
     Scope,
 )
 from emu.kernel.route_check import RouteCheck
-from emu.kernel.rules import RoutingRule
+from emu.kernel.rules import RoutingRule, RuleAction, RulePattern
 from emu.kernel.tables import Flow, Lookup, RoutingTables, found_by, never
 from emu.wire.addresses import IpAddress, Prefix
 
@@ -63,20 +64,12 @@ __all__ = [
     "RoutePattern",
     "RouteType",
     "RoutingRule",
+    "RuleAction",
+    "RulePattern",
     "Scope",
 ]
 
 _CACHE_SIZE: Final = 65536
-
-
-class Insertion(enum.Enum):
-    """What `ip route` does with a new route where there is one to the same prefix, TOS and metric."""
-
-    ADD = "add"  # refuse
-    APPEND = "append"  # put it behind
-    PREPEND = "prepend"  # put it in front
-    REPLACE = "replace"  # put it in the place of the first
-    CHANGE = "change"  # the same, and refuse if there is none
 
 
 @attrs.define(eq=False)
@@ -219,7 +212,7 @@ class Fib:
         """
         table = self._tables.get(pattern.table)
         if table is None:
-            raise RouteError(errno.ESRCH, "ipv4: FIB table does not exist")
+            raise RouteError(errno.ESRCH, "FIB table does not exist")
         for route in table.at(pattern.dst):
             if route.table == pattern.table and pattern.matches(route):
                 table.remove(route)
@@ -238,6 +231,102 @@ class Fib:
         if removed:
             self._changed()
         return removed
+
+    # --- routing rules ---
+
+    @property
+    def rules(self) -> tuple[RoutingRule, ...]:
+        """The routing rules, in the order in which they are asked."""
+        return tuple(self._tables.rules)
+
+    @property
+    def next_rule_priority(self) -> int:
+        """The priority that `ip rule add` gives where none is given."""
+        return self._tables.rules.next_priority
+
+    def add_rule(self, rule: RoutingRule) -> None:
+        """Add a routing rule behind those of its priority.
+
+        Raises:
+            RouteError: EEXIST, there is such a rule; EINVAL, its TOS is impossible.
+        """
+        self._tables.rules.add(rule)
+        self._tables.part()
+        self._changed()
+
+    def delete_rule(self, pattern: RulePattern) -> RoutingRule:
+        """Delete the first routing rule that `pattern` means, and return it.
+
+        Raises:
+            RouteError: ENOENT, there is none.
+        """
+        rule = self._tables.rules.delete(pattern)
+        self._tables.part()
+        self._changed()
+        return rule
+
+    # --- what devices do ---
+
+    def device_down(self, name: str, *, force: bool = False) -> None:
+        """Delete the routes by device `name`, which has gone down.
+
+        Those to our own addresses stay, unless by `force`: the device lost its
+        last address. A multipath route that leads by other devices too stays,
+        with dead nexthops. Source: net/ipv4/fib_semantics.c `fib_sync_down_dev`.
+        """
+
+        def died(hop: Nexthop) -> Nexthop:
+            if hop.device != name or (hop.scope == Scope.NOWHERE and not force):
+                return hop
+            return attrs.evolve(hop, dead=True, linkdown=True)
+
+        self._rewrite(died)
+
+    def device_removed(self, name: str) -> None:
+        """Delete every route that leads by device `name`, which is gone."""
+        self.flush(lambda route: any(hop.device == name for hop in route.nexthops))
+
+    def device_up(self, name: str) -> None:
+        """Revive the dead nexthops by device `name`, which has come up.
+
+        Source: net/ipv4/fib_semantics.c `fib_sync_up`.
+        """
+        running = self.devices[name].carrier
+
+        def revived(hop: Nexthop) -> Nexthop:
+            if hop.device != name or not hop.dead:
+                return hop
+            return attrs.evolve(hop, dead=False, linkdown=not running)
+
+        self._rewrite(revived)
+
+    def carrier_changed(self, name: str) -> None:
+        """Mark the routes by device `name`, which is up, as it has a carrier now or not."""
+        linkdown = not self.devices[name].carrier
+
+        def marked(hop: Nexthop) -> Nexthop:
+            if hop.device != name or hop.scope == Scope.NOWHERE or hop.linkdown is linkdown:
+                return hop
+            return attrs.evolve(hop, linkdown=linkdown)
+
+        self._rewrite(marked)
+
+    def _rewrite(self, change: Callable[[Nexthop], Nexthop]) -> None:
+        """Change every nexthop, and delete the routes that are dead then."""
+        changed = False
+        for table in self._tables.maps():
+            for route in tuple(table):
+                nexthops = tuple(map(change, route.nexthops))
+                if all(map(operator.is_, nexthops, route.nexthops)):
+                    continue
+                changed = True
+                successor = attrs.evolve(route, nexthops=nexthops)
+                if successor.is_dead:
+                    table.remove(route)
+                else:
+                    table.replace(route, successor)
+        if changed:
+            self._changed()
 
     def _changed(self) -> None:
         self.generation += 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import attrs
 
@@ -173,6 +173,16 @@ class Route:
         return bool(self.nexthops) and all(nexthop.dead for nexthop in self.nexthops)
 
 
+class Insertion(enum.Enum):
+    """What `ip route` does with a new route where there is one to the same prefix, TOS and metric."""
+
+    ADD = "add"  # refuse
+    APPEND = "append"  # put it behind
+    PREPEND = "prepend"  # put it in front
+    REPLACE = "replace"  # put it in the place of the first
+    CHANGE = "change"  # the same, and refuse if there is none
+
+
 @attrs.frozen
 class RoutePattern:
     """Which route to delete. What is None (or no nexthops) matches any.
@@ -203,6 +213,22 @@ class RoutePattern:
     metric: int = 0
     nexthops: tuple[Nexthop, ...] = ()
     mtu: int | None = None
+
+    @classmethod
+    def of(cls, route: Route) -> Self:
+        """Return the pattern that means `route`."""
+        return cls(
+            route.dst,
+            tos=route.tos,
+            table=route.table,
+            type=route.type,
+            scope=route.scope,
+            prefsrc=route.prefsrc,
+            protocol=route.protocol,
+            metric=route.metric,
+            nexthops=route.nexthops,
+            mtu=route.mtu or None,
+        )
 
     def matches(self, route: Route) -> bool:
         """Return whether `route`, found under the same prefix and table, is meant."""

@@ -18,7 +18,7 @@ import attrs
 
 from emu.kernel.prefixmap import PrefixMap
 from emu.kernel.route import TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN, Nexthop, Route, RouteType, Scope
-from emu.kernel.rules import DSCP_MASK, EVERYWHERE, RoutingRules
+from emu.kernel.rules import DSCP_MASK, EVERYWHERE, RoutingRules, RuleAction
 from emu.wire.addresses import ANY_IP4, LIMITED_BROADCAST
 
 if TYPE_CHECKING:
@@ -123,6 +123,18 @@ class RoutingTables:
                 self._tables[number] = PrefixMap()
         return self._tables[number]
 
+    def part(self) -> None:
+        """Give `local` and `main` a structure each, as any change of the rules does."""
+        if self._has_custom_rules:
+            return
+        self._has_custom_rules = True
+        merged = self._tables.get(TABLE_MAIN, PrefixMap())
+        for number in (TABLE_LOCAL, TABLE_MAIN):
+            if number in self._tables:
+                self._tables[number] = PrefixMap()
+        for route in merged:
+            self._tables[route.table].insert(route, behind_equals=True)
+
     def maps(self) -> list[PrefixMap]:
         """Return each structure once."""
         return list({id(table): table for table in self._tables.values()}.values())
@@ -163,10 +175,12 @@ class RoutingTables:
         for rule in self.rules:
             if not rule.matches(flow):
                 continue
-            if rule.action is RouteType.UNREACHABLE:
-                return None  # a rule says ENETUNREACH, where a route would say EHOSTUNREACH
-            if rule.action is not RouteType.UNICAST:
-                return _refusal(Route(EVERYWHERE, rule.action), 0)
+            if rule.action is RuleAction.NOP:
+                continue
+            if rule.action is RuleAction.UNREACHABLE:
+                return None
+            if rule.action is not RuleAction.LOOKUP:
+                return _refusal(Route(EVERYWHERE, RouteType(rule.action.value)), 0)
             found = self.search_table(rule.table, flow, scope, ignore_linkstate=ignore_linkstate)
             if found is not None and (found.type.is_error or found.route.dst.length > rule.suppress_length):
                 return found
