@@ -9,13 +9,19 @@ name service); here every such field is given, so nothing outside leaks in.
 
 from __future__ import annotations
 
+import enum
 import logging
+from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Final, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias, TypeGuard
 
+from emu.errors import FrameSyntaxError
 from emu.wire.addresses import ANY_IP4
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from scapy.fields import AnyField
     from scapy.packet import Packet
 
     from emu.wire.addresses import IpAddress, MacAddress
@@ -70,6 +76,134 @@ def _blank_layers() -> dict[str, Packet]:
     }
 
 
+class FieldKind(enum.Enum):
+    """What the value of a layer's field is."""
+
+    NUMBER = enum.auto()  # or a word for a number
+    FLAGS = enum.auto()
+    MAC = enum.auto()
+    IPV4 = enum.auto()
+    OCTETS = enum.auto()
+    IP_OPTIONS = enum.auto()
+    TCP_OPTIONS = enum.auto()
+    OTHER = enum.auto()
+
+
+class FieldShape(NamedTuple):
+    """What a field takes: numbers of so many bits, words for some of them, names of flags."""
+
+    kind: FieldKind
+    bits: int
+    words: Mapping[str, int]
+    flags: Sequence[str]
+
+
+FieldValue: TypeAlias = "bool | int | str | bytes | list[FieldValue] | tuple[FieldValue, ...] | None"
+
+_KINDS: Final[Mapping[str, FieldKind]] = {
+    "Ether.dst": FieldKind.MAC,
+    "Ether.src": FieldKind.MAC,
+    "ARP.hwsrc": FieldKind.MAC,
+    "ARP.psrc": FieldKind.IPV4,
+    "ARP.hwdst": FieldKind.MAC,
+    "ARP.pdst": FieldKind.IPV4,
+    "IP.src": FieldKind.IPV4,
+    "IP.dst": FieldKind.IPV4,
+    "ICMP.gw": FieldKind.IPV4,
+    "ICMP.addr_mask": FieldKind.IPV4,
+    "IP.options": FieldKind.IP_OPTIONS,
+    "TCP.options": FieldKind.TCP_OPTIONS,
+    "Raw.load": FieldKind.OCTETS,
+}
+_ETHERTYPES: Final = {"IPv4": 0x0800, "ARP": 0x0806, "IPv6": 0x86DD}
+# Scapy reads these words from files of the machine it runs on.
+_WORDS: Final[Mapping[str, Mapping[str, int]]] = {
+    "Ether.type": _ETHERTYPES,
+    "Dot1Q.type": _ETHERTYPES,
+    "ARP.ptype": _ETHERTYPES,
+    "IP.proto": {"icmp": 1, "ipip": 4, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "ah": 51, "sctp": 132},
+    "UDP.sport": {},
+    "UDP.dport": {},
+    "TCP.sport": {},
+    "TCP.dport": {},
+}
+
+
+@cache
+def shapes(layer: str) -> Mapping[str, FieldShape]:
+    """Return what the fields of one of `layers()` take, by name."""
+    return {field.name: _shape(f"{layer}.{field.name}", field) for field in layers()[layer].fields_desc}
+
+
+def _shape(name: str, field: AnyField) -> FieldShape:
+    from scapy.fields import (
+        BitField,
+        ConditionalField,
+        Emph,
+        Field,
+        FlagsField,
+        MultiEnumField,
+        MultipleTypeField,
+    )
+
+    while isinstance(field, ConditionalField | Emph):
+        field = field.fld
+    words: Mapping[str, int] = {}
+    if name in _WORDS:
+        words = _WORDS[name]
+    elif isinstance(field, MultiEnumField):
+        words = {word: number for table in field.s2i_multi.values() for word, number in table.items()}
+    else:
+        words = getattr(field, "s2i", None) or {}
+    if isinstance(field, FlagsField):
+        return FieldShape(FieldKind.FLAGS, int(field.size), words, tuple(field.names))
+    if name in _KINDS:
+        kind = _KINDS[name]
+    elif isinstance(field, MultipleTypeField) or not isinstance(field, Field) or field.fmt.endswith("s"):
+        kind = FieldKind.OTHER
+    else:
+        kind = FieldKind.NUMBER
+    bits = int(field.size) if isinstance(field, BitField) else int(field.sz) * 8
+    return FieldShape(kind, bits, words, ())
+
+
+@cache
+def tcp_options() -> frozenset[str]:
+    """Return the names of TCP options."""
+    layers()
+    from scapy.layers.inet import TCPOptions
+
+    return frozenset(TCPOptions[1]) | {"NOP", "EOL"}
+
+
+def layer(name: str, fields: Mapping[str, FieldValue]) -> Packet:
+    """Return one of `layers()` with some of its fields.
+
+    Raises:
+        FrameSyntaxError: a value is none that the field can have.
+    """
+    make: Callable[..., Packet] = layers()[name]
+    with _scapy_complaints():
+        return make(**fields)
+
+
+def stack(parts: Sequence[Packet]) -> Packet:
+    """Return the packet of these layers, the outermost first; one at least."""
+    packet, *inner = parts
+    for part in inner:
+        packet = packet / part
+    return packet
+
+
+@contextmanager
+def _scapy_complaints() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        reason = str(error.__cause__ or error).strip().splitlines()
+        raise FrameSyntaxError(reason[-1] if reason else type(error).__name__) from error
+
+
 def dissect(octets: bytes) -> Packet:
     """Return the frame as a Scapy packet, for people who read it with Scapy."""
     return layers()["Ether"](octets)
@@ -80,27 +214,46 @@ def octets_of(packet: SupportsBytes, *, src: IpAddress | None = None, mac: MacAd
 
     Args:
         packet: a Scapy packet, or anything with `__bytes__` (taken as it is).
-        src: source address of an IP layer that has none.
-        mac: source address of an Ethernet layer that has none.
+        src: source address of the outermost IP or ARP layer, if that has none.
+        mac: source address of the outermost Ethernet or ARP layer, if that has none.
+
+    Raises:
+        FrameSyntaxError: Scapy cannot build it.
     """
     if not _is_scapy(packet):
         return bytes(packet)
     filled = packet.copy()
-    ether, ip, arp = (filled.getlayer(layers()[name]) for name in ("Ether", "IP", "ARP"))
-    if ether is not None:
-        _set_missing(ether, "src", str(mac) if mac else _NO_MAC)
-        _set_missing(ether, "dst", _BROADCAST)
-    if arp is not None:
-        _set_missing(arp, "hwsrc", str(mac) if mac else _NO_MAC)
-        _set_missing(arp, "psrc", str(src) if src else _NO_IP)
-    if ip is not None:
-        _set_missing(ip, "src", str(src) if src else _NO_IP)
-    return bytes(filled)
+    outermost: set[str] = set()
+    layer = filled
+    while layer:
+        kind = type(layer).__name__
+        is_inner = kind in outermost
+        outermost.add(kind)
+        own_mac = _NO_MAC if is_inner or mac is None else str(mac)
+        own_ip = _NO_IP if is_inner or src is None else str(src)
+        for field, blank in _blanks(kind, own_mac, own_ip).items():
+            if layer.fields.get(field) is None:
+                layer.setfieldval(field, blank)
+        layer = layer.payload
+    with _scapy_complaints():
+        return bytes(filled)
 
 
-def _set_missing(layer: Packet, field: str, value: str) -> None:
-    if field not in layer.fields:
-        layer.setfieldval(field, value)
+def _blanks(kind: str, own_mac: str, own_ip: str) -> dict[str, str | int]:
+    """Return what Scapy would take from the machine it runs on, by field of a layer."""
+    match kind:
+        case "Ether":
+            return {"src": own_mac, "dst": _BROADCAST}
+        case "ARP":
+            return {"hwsrc": own_mac, "psrc": own_ip}
+        case "IP":
+            return {"src": own_ip}
+        case "IPv6":
+            return {"src": "::"}
+        case "ICMP":
+            return {"ts_ori": 0, "ts_rx": 0, "ts_tx": 0}
+        case _:
+            return {}
 
 
 def is_frame(packet: SupportsBytes) -> bool:
