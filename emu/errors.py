@@ -14,6 +14,7 @@ kernel's errno, as it would for a program on Linux.
      +-- DocumentError         a document has faults; all of them are in it
      +-- CommandError          a modelled command was refused, as the real tool refuses
      +-- SysctlError           no such name below /proc/sys/net, or a value it refuses
+     +-- CableError            a cable's latency, bandwidth or loss is out of range
      +-- UnknownNameError      no such namespace, interface or target
      +-- StormError            the budget of events is spent: frames go round in circles
      +-- OutputError           a file could not be written
@@ -69,6 +70,10 @@ class SysctlError(EmuError):
 
     `str()` of it is what `sysctl` prints behind its own name.
     """
+
+
+class CableError(EmuError, ValueError):
+    """A setting of a cable is out of range."""
 
 
 class UnknownNameError(EmuError, LookupError):

@@ -79,6 +79,8 @@ class DropReason(enum.Enum):
     TCP_RFC7323_PAWS = "old timestamp"
     INVALID_PROTO = "an ICMP type that is not handled"
     CABLE_LOSS = "the cable lost it"
+    CABLE_MTU = "longer than the cable lets through"
+    CABLE_QUEUE_FULL = "too many octets wait for the cable"
     CABLE_UNPLUGGED = "nothing is plugged in at the other end"
 
     @property
@@ -91,6 +93,8 @@ _OURS = frozenset(
     (
         DropReason.BRIDGE_NO_EGRESS_PORT,
         DropReason.CABLE_LOSS,
+        DropReason.CABLE_MTU,
+        DropReason.CABLE_QUEUE_FULL,
         DropReason.CABLE_UNPLUGGED,
     )
 )
