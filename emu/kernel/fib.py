@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import errno
 import operator
-from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from emu.kernel.multipath import Multipath
 from emu.kernel.route import (
     PROTOCOL_BOOT,
     PROTOCOL_KERNEL,
@@ -39,7 +39,7 @@ from emu.kernel.route import (
 from emu.kernel.route_check import RouteCheck
 from emu.kernel.rules import RoutingRule, RuleAction, RulePattern
 from emu.kernel.tables import Flow, Lookup, RoutingTables, found_by, never
-from emu.wire.addresses import IpAddress, Prefix
+from emu.wire.addresses import Prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -92,11 +92,12 @@ class Fib:
     _tables: RoutingTables = attrs.field(init=False)
     _check: RouteCheck = attrs.field(init=False)
     _cache: dict[Flow, Lookup | None] = attrs.field(factory=dict, init=False)
-    _picks: dict[tuple[tuple[int, ...], bytes, bytes], int] = attrs.field(factory=dict, init=False)
+    _multipath: Multipath = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._tables = RoutingTables(self.ignores_linkdown)
         self._check = RouteCheck(self._tables, self.devices)
+        self._multipath = Multipath(self.devices)
 
     # --- looking up ---
 
@@ -106,9 +107,8 @@ class Fib:
         Args:
             flow: the packet's addresses and what else decides.
             choice: picks the nexthop of a multipath route, the same one for
-                all packets between two addresses (sysctl
-                `fib_multipath_hash_policy` 0). Without it the first usable
-                one is returned.
+                all packets from one address to another. Without it the first
+                usable one is returned.
 
         Source: net/ipv4/fib_rules.c `__fib_lookup`, fib_semantics.c `fib_select_path`.
         """
@@ -136,22 +136,9 @@ class Fib:
         return self._tables.address_type(address, device, table)
 
     def _spread(self, found: Lookup, flow: Flow, choice: Choice) -> Lookup:
-        """Return `found` with the nexthop for this flow.
-
-        What decides is a hash of the addresses, so two routes whose usable
-        nexthops have the same weights send a flow the same way. Source:
-        net/ipv4/fib_semantics.c `fib_select_multipath`, route.c `fib_multipath_hash`.
-        """
         route = found.route
-        weights = tuple(hop.weight if self._tables.is_usable(hop) else 0 for hop in route.nexthops)
-        key = (weights, flow.src, flow.dst)
-        index = self._picks.get(key)
-        if index is None:
-            total = sum(weights)
-            question = f"nexthop to {IpAddress(flow.dst)} by route {route.dst}"
-            index = choice.pick(question, [Fraction(weight, total) for weight in weights])
-            self._picks[key] = index
-        return found_by(route, route.nexthops[index], found.table)
+        usable = tuple(self._tables.is_usable(hop) for hop in route.nexthops)
+        return found_by(route, self._multipath.select(route, usable, flow, choice), found.table)
 
     # --- routes ---
 

@@ -85,7 +85,7 @@ def add_address(
 
 
 def _place_of_primary(addresses: list[IfAddress], scope: str) -> int:
-    """Return the place behind the primary addresses that reach as far, or farther."""
+    """Return the place behind the last primary address of the same or a nearer scope."""
     return max(
         (
             place
@@ -98,17 +98,20 @@ def _place_of_primary(addresses: list[IfAddress], scope: str) -> int:
 
 def _connect(fib: Fib, device: Device, addresses: Iterable[IfAddress]) -> None:
     for address in addresses:
-        for route in _routes(device, address):
+        for route in _routes(device, address, up=device.up):
             with contextlib.suppress(RouteError):  # EEXIST, where two addresses want the same route
                 fib.insert(route, Insertion.APPEND)
 
 
-def _routes(device: Device, address: IfAddress) -> Iterator[Route]:
-    """Yield the routes that come with `address`. Source: `fib_add_ifaddr`."""
+def _routes(device: Device, address: IfAddress, *, up: bool) -> Iterator[Route]:
+    """Yield the routes that come with `address`, on a device that is `up` or not.
+
+    Source: net/ipv4/fib_frontend.c `fib_add_ifaddr`.
+    """
     prefix = address.prefix
     primary = _primary(device.addresses, address).address
     yield _route(device, RouteType.LOCAL, Prefix.of(address.address, 32), primary)
-    if not device.up:
+    if not up:
         return
     if address.broadcast is not None and address.broadcast != LIMITED_BROADCAST:
         yield _route(device, RouteType.BROADCAST, Prefix.of(address.broadcast, 32), primary)
@@ -209,7 +212,7 @@ def _promote(fib: Fib, device: Device, old: IfAddress, secondaries: list[IfAddre
 
 
 def _all_routes(device: Device) -> dict[Route, None]:
-    return dict.fromkeys(route for address in device.addresses for route in _routes(device, address))
+    return dict.fromkeys(route for address in device.addresses for route in _routes(device, address, up=True))
 
 
 def _disconnect(fib: Fib, device: Device, before: dict[Route, None], gone: IfAddress) -> None:
@@ -219,7 +222,7 @@ def _disconnect(fib: Fib, device: Device, before: dict[Route, None], gone: IfAdd
         if route not in needed:
             with contextlib.suppress(RouteError):  # somebody else deleted it
                 fib.delete(RoutePattern.of(route))
-    if fib.address_type(gone.address, device.name) is not RouteType.LOCAL:
+    if fib.address_type(gone.address) is not RouteType.LOCAL:
         fib.flush(lambda route: route.prefsrc == gone.address and route.table == TABLE_MAIN)
     if not device.addresses:
         fib.device_down(device.name, force=True)
@@ -229,9 +232,10 @@ def _disconnect(fib: Fib, device: Device, before: dict[Route, None], gone: IfAdd
 
 
 def device_up(fib: Fib, device: Device) -> None:
-    """Enter the routes of a device that has just come up; the loopback gets its address."""
-    if device.is_loopback and not device.addresses:
-        add_address(fib, device, _LOOPBACK)
+    """Enter the routes of a device that has just come up; the loopback gets 127.0.0.1/8."""
+    if device.is_loopback:
+        with contextlib.suppress(RouteError):  # it has the address already
+            add_address(fib, device, _LOOPBACK)
     _connect(fib, device, device.addresses)
     fib.device_up(device.name)
 

@@ -115,7 +115,7 @@ class RouteCheck:
             raise RouteError(errno.ENODEV, "Nexthop device required for onlink")
         if not device.up:
             raise RouteError(errno.ENETDOWN, "Nexthop device is not up")
-        if self.tables.address_type(gateway, device.name) is not RouteType.UNICAST:
+        if self.tables.address_type(gateway) is not RouteType.UNICAST:
             raise RouteError(errno.EINVAL, "Nexthop has invalid gateway")
         return attrs.evolve(nexthop, scope=Scope.LINK, linkdown=not device.carrier)
 
