@@ -45,6 +45,8 @@ class DrawnChoice:
         for index, share in enumerate(odds):
             if share == 1:
                 return index
+            if not share:
+                continue
             if point is None:
                 point = Fraction(self.stream.getrandbits(53), 1 << 53)
             total += share
@@ -106,4 +108,4 @@ def branches() -> Iterator[ScriptedChoice]:
     while scripts:
         choice = ScriptedChoice(scripts.pop())
         yield choice
-        scripts += reversed(choice.untaken)
+        scripts += sorted(choice.untaken, reverse=True)  # the deepest first: in the order of a tree
