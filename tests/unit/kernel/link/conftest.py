@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Namespaces and bridges small enough to see at a glance."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from emu.kernel.link import bridge_ports
+from emu.kernel.link.bridge import Bridge, Port
+from emu.kernel.link.veth import Veth
+from emu.kernel.namespace import Namespace
+from emu.sim.choice import DrawnChoice
+from emu.wire.addresses import MacAddress
+
+if TYPE_CHECKING:
+    from emu.kernel.link.device import Device
+
+
+def mac(number: int) -> MacAddress:
+    """Return a unicast MAC address that ends in `number`."""
+    return MacAddress(b"\x02\0\0\0" + number.to_bytes(2, "big"))
+
+
+@pytest.fixture
+def net() -> Namespace:
+    """Return a namespace with nothing but `lo`."""
+    return Namespace("node1", random=random.Random(0), choice=DrawnChoice(random.Random(0)))
+
+
+@pytest.fixture
+def node(net: Namespace) -> Namespace:
+    """Return a namespace with bridge `br0` (...:100) and its running ports `v1`, `v2`, `v3` (...:101 and on).
+
+    `bridge-nf-call-iptables` is off.
+    """
+    net.sysctl.set("net.bridge.bridge-nf-call-iptables", 0)
+    bridge = net.add_device("br0", Bridge(), mac(0x100), mtu=1500)
+    bridge_ports.start(bridge, mac_is_set=True)
+    bridge.up = True
+    for number in (1, 2, 3):
+        device = net.add_device(f"v{number}", Veth(), mac(0x100 + number), mtu=1500)
+        device.up = True
+        bridge_ports.attach(bridge, device)
+    return net
+
+
+@pytest.fixture
+def br0(node: Namespace) -> Device:
+    """Return the bridge device of `node`."""
+    return node.devices["br0"]
+
+
+@pytest.fixture
+def bridge(br0: Device) -> Bridge:
+    """Return the bridge of `node`."""
+    assert isinstance(br0.link, Bridge)
+    return br0.link
+
+
+@pytest.fixture
+def ports(bridge: Bridge) -> dict[str, Port]:
+    """Return the ports of `node`'s bridge by name."""
+    return {port.name: port for port in bridge.ports}
