@@ -145,25 +145,33 @@ def _route(device: Device, kind: RouteType, dst: Prefix, prefsrc: IpAddress) -> 
 # --- deleting ---
 
 
-def delete_address(fib: Fib, device: Device, interface: Interface, *, promote: bool) -> list[IfAddress]:
+def delete_address(
+    fib: Fib, device: Device, wanted: Interface | IpAddress, *, promote: bool, peer: Prefix | None = None
+) -> list[IfAddress]:
     """Take an address from `device`, and with a primary one the secondaries; return all that went.
 
     Args:
         fib: loses the routes that came with the address; those in `main` that
             have it as preferred source; with the last address all by this device.
         device: has the address.
-        interface: the address and its prefix length.
+        wanted: the address and its prefix length; an address alone means the
+            first entry with it.
         promote: sysctl `promote_secondaries`: the first secondary takes the
             primary's place, and none goes with it.
+        peer: as it was given to `add_address`.
 
     Raises:
         RouteError: EADDRNOTAVAIL, the device does not have it.
 
     Source: net/ipv4/devinet.c `inet_rtm_deladdr`, `__inet_del_ifa`.
     """
-    for address in device.addresses:
-        if address.address == interface.address and address.prefix.length == interface.length:
-            return _delete(fib, device, address, promote=promote)
+    if isinstance(wanted, Interface):
+        fitting = (wanted.address, wanted.prefix if peer is None else peer)
+        found = [known for known in device.addresses if (known.address, known.prefix) == fitting]
+    else:
+        found = [known for known in device.addresses if known.address == wanted]
+    if found:
+        return _delete(fib, device, found[0], promote=promote)
     raise RouteError(errno.EADDRNOTAVAIL, "ipv4: Address not found")
 
 

@@ -98,7 +98,7 @@ class Nexthop:
         scope: how far the gateway is; set by the FIB. A gateway that is not of
             scope `LINK` (one of our own addresses) is not asked for its MAC
             address: the packet goes to its destination directly.
-        dead: the device went down; the flow takes another nexthop.
+        dead: the device went down; flows take other nexthops.
         linkdown: the device has no carrier.
     """
 

@@ -70,6 +70,8 @@ class RoutingRule:
     inverted: bool = False
     suppress_length: int = -1
     _is_for_all: bool = attrs.field(init=False, eq=False, repr=False)
+    _src_bits: tuple[int, int] = attrs.field(init=False, eq=False, repr=False)  # number, mask
+    _dst_bits: tuple[int, int] = attrs.field(init=False, eq=False, repr=False)
 
     @table.default
     def _default_table(self) -> int:
@@ -80,18 +82,28 @@ class RoutingRule:
         selectors = (self.iif, self.oif, self.mask, self.tos, self.src.length, self.dst.length)
         return not any(selectors) and not self.inverted
 
+    @_src_bits.default
+    def _default_src_bits(self) -> tuple[int, int]:
+        return int(self.src.address), self.src.mask
+
+    @_dst_bits.default
+    def _default_dst_bits(self) -> tuple[int, int]:
+        return int(self.dst.address), self.dst.mask
+
     def matches(self, flow: Flow) -> bool:
         """Return whether it is for the packets of `flow`."""
         return self._is_for_all or self._selects(flow) is not self.inverted
 
     def _selects(self, flow: Flow) -> bool:
+        src, src_mask = self._src_bits
+        dst, dst_mask = self._dst_bits
         return not (
             (self.iif and self.iif != (flow.iif or "lo"))
             or (self.oif and self.oif != flow.oif)
             or (flow.mark ^ self.mark) & self.mask
             or (self.tos and self.tos != flow.tos & DSCP_MASK)
-            or (int.from_bytes(flow.src, "big") ^ int(self.src.address)) & self.src.mask
-            or (int.from_bytes(flow.dst, "big") ^ int(self.dst.address)) & self.dst.mask
+            or (int.from_bytes(flow.src, "big") ^ src) & src_mask
+            or (int.from_bytes(flow.dst, "big") ^ dst) & dst_mask
         )
 
 

@@ -194,19 +194,21 @@ class RoutingTables:
         if routes is None:
             return None
         number = int.from_bytes(flow.dst, "big")
+        oif = flow.oif
         for shift, leaves in routes.levels:
             for route in leaves.get(number >> shift, ()):
                 if (route.tos and route.tos != flow.tos & DSCP_MASK) or route.scope < scope:
                     continue
-                if route.type is RouteType.THROW:
-                    return None
-                if not route.nexthops:
-                    return _refusal(route, table)
                 for nexthop in route.nexthops:
-                    if self.is_usable(nexthop, ignore_linkstate=ignore_linkstate) and (
-                        not flow.oif or flow.oif == nexthop.device
+                    if oif and oif != nexthop.device:
+                        continue
+                    if (nexthop.dead or nexthop.linkdown) and not self.is_usable(
+                        nexthop, ignore_linkstate=ignore_linkstate
                     ):
-                        return found_by(route, nexthop, table)
+                        continue
+                    return found_by(route, nexthop, table)
+                if not route.nexthops:
+                    return None if route.type is RouteType.THROW else _refusal(route, table)
         return None
 
     def is_usable(self, nexthop: Nexthop, *, ignore_linkstate: bool = False) -> bool:
