@@ -126,10 +126,14 @@ class LinePrinter:
         self._enter(part.protocol)
         header = part.take(0, ethernet.HEADER_LENGTH)
         ethertype, at = int.from_bytes(header[12:], "big"), ethernet.HEADER_LENGTH
+        tagged = part._replace(protocol="vlan")
         if self._link_header:
-            yield _link_header(header, ethertype, part.length)
+            yield _addresses(header)
+            if ethertype in _TAGS:
+                tagged.take(at, 4)
+            yield _announcement(ethertype, part.length)
         while ethertype in _TAGS:
-            tag, ethertype = struct.unpack("!HH", part._replace(protocol="vlan").take(at, 4))
+            tag, ethertype = struct.unpack("!HH", tagged.take(at, 4))
             at += 4
             if self._link_header:
                 yield f"vlan {tag & 0xFFF}, p {tag >> 13}, {'DEI, ' if tag & 0x1000 else ''}"
@@ -146,7 +150,7 @@ class LinePrinter:
                 yield from words
             case _:
                 if not self._link_header:
-                    yield _link_header(header, ethertype, part.length)
+                    yield _addresses(header) + _announcement(ethertype, part.length)
                 yield hexdump(part.octets[at:])
 
     def _ipv4(self, part: Part) -> Iterator[str]:
@@ -280,10 +284,13 @@ class LinePrinter:
             yield from self._ethernet(payload.after(vxlan_header.HEADER_LENGTH, "ether"))
 
 
-def _link_header(header: bytes, ethertype: int, length: int) -> str:
-    """Return what stands in front of a frame, given its first 14 octets and its length on the cable."""
-    addresses = f"{header[6:12].hex(':')} > {header[:6].hex(':')}"
+def _addresses(header: bytes) -> str:
+    """Return who sent a frame to whom, given its first 12 octets or more."""
+    return f"{header[6:12].hex(':')} > {header[:6].hex(':')}, "
+
+
+def _announcement(ethertype: int, length: int) -> str:
+    """Return what a frame of `length` octets on the cable says to carry."""
     if ethertype <= _MAX_802_3_LENGTH:
-        return f"{addresses}, 802.3, length {ethertype}: "
-    name = _ETHERTYPES.get(ethertype, "Unknown")
-    return f"{addresses}, ethertype {name} (0x{ethertype:04x}), length {length}: "
+        return f"802.3, length {ethertype}: "
+    return f"ethertype {_ETHERTYPES.get(ethertype, 'Unknown')} (0x{ethertype:04x}), length {length}: "
