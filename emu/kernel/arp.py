@@ -10,8 +10,7 @@
             --> anything about a neighbour we know
 
 Frames that are for others, and ARP on a device that has it switched off, are
-passed over in silence as in Linux: they are no drops. ARP in IEEE 802.2 frames
-(hardware type 6), which Linux takes too, is not understood here.
+passed over in silence as in Linux: they are no drops.
 
 Source: RFC 826, RFC 5227 §2.1 (probes), net/ipv4/arp.c, Linux 6.18.
 """

@@ -16,7 +16,7 @@ REPLY: Final = 2
 LENGTH: Final = 28
 _LAYOUT: Final = struct.Struct("!HHBBH6s4s6s4s")
 _ADDRESSES: Final = struct.Struct("!H6s4s6s4s")
-_ETHERNET, _IPV4 = 1, 0x0800
+_ETHERNET, _IEEE802, _IPV4 = 1, 6, 0x0800
 
 
 class Arp(NamedTuple):
@@ -32,13 +32,15 @@ class Arp(NamedTuple):
     def parse(cls, octets: bytes) -> Self:
         """Return the ARP packet at the start of `octets` (padding is passed over).
 
+        Hardware type 6 (IEEE 802) is as good as 1 (Ethernet), RFC 1042 and Linux say.
+
         Raises:
             HeaderError: too short, or not Ethernet and IPv4.
         """
         if len(octets) < LENGTH:
             raise HeaderError(f"{len(octets)} octets hold no ARP packet")
         hardware, protocol, hlen, plen, operation, sha, spa, tha, tpa = _LAYOUT.unpack_from(octets)
-        if (hardware, protocol, hlen, plen) != (_ETHERNET, _IPV4, 6, 4):
+        if hardware not in {_ETHERNET, _IEEE802} or (protocol, hlen, plen) != (_IPV4, 6, 4):
             raise HeaderError("ARP for other than IPv4 over Ethernet")
         return cls(operation, MacAddress(sha), IpAddress(spa), MacAddress(tha), IpAddress(tpa))
 
