@@ -72,7 +72,6 @@ def request(
             except OSError as error:
                 outcomes.append(word(error))
     except OSError as error:
-        return [word(error)]
-    finally:
-        yield from program.close(socket)
+        outcomes = [word(error)]
+    yield from program.close(socket)
     return outcomes

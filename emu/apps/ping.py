@@ -86,8 +86,9 @@ def ping(
                 outcomes.append((yield from _answer(socket, identifier, sequence & 0xFFFF, start, timeout)))
             except OSError as error:
                 outcomes.append(Echo(word(error)))
-    finally:
-        yield from program.close(socket)
+    except OSError as error:
+        outcomes.append(Echo(word(error)))
+    yield from program.close(socket)
     return outcomes
 
 

@@ -56,10 +56,14 @@ def traceroute(
         base_port: UDP port of the first datagram; each next one is one more.
         src_port: UDP source port; 0 for any.
         timeout: for each hop, ns.
+
+    Raises:
+        OSError: a datagram could not be sent.
     """
     listener = yield from program.socket(SocketKind.ICMP)
     sender = yield from program.socket(SocketKind.UDP)
     hops: list[Hop | None] = []
+    failure: OSError | None = None
     try:
         yield from program.bind(sender, ANY_IP4, src_port)
         for ttl in range(1, max_ttl + 1):
@@ -71,9 +75,12 @@ def traceroute(
             hops.append(hop)
             if hop is not None and hop.is_end:
                 break
-    finally:
-        yield from program.close(listener)
-        yield from program.close(sender)
+    except OSError as error:
+        failure = error
+    yield from program.close(listener)
+    yield from program.close(sender)
+    if failure is not None:
+        raise failure
     return hops
 
 

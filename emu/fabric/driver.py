@@ -65,7 +65,7 @@ class Fabric:
         self.namespaces: dict[str, Namespace] = {}
         self._plugs: dict[tuple[str, str], Plug] = {}
         self._timers: dict[str, Event] = {}
-        self._waiting: dict[tuple[str, int], list[Process]] = {}
+        self._waiting: dict[tuple[str, int], list[Process[Any]]] = {}
         self._packet_ids = itertools.count(1)
         self._flow_secret = self.streams.stream("flow hash").getrandbits(64)
         self._recorder: Recorder | None = None

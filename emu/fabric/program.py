@@ -68,7 +68,8 @@ Program: TypeAlias = Generator[Call, Any, T]
 
 def call(function: Callable[[Namespace], T]) -> Program[T]:
     """Call `function` with the program's namespace and return its result."""
-    return (yield Do(function))
+    result: T = yield Do(function)
+    return result
 
 
 def sleep(duration: Duration) -> Program[None]:
@@ -83,12 +84,14 @@ def spawn(program: Program[Any]) -> Program[None]:
 
 def now() -> Program[Instant]:
     """Return the virtual time."""
-    return (yield Do(lambda net: net.now))
+    result: Instant = yield Do(lambda net: net.now)
+    return result
 
 
 def socket(kind: SocketKind) -> Program[Socket]:
     """Open a socket."""
-    return (yield Do(lambda net: sockets.create(net, kind)))
+    result: Socket = yield Do(lambda net: sockets.create(net, kind))
+    return result
 
 
 def configure(
@@ -124,7 +127,8 @@ def listen(sock: Socket, backlog: int = 64) -> Program[None]:
 
 def accept(sock: Socket) -> Program[Socket]:
     """Wait for the next connection."""
-    return (yield Block(lambda net: sockets.accept(net, sock), sock, None))
+    result: Socket = yield Block(lambda net: sockets.accept(net, sock), sock, None)
+    return result
 
 
 def connect(sock: Socket, address: IpAddress, port: int, *, timeout: Duration | None = None) -> Program[None]:
@@ -154,7 +158,8 @@ def send(sock: Socket, data: bytes, *, timeout: Duration | None = None) -> Progr
 
 def receive(sock: Socket, size: int = READ_SIZE, *, timeout: Duration | None = None) -> Program[bytes]:
     """Wait for data of the peer and return it; nothing means that a TCP peer has closed."""
-    return (yield Block(lambda net: sockets.receive(net, sock, size), sock, timeout))
+    result: bytes = yield Block(lambda net: sockets.receive(net, sock, size), sock, timeout)
+    return result
 
 
 def send_to(sock: Socket, data: bytes, address: IpAddress, port: int = 0) -> Program[None]:
@@ -164,7 +169,8 @@ def send_to(sock: Socket, data: bytes, address: IpAddress, port: int = 0) -> Pro
 
 def receive_from(sock: Socket, *, timeout: Duration | None = None) -> Program[Datagram]:
     """Wait for a datagram."""
-    return (yield Block(lambda net: sockets.receive_from(net, sock), sock, timeout))
+    result: Datagram = yield Block(lambda net: sockets.receive_from(net, sock), sock, timeout)
+    return result
 
 
 def quick_ack(sock: Socket) -> Program[None]:

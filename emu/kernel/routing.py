@@ -149,7 +149,7 @@ def route_input(net: Namespace, skb: Skb, device: Device) -> RouteDecision | Ref
     if found.type is RouteType.BROADCAST:
         return _broadcast_input(net, device, src, dst)
     if found.type is RouteType.LOCAL:
-        refused = validate_source(net, device, src, out=net.loopback)
+        refused = validate_source(net, device, src, dst, out=net.loopback)
         return refused if isinstance(refused, Refusal) else _decide(net, found, device, dst)
     if found.type is RouteType.MULTICAST or _is_multicast(dst):
         return RouteDecision(RouteType.MULTICAST, net.loopback, IpAddress(dst))
@@ -190,7 +190,7 @@ def _no_route(device: Device, error: int) -> Refusal:
 
 def _broadcast_input(net: Namespace, device: Device, src: bytes, dst: bytes) -> RouteDecision | Refusal:
     if not _is_zeronet(src):
-        refused = validate_source(net, device, src, out=None)
+        refused = validate_source(net, device, src, dst, out=None)
         if isinstance(refused, Refusal):
             return refused
     return RouteDecision(RouteType.BROADCAST, net.loopback, IpAddress(dst))
@@ -204,7 +204,7 @@ def _decide(net: Namespace, found: Lookup | None, device: Device, dst: bytes) ->
 
 def _forward(net: Namespace, found: Lookup, skb: Skb, device: Device) -> RouteDecision | Refusal:
     out = net.devices[found.device]
-    on_link = validate_source(net, device, skb.header.src, out=out)
+    on_link = validate_source(net, device, skb.header.src, skb.header.dst, out=out)
     if isinstance(on_link, Refusal):
         return on_link
     gateway = found.gateway
@@ -228,13 +228,16 @@ def _is_on_link(device: Device, src: bytes, gateway: IpAddress | None) -> bool:
     )
 
 
-def validate_source(net: Namespace, device: Device, src: bytes, *, out: Device | None) -> bool | Refusal:
+def validate_source(
+    net: Namespace, device: Device, src: bytes, dst: bytes, *, out: Device | None
+) -> bool | Refusal:
     """Return whether the sender is on the link of `device`, or why its address is not believed.
 
     Args:
         net: the namespace.
         device: where the packet came in.
         src: its source address.
+        dst: its destination address.
         out: where it is to go; None for a broadcast.
     """
     mode = net.sysctl.conf_max(device.name, "rp_filter")
@@ -244,15 +247,16 @@ def validate_source(net: Namespace, device: Device, src: bytes, *, out: Device |
             return Refusal(DropReason.IP_LOCAL_SOURCE, "the source is an address of this host")
         if accept_local or not net.fib.has_custom_local_routes:
             return False
-    return _check_reverse_path(net, device, src, mode, accept_local=bool(accept_local))
+    back = Flow(dst=src, src=dst, iif=out.name if out is not None else "lo")
+    return _check_reverse_path(net, device, back, mode, accept_local=accept_local)
 
 
 def _check_reverse_path(
-    net: Namespace, device: Device, src: bytes, mode: int, *, accept_local: bool
+    net: Namespace, device: Device, flow: Flow, mode: int, *, accept_local: bool
 ) -> bool | Refusal:
-    """Look the source up as a destination. Source: `__fib_validate_source`."""
+    """Look up the way `flow` back to the source. Source: `__fib_validate_source`."""
     mistrust = Refusal(DropReason.IP_RPFILTER, f"rp_filter {mode}: the way back is not by {device.name}")
-    found = lookup(net, Flow(dst=src, iif="lo"))
+    found = lookup(net, flow)
     if found is None or found.type in _ERRNO:
         return mistrust if mode else False
     if found.type is not RouteType.UNICAST and not (found.type is RouteType.LOCAL and accept_local):
@@ -265,7 +269,7 @@ def _check_reverse_path(
         return mistrust if mode else False
     if mode == 1:
         return mistrust
-    back = lookup(net, Flow(dst=src, iif="lo", oif=device.name))
+    back = lookup(net, flow._replace(oif=device.name))
     return back is not None and back.type is RouteType.UNICAST and back.gateway is None
 
 

@@ -66,11 +66,9 @@ def set_carrier(net: Namespace, device: Device, *, carrier: bool) -> None:
 
 
 def _carrier_changed(net: Namespace, device: Device) -> None:
-    if device.carrier:
-        inetdev.carrier_back(net.fib, device)
-    else:
-        inetdev.carrier_lost(net.fib, device)
-        arp.act(net, net.neighbours.forget_device(device.name, keep_permanent=True))
+    net.fib.carrier_changed(device.name)
+    if not device.carrier:
+        arp.carrier_lost(net, device)
 
 
 def _follow_bridge(net: Namespace, device: Device) -> None:

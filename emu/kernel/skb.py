@@ -10,8 +10,8 @@ from emu.wire import checksum, ipv4
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
-    from emu.kernel.fib import Lookup
     from emu.kernel.link.device import Device
+    from emu.kernel.routing import RouteDecision
     from emu.wire.frame import Frame
 
 _CHECKSUM: Final = slice(10, 12)
@@ -71,7 +71,7 @@ class Skb:
         self.packet_type = PacketType.HOST
         self.src_mac = b""
         self.mark = 0
-        self.route: Lookup | None = None
+        self.route: RouteDecision | None = None
         self.socket = 0
         self.ignore_df = False
         self.frag_max = 0

@@ -138,3 +138,13 @@ def describe(fabric: Fabric, points: Sequence[tuple[str, str]]) -> list[CaptureP
         kind = device.link.kind or "loopback"
         found.append(CapturePoint(f"{name}@{owner}", f"{kind} {name} of namespace {owner}", device.mac))
     return found
+
+
+def name_table(fabric: Fabric) -> dict[IpAddress, str]:
+    """Return whose each address is, to be shown in place of it."""
+    names: dict[IpAddress, str] = {}
+    for net in fabric.namespaces.values():
+        for device in net.devices.values():
+            if not device.is_loopback:
+                names.update((own.address, net.name) for own in device.addresses)
+    return names

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import attrs
 
 from emu.cluster.document import MappingNode, SequenceNode
-from emu.cluster.fields import Fields, Place, boolean, did_you_mean, elements, integer, one_of, shown, text
+from emu.cluster.fields import Fields, Place, boolean, elements, integer, one_of, shown, text
 from emu.cluster.network import values
 from emu.cluster.network.actions import (
     Action,
@@ -30,7 +30,7 @@ from emu.cluster.network.actions import (
     UdpRequest,
     UdpServer,
 )
-from emu.errors import FrameSyntaxError
+from emu.errors import FrameSyntaxError, did_you_mean
 from emu.sim.time import MILLISECOND, SECOND
 from emu.wire.addresses import ANY_IP4
 from emu.wire.expression import parse_frame

@@ -74,7 +74,9 @@ def build(document: NetworkDocument, *, seed: int = 0) -> Fabric:
         DocumentError: the kernel refuses part of it; all refusals are told.
     """
     builder = _Builder(document, Fabric(seed=seed))
-    builder.build()
+    builder.refuse_rules()
+    if not builder.faults:
+        builder.build()
     if builder.faults:
         raise DocumentError(builder.faults)
     return builder.fabric
@@ -85,6 +87,15 @@ class _Builder:
         self.document = document
         self.fabric = fabric
         self.faults: list[Fault] = []
+
+    def refuse_rules(self) -> None:
+        """Make a fault of each rules file: no rule is ever passed over in silence."""
+        document = self.document
+        kinds = {"iptables": document.iptables, "nft": document.nft, "ipset": document.ipset}
+        for kind, files in kinds.items():
+            for ns, file in files.items():
+                message = f"{kind} rules are not modelled yet ({file.path})"
+                self.faults.append(Fault(document.file, file.line, f"$.{kind}.{ns}", message))
 
     def build(self) -> None:
         document = self.document
@@ -192,7 +203,7 @@ def _add_address(net: Namespace, device: Device, address: Interface) -> None:
 
 
 def _add_neighbour(net: Namespace, spec: NeighbourSpec) -> None:
-    net.neighbours.replace(net.device(spec.dev).name, spec.ip, Nud[spec.state.upper()], spec.mac, net.now)
+    net.neighbours.replace(net.device(spec.dev).name, spec.ip, spec.mac, Nud[spec.state.upper()], net.now)
 
 
 def _add_route(net: Namespace, spec: RouteSpec) -> None:

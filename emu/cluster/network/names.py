@@ -10,30 +10,27 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from emu.cluster.fields import did_you_mean
 from emu.cluster.network import values
 from emu.cluster.network.actions import CapturePoint, Inject, Snapshot, Tally
 from emu.cluster.network.model import (
     ETHERNET_MTU,
-    LOCAL_TABLE,
-    MAIN_TABLE,
     BridgeSpec,
     EndSpec,
     NetworkDocument,
-    RouteSpec,
     VxlanSpec,
 )
-from emu.wire.addresses import ANY_IP4, Prefix
+from emu.cluster.network.route_checks import RouteChecks
+from emu.errors import did_you_mean
+from emu.wire.addresses import ANY_IP4
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from emu.cluster.fields import Place
 
 _IFACE_SYSCTL: Final = re.compile(r"net([./])ipv[46]\1(?:conf|neigh)\1(?P<iface>.+)\1\w+")
 _NO_IFACES: Final = {"all", "default"}
 _VXLAN_HEADROOM: Final = 50  # octets: Ethernet, IPv4, UDP and VXLAN header
-_LOOPBACK: Final = Prefix.parse("127.0.0.0/8")
 
 
 def check_names(network: NetworkDocument, top: Place) -> None:
@@ -175,45 +172,16 @@ class _Checker:
             self._check_device(place.at("dev"), neighbour.ns, neighbour.dev)
 
     def _routes(self) -> None:
-        taken = dict.fromkeys(self._routes_of_addresses(), "an address has made it")
+        checks = {
+            ns: RouteChecks(ns, [device for (owner, _), device in self._devices.items() if owner == ns])
+            for ns in {route.ns for route in self._network.routes}
+        }
         for index, route in enumerate(self._network.routes):
             place = self._top.at("routes").at(index)
-            self._check_ns(place.at("ns"), route.ns)
             if route.dev is not None:
                 self._check_device(place.at("dev"), route.ns, route.dev)
-            self._next_hop(place, route)
-            if not route.ns or route.dst == values.NO_PREFIX:
-                continue
-            key = (route.ns, route.table, route.dst, route.metric)
-            if key in taken:
-                place.fault(
-                    f"{route.ns} has a route to {_shown(route.dst)} with metric {route.metric} already:"
-                    f" {taken[key]}"
-                )
-            taken.setdefault(key, f"line {route.line}")
-
-    def _routes_of_addresses(self) -> Iterator[tuple[str, int, Prefix, int]]:
-        """Yield the routes that the kernel makes for addresses (net/ipv4/fib_frontend.c)."""
-        for ns in self._namespaces:
-            yield ns, LOCAL_TABLE, _LOOPBACK, 0
-        for device in self._devices.values():
-            for address in device.addresses if device.up else ():
-                yield device.ns, LOCAL_TABLE, Prefix(address.address, 32), 0
-                if 0 < address.length < 31:
-                    yield device.ns, LOCAL_TABLE, Prefix(address.broadcast, 32), 0
-                if 0 < address.length < 32:
-                    yield device.ns, MAIN_TABLE, address.prefix, 0
-
-    def _next_hop(self, place: Place, route: RouteSpec) -> None:
-        """Report what `ip route add` or the kernel refuses (net/ipv4/fib_semantics.c)."""
-        if route.type in {"unreachable", "prohibit", "blackhole", "throw"}:
-            for key in ("via", "dev"):
-                if getattr(route, key) is not None:
-                    place.at(key).fault(f"a route of type {route.type} has no {key}")
-        elif route.dev is None and (route.via is None or route.type == "local"):
-            place.fault("lacks dev" if route.type == "local" else "lacks via or dev")
-        if route.onlink and (route.via is None or route.dev is None):
-            place.at("onlink").fault("needs via and dev")
+            if self._check_ns(place.at("ns"), route.ns):
+                checks[route.ns].add(route, place)
 
     def _rules(self) -> None:
         for key in ("ipset", "iptables", "nft"):
@@ -282,7 +250,3 @@ class _Checker:
         return [
             iface for (owner, iface), spec in self._devices.items() if owner == ns and isinstance(spec, kinds)
         ]
-
-
-def _shown(prefix: Prefix) -> str:
-    return "default" if prefix.length == 0 else str(prefix)

@@ -76,7 +76,8 @@ def load_network(path: Path, checks: Checks = _NO_CHECKS) -> NetworkDocument:
     if len(documents) != 1 or not is_network_document(documents[0].value):
         line = documents[1].line if len(documents) > 1 else 1
         message = "has to be one document with the key namespaces and without the key kind"
-        raise DocumentError([Fault(str(path), line, "$", message)])
+        faults = [fault for document in documents for fault in document.faults]
+        raise DocumentError([*faults, Fault(str(path), line, "$", message)])
     return read_network(documents[0], path.parent, checks)
 
 
@@ -91,7 +92,7 @@ def read_network(document: Document, folder: Path, checks: Checks = _NO_CHECKS) 
     Raises:
         DocumentError: with all faults of the document and of its rules files.
     """
-    report = Report(document.file)
+    report = Report(document.file, document.faults)
     top = Place(document.value, report)
     network = _network(top, document.file, folder, checks)
     check_names(network, top)

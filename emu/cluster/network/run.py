@@ -113,7 +113,7 @@ class NetworkRun:
         """Return the tables of all namespaces as they are now, in canonical form."""
         document = self.document
         return {
-            name: tables.dump(net, document.normalize, conntrack=name in document.conntrack)
+            name: tables.dump(net, conntrack=name in document.conntrack)
             for name, net in self.fabric.namespaces.items()
         }
 

@@ -39,21 +39,25 @@ if TYPE_CHECKING:
 _RECEIVED_SHOWN: Final = 64
 
 
-class Result(TypedDict, total=False):
-    """One object of `results.json`, the keys as the format names them."""
-
-    action: int
-    kind: str
-    outcome: object
-    received: str
-    length: int
-    ttl: int
-    hops: list[list[str] | None]
-    stdout: list[str]
-    values: list[object]
-    counts: dict[object, int]
-    as_expected: bool
-
+Result = TypedDict(
+    "Result",
+    {
+        "action": int,
+        "kind": str,
+        "outcome": object,
+        "from": object,
+        "ttl": int,
+        "received": str,
+        "length": int,
+        "hops": list[list[str] | None],
+        "stdout": list[str],
+        "values": list[object],
+        "counts": dict[object, int],
+        "as_expected": bool,
+    },
+    total=False,
+)
+"""One object of `results.json`, with the keys of the format."""
 
 NOTHING: Final = Result()
 
@@ -171,14 +175,14 @@ def _ping(action: Ping) -> Program[Result]:
     )
     if len(echoes) > 1:
         senders = [None if echo.sender is None else str(echo.sender) for echo in echoes]
-        return {"outcome": [echo.outcome for echo in echoes], "from": senders}  # type: ignore[typeddict-unknown-key]  # a keyword
+        return {"outcome": [echo.outcome for echo in echoes], "from": senders}
     return _echo_result(echoes[0])
 
 
 def _echo_result(echo: Echo) -> Result:
     result = Result(outcome=echo.outcome)
     if echo.sender is not None:
-        result["from"] = str(echo.sender)  # type: ignore[typeddict-unknown-key]  # a keyword of Python
+        result["from"] = str(echo.sender)
     if echo.ttl is not None:
         result["ttl"] = echo.ttl
     return result

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command line. Nothing heavy is imported before a verb needs it.
+
+Exit status 2 means that the input was wrong: all that is wrong with it is told
+on standard error, and nothing was written.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Final
+
+import click
+
+from emu import __version__
+from emu.errors import EmuError
+
+VERBS: Final = {
+    "run": "emu.cli.run:run",
+    "exec": "emu.cli.execute:execute",
+    "capture": "emu.cli.capture:capture",
+    "send": "emu.cli.send:send",
+    "trace": "emu.cli.trace:trace",
+}
+"""Each verb and where its command is."""
+
+_SUMMARIES: Final = {
+    "run": "Run a network's steps and check their outcomes.",
+    "exec": "Run a command in a namespace.",
+    "capture": "Run a command and record frames.",
+    "send": "Inject frames and see what comes back.",
+    "trace": "Tell what happens to a packet, stage by stage.",
+}
+
+
+class _Verbs(click.Group):
+    """A group whose commands are imported when they are used; `--help` imports none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in VERBS:
+            return None
+        module, _, name = VERBS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Verbs"):
+            formatter.write_dl([(verb, _SUMMARIES[verb]) for verb in VERBS])
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="emu")
+def cli() -> None:
+    """Emulate Kubernetes networking, packet by packet."""
+
+
+def main() -> None:
+    """Run the command line; the entry point of `emu` and `kubectl emu`."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(130)
+    except EmuError as error:
+        click.echo(f"{error}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone; there is nobody to tell
+        sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)

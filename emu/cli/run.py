@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`emu run`: the steps of a document, one after the other, and what came of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from emu.cli import options
+
+if TYPE_CHECKING:
+    from emu.kernel.drops import DropReason
+    from emu.cluster.network.run import NetworkRun, Outcome
+    from emu.cluster.network.steps import Result
+
+
+@click.command()
+@click.argument("file")
+@click.option("--out", "folder", metavar="DIR", help="Write pcap/, times, frames, state and results there.")
+@options.write
+@options.seed
+def run(file: str, folder: str | None, output: str | None, seed: int) -> int:
+    """Run the steps of FILE on the virtual clock, then check their outcomes.
+
+    The exit status is 1 where a program's outcome is not what FILE expects.
+    """
+    from emu.cli.output import write_capture
+    from emu.cluster.network.results import write_results
+
+    network = options.load(file, seed)
+    outcome = network.run()
+    if folder is not None:
+        write_results(network, outcome, Path(folder))
+    if output is not None:
+        write_capture(output, network.capture, network.fabric)
+    if output != "-":
+        click.echo(_report(network, outcome))
+    for line in outcome.unexpected:
+        click.echo(f"not as expected: {line}", err=True)
+    return 1 if outcome.unexpected else 0
+
+
+def _report(network: NetworkRun, outcome: Outcome) -> str:
+    document = network.document
+    lines = [f"{document.name or document.file}: {document.title}".rstrip(": ")]
+    for result in outcome.results:
+        step = document.actions[result["action"]]
+        where = getattr(step.action, "ns", "")
+        lines.append(f"  {result['action']:>3}  {result['kind']:<12} {where:<12} {_words(result)}".rstrip())
+    frames, points = len(network.capture.frames), len(network.capture.points)
+    seconds = network.fabric.loop.now / 1e9
+    lines.append(f"{frames} frames at {points} capture points, {seconds:.3f} s of virtual time")
+    drops: Counter[DropReason] = Counter()
+    for net in network.fabric.namespaces.values():
+        drops += net.drops
+    if drops:
+        counts = sorted((reason.name, count) for reason, count in drops.items())
+        lines.append("dropped: " + ", ".join(f"{count} {name}" for name, count in counts))
+    return "\n".join(lines)
+
+
+def _words(result: Result) -> str:
+    """Return what a program saw, in a line."""
+    if "hops" in result:
+        return " > ".join("*" if hop is None else hop[0] for hop in result["hops"])
+    if "stdout" in result:
+        return "; ".join(result["stdout"])
+    outcome = result.get("outcome", "")
+    words = ", ".join(map(str, outcome)) if isinstance(outcome, list) else str(outcome)
+    if isinstance(result.get("from"), str):
+        words += f" from {result['from']}"
+    if "length" in result:
+        words += f", {result['length']} octets"
+    return words + ("" if result.get("as_expected", True) else "  NOT AS EXPECTED")
