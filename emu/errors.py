@@ -22,6 +22,7 @@ kernel's errno, as it would for a program on Linux.
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING
 
 import attrs
@@ -110,3 +111,14 @@ class DocumentError(EmuError):
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(sorted(faults))
         super().__init__("\n".join(map(str, self.faults)))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'mtu'?` if one of the `known` words is close to `word`, or else nothing.
+
+    Among equally close ones the one with the same letters wins.
+    """
+    words = list(known)
+    swapped = [other for other in words if sorted(other) == sorted(word)]
+    close = swapped or difflib.get_close_matches(word, words, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -28,13 +28,12 @@ import attrs
 import yaml
 from yaml.events import (
     AliasEvent,
+    CollectionEndEvent,
     CollectionStartEvent,
     DocumentStartEvent,
     Event,
-    MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
-    SequenceEndEvent,
     SequenceStartEvent,
 )
 
@@ -91,18 +90,24 @@ class SequenceNode(list["Value"]):
 
 @attrs.frozen
 class Document:
-    """One document of a stream: its value (never null) and the line where it begins."""
+    """One document of a stream: its value, and the line where it begins.
+
+    `faults` are duplicate keys and the like: the document cannot be used, but
+    it can be read on, to find what else is wrong. Without any the value is not
+    null.
+    """
 
     file: str
     line: int
     value: Value
+    faults: tuple[Fault, ...] = ()
 
 
 def load(path: Path) -> tuple[Document, ...]:
-    """Return the documents in the file at `path`, which names itself in faults as `path` is written.
+    """Return the documents in the file at `path`, as `scan` does; `path` is their name in faults.
 
     Raises:
-        DocumentError: it cannot be read, or `parse` refuses it.
+        DocumentError: the file cannot be read, or `scan` refuses it.
     """
     try:
         with path.open("rb") as stream:
@@ -110,11 +115,23 @@ def load(path: Path) -> tuple[Document, ...]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise _single_fault(str(path), 1, f"cannot be read: {reason}") from None
-    return parse(octets, str(path))
+    return scan(octets, str(path))
 
 
 def parse(text: str | bytes, file: str) -> tuple[Document, ...]:
-    """Return the documents in `text`, without the empty ones.
+    """Return the documents in `text`, as `scan` does, if none has a fault.
+
+    Raises:
+        DocumentError: `scan` refuses the text, or a document has faults.
+    """
+    documents = scan(text, file)
+    if faults := [fault for document in documents for fault in document.faults]:
+        raise DocumentError(faults)
+    return documents
+
+
+def scan(text: str | bytes, file: str) -> tuple[Document, ...]:
+    """Return the documents in `text`, without the empty ones; each has its faults with it.
 
     Args:
         text: YAML or JSON, one or more documents; octets are UTF-8, or UTF-16
@@ -122,8 +139,8 @@ def parse(text: str | bytes, file: str) -> tuple[Document, ...]:
         file: name of the source, for faults.
 
     Raises:
-        DocumentError: the text is no YAML, uses what is refused here, or is too
-            big. Every duplicate key is told; a syntax error ends the reading.
+        DocumentError: the text is no YAML or too big, so reading ended; with
+            the faults found before.
     """
     characters = _decode(text, file)
     builder = _Builder(file)
@@ -131,9 +148,9 @@ def parse(text: str | bytes, file: str) -> tuple[Document, ...]:
         try:
             builder.build(_events(characters))
         except yaml.YAMLError as error:
-            builder.faults.append(_syntax_fault(error, characters, file))
-    if builder.faults:
-        raise DocumentError(builder.faults)
+            raise builder.error(_syntax_fault(error, characters, file)) from None
+        except _TooBigError as error:
+            raise builder.error(Fault(file, builder.line, "$", str(error))) from None
     return tuple(builder.documents)
 
 
@@ -155,9 +172,22 @@ def _decode(text: str | bytes, file: str) -> str:
 
 
 def _events(text: str) -> Iterator[Event]:
+    if text.lstrip()[:1] in {"{", "["} and "\\u" in text:
+        text = _SURROGATES.sub(_joined, text)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     events: Iterator[Event] = yaml.parse(text, loader)
     return events
+
+
+_SURROGATES: Final = re.compile(
+    r"(?<!\\)((?:\\\\)*)((?:\\u[dD][89abAB][0-9a-fA-F]{2})(?:\\u[dD][c-fC-F][0-9a-fA-F]{2}))"
+)
+
+
+def _joined(pair: re.Match[str]) -> str:
+    """Return the character that JSON writes as a pair of escapes, which YAML does not know."""
+    high, low = (int(code, 16) for code in pair[2].split("\\u")[1:])
+    return pair[1] + chr(0x10000 + ((high & 0x3FF) << 10) + (low & 0x3FF))
 
 
 def _syntax_fault(error: yaml.YAMLError, text: str, file: str) -> Fault:
@@ -190,6 +220,16 @@ def _garbage_kept(big: bool) -> Iterator[None]:  # noqa: FBT001 (named by its on
             gc.enable()
 
 
+_SIMPLE_KEY: Final = re.compile(r"[\w<-]+")
+
+
+def path_step(key: str | int) -> str:
+    """Return one step of a path like `$.links[0].a`; a key that is no simple word is quoted."""
+    if isinstance(key, int):
+        return f"[{key}]"
+    return f".{key}" if _SIMPLE_KEY.fullmatch(key) else f"[{key!r:.80}]"
+
+
 # Plain scalars
 
 _WORDS: Final[dict[str, bool | None]] = {
@@ -198,7 +238,7 @@ _WORDS: Final[dict[str, bool | None]] = {
     for word in words
     for spelling in (word, word.capitalize(), word.upper())
 } | {"~": None, "": None}
-_INTEGER: Final = re.compile(r"([-+]?)(?:0b([01_]+)|0x([0-9a-fA-F_]+)|0([0-7_]+)|(0|[1-9][0-9_]*))")
+_INTEGER: Final = re.compile(r"([-+]?)(?:0b([01_]+)|0x([0-9a-fA-F_]+)|(0[0-7_]+)|(0|[1-9][0-9_]*))")
 _BASES: Final = (2, 16, 8, 10)
 _REAL: Final = re.compile(
     r"(?:[-+]?[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?"
@@ -219,7 +259,7 @@ def _plain(text: str) -> Scalar:
             magnitude = next(int(d.replace("_", ""), b) for d, b in zip(digits, _BASES, strict=True) if d)
             return -magnitude if sign == "-" else magnitude
         if _REAL.fullmatch(text):
-            return float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
+            return float(text.lower().replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
     except ValueError:  # `0x_`, or more digits than Python converts: nobody means a number by it
         pass
     return text
@@ -286,21 +326,26 @@ class _Builder:
 
     def __init__(self, file: str) -> None:
         self.documents: list[Document] = []
-        self.faults: list[Fault] = []
+        self.line = 1  # where the reading is
         self._file = file
+        self._faults: list[Fault] = []  # of the document under way
         self._stack: list[_Open] = []
         self._anchors: dict[str, tuple[Value, int]] = {}  # with how many values it stands for
         self._values = 0
-        self._line = 1
+
+    def error(self, last: Fault) -> DocumentError:
+        """Return all faults up to the `last`, which ended the reading."""
+        return DocumentError(
+            [*(f for document in self.documents for f in document.faults), *self._faults, last]
+        )
 
     def build(self, events: Iterable[Event]) -> None:
-        """Take all events; what is wrong goes to `faults`."""
-        try:
-            self._take(events)
-        except _TooBigError as error:
-            self.faults.append(Fault(self._file, self._line, "$", str(error)))
+        """Take all events.
 
-    def _take(self, events: Iterable[Event]) -> None:
+        Raises:
+            _TooBigError: a limit is reached.
+            YAMLError: the parser, which makes the events as they are asked for, came upon a syntax error.
+        """
         for event in events:
             if isinstance(event, ScalarEvent):
                 self._scalar(event)
@@ -308,15 +353,16 @@ class _Builder:
                 self._open(event, MappingNode)
             elif isinstance(event, SequenceStartEvent):
                 self._open(event, SequenceNode)
-            elif isinstance(event, MappingEndEvent | SequenceEndEvent):
+            elif isinstance(event, CollectionEndEvent):
                 self._close()
             elif isinstance(event, AliasEvent):
                 self._alias(event)
             elif isinstance(event, DocumentStartEvent):
                 self._anchors.clear()
+                self._faults.clear()
 
     def _scalar(self, event: ScalarEvent) -> None:
-        self._line = line = _line_of(event)
+        self.line = line = _line_of(event)
         text = event.value
         is_plain = event.implicit[0]
         top = self._stack[-1] if self._stack else None
@@ -347,7 +393,7 @@ class _Builder:
             self._fault(line, f"duplicate key (first on line {top.node.line_of(key)})")
 
     def _open(self, event: CollectionStartEvent, kind: type[MappingNode | SequenceNode]) -> None:
-        self._line = line = _line_of(event)
+        self.line = line = _line_of(event)
         if event.tag is not None and event.tag not in _COLLECTION_TAGS[kind]:
             self._fault(line, f"the tag {_shown(event.tag)} is not supported")
         if len(self._stack) >= MAX_DEPTH:
@@ -365,7 +411,7 @@ class _Builder:
         self._attach(node, node.line)
 
     def _alias(self, event: AliasEvent) -> None:
-        self._line = line = _line_of(event)
+        self.line = line = _line_of(event)
         value, size = self._anchors.get(event.anchor or "", (None, 0))
         if not size:
             self._fault(line, f"there is no &{event.anchor} before this (nor can it stand inside itself)")
@@ -375,8 +421,8 @@ class _Builder:
     def _attach(self, value: Value, line: int) -> None:
         """Put a finished value where it belongs."""
         if not self._stack:
-            if value is not None:
-                self.documents.append(Document(self._file, line, value))
+            if value is not None or self._faults:
+                self.documents.append(Document(self._file, line, value, tuple(self._faults)))
             return
         top = self._stack[-1]
         node, key = top.node, top.key
@@ -414,10 +460,10 @@ class _Builder:
         path = "$"
         for level in self._stack:
             if isinstance(level.node, SequenceNode):
-                path += f"[{len(level.node)}]"
+                path += path_step(len(level.node))
             elif level.key is not None:
-                path += ".<<" if isinstance(level.key, _Merge) else f".{level.key}"
-        self.faults.append(Fault(self._file, line, path, message))
+                path += path_step("<<" if isinstance(level.key, _Merge) else level.key)
+        self._faults.append(Fault(self._file, line, path, message))
 
 
 def _line_of(event: Event) -> int:

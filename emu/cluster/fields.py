@@ -14,11 +14,10 @@ in a document is found in one go; `Report.check` refuses the document then.
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from emu.cluster.document import MappingNode, SequenceNode, Value
-from emu.errors import DocumentError, Fault
+from emu.cluster.document import MappingNode, SequenceNode, Value, path_step
+from emu.errors import DocumentError, Fault, did_you_mean
 from emu.sim.time import Duration, from_seconds
 
 if TYPE_CHECKING:
@@ -32,11 +31,11 @@ _SHOWN: Final = 40  # characters of a wrong value that a fault repeats
 
 
 class Report:
-    """Collects the faults of one document."""
+    """Collects the faults of one document, beginning with those known."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, faults: Iterable[Fault] = ()) -> None:
         self.file = file
-        self._faults: list[Fault] = []
+        self._faults = list(faults)
 
     def add(self, line: int, path: str, message: str, *, file: str | None = None) -> None:
         """Take one fault, of another `file` than the document where one is given."""
@@ -102,8 +101,7 @@ class Place:
         """The way to it from the top, like `$.links[0].a.mac`."""
         if self._parent is None:
             return "$"
-        step = f"[{self._key}]" if isinstance(self._key, int) else f".{self._key}"
-        return self._parent.path + step
+        return self._parent.path + path_step(self._key)
 
     def fault(self, message: str) -> None:
         """Report that something is wrong here."""
@@ -270,9 +268,3 @@ def shown(value: Value) -> str:
             return "a number too big to show"
         case _:
             return repr(value)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'mtu'?` if one of the `known` words is close to `word`, or else nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from emu.wire.addresses import IpAddress, MacAddress
 
+ScapyPacket: TypeAlias = "Packet"
+"""A packet of Scapy, for those that must not import Scapy."""
+
 _NO_MAC: Final = "00:00:00:00:00:00"
 _BROADCAST: Final = "ff:ff:ff:ff:ff:ff"
 _NO_IP: Final = str(ANY_IP4)

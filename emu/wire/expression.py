@@ -15,20 +15,17 @@ left out has a fixed value. Numbers have to fit their field.
 from __future__ import annotations
 
 import ast
-import difflib
 import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from emu.errors import AddressError, FrameSyntaxError
+from emu.errors import AddressError, FrameSyntaxError, did_you_mean
 from emu.wire import craft
 from emu.wire.addresses import IpAddress, MacAddress
 from emu.wire.craft import FieldKind, FieldShape, FieldValue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from scapy.packet import Packet
+    from emu.wire.craft import ScapyPacket
 
 MAX_TEXT: Final = 65_536  # characters of an expression
 MAX_FRAME: Final = 65_549  # octets: an IP packet of the greatest length in an Ethernet frame
@@ -60,7 +57,7 @@ def parse_frame(text: str) -> bytes:
     return _octets(calls)
 
 
-def parse_packet(text: str) -> Packet:
+def parse_packet(text: str) -> ScapyPacket:
     """Return the Scapy packet that `text` describes; it may begin with any layer.
 
     Args:
@@ -83,7 +80,7 @@ class _LayerCall(NamedTuple):
     fields: dict[str, FieldValue]
     column: str
 
-    def build(self) -> Packet:
+    def build(self) -> ScapyPacket:
         try:
             return craft.layer(self.name, self.fields)
         except FrameSyntaxError as error:
@@ -181,7 +178,7 @@ class _Expression:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name not in craft.layers():
             shown = ast.get_source_segment(self._text, node.func) or "this"
-            raise self._fault(node.func, f"there is no layer {shown:.40}{_hint(name, craft.layers())}")
+            raise self._fault(node.func, f"there is no layer {shown:.40}{did_you_mean(name, craft.layers())}")
         fields: dict[str, FieldValue] = {}
         for value_node in node.args:
             if name != "Raw" or len(node.args) > 1:
@@ -192,7 +189,9 @@ class _Expression:
                 raise self._fault(keyword.value, "** is not supported")
             known = craft.shapes(name)
             if keyword.arg not in known:
-                raise self._fault(keyword, f"{name} has no field {keyword.arg!r}{_hint(keyword.arg, known)}")
+                raise self._fault(
+                    keyword, f"{name} has no field {keyword.arg!r}{did_you_mean(keyword.arg, known)}"
+                )
             if keyword.arg in fields:
                 raise self._fault(keyword, f"{name} has {keyword.arg} twice")
             fields[keyword.arg] = self._field_value(keyword.value, name, keyword.arg)
@@ -333,15 +332,10 @@ def _tcp_options(value: FieldValue) -> FieldValue:
             raise ValueError("has to be a list of pairs like [('MSS', 1460)]")
         name, _ = option
         if isinstance(name, str) and name not in craft.tcp_options():
-            raise ValueError(f"knows no option {name!r}{_hint(name, craft.tcp_options())}")
+            raise ValueError(f"knows no option {name!r}{did_you_mean(name, craft.tcp_options())}")
         if not isinstance(name, str) and not (isinstance(name, int) and 0 <= name <= 255):
             raise ValueError("has to name its options, or to number them from 0 to 255")
     return list(options)
-
-
-def _hint(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _example(layer: str) -> str:
