@@ -161,6 +161,9 @@ class Bridge:
 
     def transmit(self, net: Namespace, device: Device, frame: Frame) -> None:
         """Send what this host gives to the bridge device; nothing is learned from it."""
+        if len(frame.octets) < HEADER_LENGTH:
+            net.drop(frame, DropReason.PKT_TOO_SMALL, "no whole Ethernet header", device.name)
+            return
         ports, _ = self.forward(frame.octets[:6], None, net.now)
         if net.recorder is not None:
             net.note(frame, "bridge", _describe(device, ports, up=False))

@@ -94,6 +94,9 @@ class Vxlan:
         if self._is_sending:
             net.drop(frame, DropReason.RECURSION_LIMIT, "the way to the remote leads here", device.name)
             return
+        if len(frame.octets) < ethernet.HEADER_LENGTH:
+            net.drop(frame, DropReason.PKT_TOO_SMALL, "no whole Ethernet header", device.name)
+            return
         dst = frame.octets[:6]
         remotes = self.fdb.remotes_for(dst, net.now)
         if not remotes:
