@@ -65,10 +65,8 @@ class IpAddress(bytes):
         Raises:
             AddressError: `text` is no address of either family.
         """
-        if not isinstance(text, str):
-            raise AddressError(f"{text!r} is no IP address")
         try:
-            return cls(ipaddress.ip_address(text).packed)
+            return cls(ipaddress.ip_address(_plain(text)).packed)
         except ValueError:
             raise AddressError(f"{text!r} is no IP address") from None
 
@@ -112,6 +110,13 @@ class IpAddress(bytes):
         return f"IpAddress({self})"
 
 
+def _plain(text: str) -> str:
+    """Return `text`, unless it is something else that `ipaddress` takes: a number, octets, a zone."""
+    if not isinstance(text, str) or "%" in text:
+        raise ValueError(text)
+    return text
+
+
 @lru_cache(maxsize=65536)
 def _ip_text(packed: bytes) -> str:
     return str(ipaddress.ip_address(packed))
@@ -151,8 +156,8 @@ class Prefix:
             AddressError: `text` is no prefix.
         """
         try:
-            network = ipaddress.ip_network(text, strict=strict)
-        except (ValueError, TypeError):
+            network = ipaddress.ip_network(_plain(text), strict=strict)
+        except ValueError:
             raise AddressError(f"{text!r} is no prefix (like 10.244.1.0/24)") from None
         return cls(IpAddress(network.network_address.packed), network.prefixlen)
 
@@ -189,8 +194,8 @@ class Interface:
             AddressError: `text` has no such form.
         """
         try:
-            interface = ipaddress.ip_interface(text)
-        except (ValueError, TypeError):
+            interface = ipaddress.ip_interface(_plain(text))
+        except ValueError:
             raise AddressError(f"{text!r} is no address with prefix length (like 10.0.0.1/24)") from None
         return cls(IpAddress(interface.ip.packed), interface.network.prefixlen)
 
