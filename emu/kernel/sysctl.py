@@ -243,7 +243,9 @@ class Sysctl:
         Raises:
             SysctlError: there is no such name, or it holds something else.
         """
-        value = self.get(name)
+        value = self.values.get(name)
+        if not isinstance(value, tuple):
+            value = self.get(name)
         if not isinstance(value, tuple):
             raise SysctlError(f'"{name}" is no row of numbers')
         return value

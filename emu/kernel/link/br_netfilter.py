@@ -37,7 +37,7 @@ _PLAIN: Final = 0x45  # version 4, a header of 20 octets
 
 def is_on(net: Namespace) -> bool:
     """Return whether IPv4 packets that are bridged meet netfilter in this namespace."""
-    return net.sysctl.number(_CALL_IPTABLES) != 0
+    return net.sysctl.values[_CALL_IPTABLES] != 0
 
 
 def pre_routing(net: Namespace, port: Port, frame: Frame) -> Frame | None:

@@ -45,11 +45,10 @@ if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
     from emu.sim.time import Instant
 
-VLAN_ROOM: Final = 4  # a frame may exceed the MTU by a tag, source: `is_skb_forwardable`
-
 _IPV4: Final = IPV4.to_bytes(2, "big")
 _LINK_LOCAL: Final = b"\x01\x80\xc2\x00\x00"  # and one octet of 0 to 15: IEEE 802.1Q table 8-1
 _PAUSE: Final = 0x01
+_ROOM: Final = HEADER_LENGTH + 4  # a frame may exceed the MTU by a tag, source: `is_skb_forwardable`
 
 
 class PortState(enum.IntEnum):
@@ -60,6 +59,11 @@ class PortState(enum.IntEnum):
     LEARNING = 2
     FORWARDING = 3
     BLOCKING = 4
+
+
+_LEARNING: Final = PortState.LEARNING  # looked up for every frame
+_FORWARDING: Final = PortState.FORWARDING
+_PERMANENT: Final = FdbState.PERMANENT
 
 
 @attrs.define(eq=False)
@@ -136,7 +140,7 @@ class Bridge:
         if entry is None:
             return self._flood(dst, ingress), False
         port = entry.port
-        if entry.state is FdbState.PERMANENT and ingress is not None:
+        if entry.state is _PERMANENT and ingress is not None:
             return (), True
         if port is not None and _may_leave(port, ingress):
             return (port,), False
@@ -157,7 +161,7 @@ class Bridge:
     @property
     def has_carrier(self) -> bool:
         """Whether the bridge device has a carrier: some port forwards."""
-        return any(port.state is PortState.FORWARDING for port in self.ports)
+        return any(port.state is _FORWARDING for port in self.ports)
 
     def transmit(self, net: Namespace, device: Device, frame: Frame) -> None:
         """Send what this host gives to the bridge device; nothing is learned from it."""
@@ -180,20 +184,21 @@ def receive(net: Namespace, device: Device, frame: Frame) -> None:
     if port is None or len(octets) < HEADER_LENGTH:
         net.drop(frame, DropReason.PKT_TOO_SMALL, "no whole Ethernet header", device.name)
         return
-    src = octets[6:12]
-    if src[0] & 1 or src == ZERO_MAC:
-        net.drop(frame, DropReason.MAC_INVALID_SOURCE, str(MacAddress(src)), device.name)
+    if octets[6] & 1 or octets[6:12] == ZERO_MAC:
+        net.drop(frame, DropReason.MAC_INVALID_SOURCE, octets[6:12].hex(":"), device.name)
         return
-    if octets.startswith(_LINK_LOCAL) and octets[5] < 16 and _keeps(port.link, octets[5]):
+    if octets[0] & 1 and octets.startswith(_LINK_LOCAL) and _keeps(port.link, octets[5]):
         _link_local(net, port, frame)
         return
-    if port.state is not PortState.FORWARDING and port.state is not PortState.LEARNING:
+    state = port.state
+    if state is not _FORWARDING and state is not _LEARNING:
         _refuse(net, port, frame)
-        return
-    filtered = octets[12:14] == _IPV4 and br_netfilter.is_on(net)
-    passed = br_netfilter.pre_routing(net, port, frame) if filtered else frame
-    if passed is not None:
-        finish(net, port, passed, filtered=filtered)
+    elif octets[12:14] != _IPV4 or not br_netfilter.is_on(net):
+        finish(net, port, frame, filtered=False)
+    else:
+        passed = br_netfilter.pre_routing(net, port, frame)
+        if passed is not None:
+            finish(net, port, passed, filtered=True)
 
 
 def finish(net: Namespace, port: Port, frame: Frame, *, filtered: bool) -> None:
@@ -209,7 +214,7 @@ def finish(net: Namespace, port: Port, frame: Frame, *, filtered: bool) -> None:
     """
     if port.learning:
         _learn(net, port, frame)
-    if port.state is PortState.LEARNING:
+    if port.state is _LEARNING:
         _refuse(net, port, frame)
         return
     ports, up = port.link.forward(frame.octets[:6], port, net.now)
@@ -218,11 +223,11 @@ def finish(net: Namespace, port: Port, frame: Frame, *, filtered: bool) -> None:
     alone = len(ports) + up == 1
     for egress in ports:
         copy = frame if alone else _copy(frame)
-        if filtered:
-            for part in br_netfilter.leave(net, port, egress, copy):
-                _push(net, egress, part)
-        else:
+        if not filtered:
             _push(net, egress, copy)
+            continue
+        for part in br_netfilter.leave(net, port, egress, copy):
+            _push(net, egress, part)
     if up:
         netdev.deliver(net, port.bridge, frame)
     elif not ports:
@@ -236,7 +241,7 @@ def _refuse(net: Namespace, port: Port, frame: Frame) -> None:
 
 def _may_leave(port: Port, ingress: Port | None) -> bool:
     """Return whether a frame from `ingress` may leave by `port`. Source: `should_deliver`."""
-    if port.state is not PortState.FORWARDING:
+    if port.state is not _FORWARDING:
         return False
     if ingress is None:
         return True
@@ -246,8 +251,8 @@ def _may_leave(port: Port, ingress: Port | None) -> bool:
 
 
 def _keeps(link: Bridge, last_octet: int) -> bool:
-    """Return whether frames for 01:80:c2:00:00:0X are for this bridge alone."""
-    return last_octet != 0 and not link.group_fwd_mask >> last_octet & 1
+    """Return whether frames for 01:80:c2:00:00:XX are for this bridge alone."""
+    return 0 < last_octet < 16 and not link.group_fwd_mask >> last_octet & 1
 
 
 def _link_local(net: Namespace, port: Port, frame: Frame) -> None:
@@ -255,7 +260,7 @@ def _link_local(net: Namespace, port: Port, frame: Frame) -> None:
     if frame.octets[5] == _PAUSE:
         net.drop(frame, DropReason.MAC_IEEE_MAC_CONTROL, "", port.name)
         return
-    if port.learning and port.state in {PortState.LEARNING, PortState.FORWARDING}:
+    if port.learning and port.state in {_LEARNING, _FORWARDING}:
         _learn(net, port, frame)
     netdev.climb(net, port.device, frame)
 
@@ -270,13 +275,11 @@ def _learn(net: Namespace, port: Port, frame: Frame) -> None:
 def _push(net: Namespace, port: Port, frame: Frame) -> None:
     """Send `frame` out of `port` if it is not too large. Source: `br_dev_queue_push_xmit`."""
     device = port.device
-    excess = len(frame.octets) - HEADER_LENGTH - device.mtu
-    if excess > VLAN_ROOM:
-        net.drop(
-            frame, DropReason.PKT_TOO_BIG, f"{excess} octets more than the MTU {device.mtu}", device.name
-        )
-        return
-    netdev.transmit(net, device, frame)
+    if len(frame.octets) - device.mtu <= _ROOM:
+        netdev.transmit(net, device, frame)
+    else:
+        detail = f"{len(frame.octets) - HEADER_LENGTH} octets, MTU {device.mtu}"
+        net.drop(frame, DropReason.PKT_TOO_BIG, detail, device.name)
 
 
 def _copy(frame: Frame) -> Frame:

@@ -39,6 +39,10 @@ class FdbState(enum.Enum):
     DYNAMIC = "dynamic"  # learned, or entered to age like a learned one
 
 
+_PERMANENT: Final = FdbState.PERMANENT  # looked up for every frame
+_DYNAMIC: Final = FdbState.DYNAMIC
+
+
 class FdbWrite(enum.Enum):
     """The commands of `bridge fdb` that enter something."""
 
@@ -80,6 +84,9 @@ class Learned(enum.Enum):
     OURS = "the source is an address of this bridge"
 
 
+_KNOWN: Final = Learned.KNOWN
+
+
 @attrs.define
 class Fdb:
     """The table, by address. `ageing_time` 0 learns nothing, so that all is flooded."""
@@ -90,7 +97,7 @@ class Fdb:
     def lookup(self, mac: bytes, now: Instant) -> FdbEntry | None:
         """Return the entry of `mac`, None if there is none or its time is over."""
         entry = self._entries.get(mac)
-        if entry is not None and entry.state is FdbState.DYNAMIC and now - entry.updated >= self.ageing_time:
+        if entry is not None and entry.state is _DYNAMIC and now - entry.updated >= self.ageing_time:
             del self._entries[mac]
             return None
         return entry
@@ -106,11 +113,11 @@ class Fdb:
             if self.ageing_time:
                 self._entries[mac] = FdbEntry(MacAddress(mac), port, FdbState.DYNAMIC, now)
             return Learned.NEW
-        if entry.state is FdbState.PERMANENT:
+        if entry.state is _PERMANENT:
             return Learned.OURS
         entry.updated = now
         if entry.port is port:
-            return Learned.KNOWN
+            return _KNOWN
         entry.port = port
         return Learned.MOVED
 
