@@ -203,8 +203,8 @@ def _scapy_complaints() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = str(error.__cause__ or error).strip().splitlines()
-        raise FrameSyntaxError(reason[-1] if reason else type(error).__name__) from error
+        lines = [line for line in str(error).splitlines() if not line.startswith("To inject bytes")]
+        raise FrameSyntaxError(" ".join(lines) or type(error).__name__) from error
 
 
 def dissect(octets: bytes) -> Packet:
@@ -267,3 +267,26 @@ def is_frame(packet: SupportsBytes) -> bool:
 def _is_scapy(packet: SupportsBytes) -> TypeGuard[Packet]:
     """Tell a Scapy packet without importing Scapy for those that are none."""
     return any(base.__module__ == "scapy.packet" for base in type(packet).__mro__)
+
+
+def destination_of(packet: SupportsBytes) -> str:
+    """Return the destination address of a Scapy packet that begins with IP.
+
+    Raises:
+        FrameSyntaxError: it begins with something else.
+    """
+    found = packet.getlayer(layers()["IP"]) if _is_scapy(packet) else None
+    if found is None:
+        raise FrameSyntaxError("only packets that begin with Ether or IP can be sent")
+    return str(found.dst)
+
+
+def answer_to(question: SupportsBytes, octets: bytes) -> Packet | None:
+    """Return the frame `octets`, from the layer that `question` begins with, if it answers that.
+
+    Source: Scapy's `Packet.answers`.
+    """
+    if not _is_scapy(question):
+        question = dissect(bytes(question))
+    found = dissect(octets).getlayer(type(question))
+    return found if found is not None and found.answers(question) else None

@@ -14,6 +14,7 @@ from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
 
 from emu.errors import FrameSyntaxError
+from emu.wire.addresses import ANY_IP4
 from emu.wire.expression import MAX_FRAME, MAX_TEXT, parse_frame, parse_packet
 
 SCENARIOS = sorted((Path(__file__).parents[2] / "golden").glob("*/*/scenario.yaml"))
@@ -66,14 +67,15 @@ class TestMeaning:
             f"{ETHER}/b'octets'/'text'",
             f"{ETHER}/(IP(src='10.0.0.1',dst='10.0.0.2')/UDP())/Raw(b'x')",
             f"{ETHER}/Dot1Q(vlan=7, prio=3)/ARP(op='is-at', hwsrc='02:00:00:00:00:01', psrc='10.0.0.1')",
-            f"{ETHER}/ARP(op=2, hwsrc='02:00:00:00:00:01', psrc='10.0.0.1', hwdst='FF:ff:00:00:00:09', pdst='0.0.0.0')",
+            f"{ETHER}/ARP(op=2, hwsrc='02:00:00:00:00:01', psrc='10.0.0.1', hwdst='FF:ff:00:00:00:09')",
             f"{IPV4}",
             f"{IPV4}/UDP(sport=0x35, dport=5_3, chksum=None)",
             f"{IPV4}/UDP(chksum=0)/Raw(b'x')",
             f"{IPV4}/TCP(flags='SA', options=[('MSS', 1460), ('NOP', None), ('WScale', 7), ('SAckOK', b'')])",
-            f"{IPV4}/TCP(flags=0x1ff, options=[('Timestamp', (1, 2)), ('SAck', (3, 4)), (30, b'ab'), ('EOL', None)])",
+            f"{IPV4}/TCP(flags=0x1ff, options=[('Timestamp', (1, 2)), ('SAck', (3, 4)), ('EOL', None)])",
+            f"{IPV4}/TCP(options=((30, b'ab'), (254, 'cd')))",
             f"{IPV4}/TCP(flags='', options=[])",
-            f"{IPV4}/TCP(flags='FSRPAUECN', seq=2**1)".replace("2**1", "2"),
+            f"{IPV4}/TCP(flags='FSRPAUECN', seq=0xffffffff)",
             f"{IPV4}/ICMP(type='echo-reply', id=7, seq=True)",
             f"{IPV4}/ICMP(type=3, code='port-unreachable')/IP(src='10.0.0.2', dst='10.0.0.1')/UDP()",
             f"{IPV4}/ICMP(type=3, code=4, nexthopmtu=1400, unused=0)",
@@ -82,7 +84,7 @@ class TestMeaning:
             f"{IPV4}/UDP()/VXLAN(vni=0xffffff, flags='Instance')/{ETHER}",
             f"{IPV4}/UDP()/VXLAN(vni=1, flags='Instance+G')/{ETHER}",
             f"{ETHER}/IP(src='10.0.0.1', dst='10.0.0.2', flags='DF+MF', frag=8191, tos=0xff, ttl=0, id=0)",
-            f"{ETHER}/IP(src='10.0.0.1', dst='10.0.0.2', flags='', proto='udp', version=5, ihl=6, len=70, chksum=1)",
+            f"{ETHER}/IP(src='10.0.0.1', dst='10.0.0.2', flags='', proto='udp', version=5, ihl=6, len=70)",
             f"{ETHER}/IP(src='10.0.0.1', dst='10.0.0.2', options=b'\\x94\\x04\\x00\\x00')/ICMP()",
             "Raw(b'')",
             "Raw(b'fourteen octets')",
@@ -100,7 +102,8 @@ class TestMeaning:
     )
     def test_numbers_and_octets_are_carried(self, ttl: int, port: int, number: int, payload: bytes) -> None:
         """Whatever fits its field is what Scapy makes of it."""
-        text = f"{ETHER}/IP(src='10.0.0.1',dst='10.0.0.2',ttl={ttl})/TCP(dport={port},seq={number:#x})/Raw({payload!r})"
+        segment = f"TCP(dport={port},seq={number:#x})/Raw({payload!r})"
+        text = f"{ETHER}/IP(src='10.0.0.1',dst='10.0.0.2',ttl={ttl})/{segment}"
         assert parse_frame(text) == bytes(by_scapy(text))
 
     def test_hexadecimal_is_octets(self) -> None:
@@ -128,8 +131,8 @@ class TestNothingFromOutside:
         assert isinstance(inner, Ether)
         for frame in (outer, inner):
             assert (frame.dst, frame.src) == ("ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00")
-        assert outer[IP].src == "0.0.0.0"  # noqa: S104 (nobody binds it)
-        assert (inner[ARP].hwsrc, inner[ARP].psrc) == ("00:00:00:00:00:00", "0.0.0.0")
+        assert outer[IP].src == inner[ARP].psrc == str(ANY_IP4)
+        assert inner[ARP].hwsrc == "00:00:00:00:00:00"
 
     def test_none_is_left_out(self) -> None:
         """An address that is None is no request to look one up."""
@@ -202,7 +205,6 @@ class TestFaults:
             ("Ether()/TCP(options=[(256, b'')])", "column 21: TCP(options=...) has to name its options"),
             ("Ether()/TCP(options=[('MSS', 65536)])", "column 9: TCP: "),
             ("Ether()/TCP(options=[('MSS', None)])", "column 9: TCP: "),
-            ("Ether()/ICMP(ext=b'x')", "column 9: ICMP: "),
             ("Ether()/Raw(5)", "column 13: Raw(load=...) has to be octets like b'hello'"),
             ("Ether()/Raw(1 + 2)", "column 13: + joins octets, * repeats them"),
             ("Ether()/Raw(b'a' + 'b')", "column 13: + joins octets, * repeats them"),
@@ -252,7 +254,7 @@ class TestLimits:
             ("(" * 60_000, "column "),
             (f"Raw({'[' * 150}{']' * 150})", "column "),
             (f"Raw({'-' * 60_000}1)", "column "),
-            (f"Raw({"b''+" * 15_000}b'')", "column "),
+            ("Raw(" + "b''+" * 15_000 + "b'')", "column "),
             (f"IP(id={'1' * 5000})", "column 1: "),
             (f"Ether(type=0x{'f' * 60_000})", "column 12: Ether(type=...) has to be from 0 to 65535"),
         ],
