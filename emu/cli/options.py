@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from emu.cluster.network.lab import Network
     from emu.cluster.network.run import NetworkRun
 
 filename = click.option(
@@ -27,7 +26,7 @@ write = click.option(
 )
 
 
-def load(path: str, seed: int) -> NetworkRun:
+def load_run(path: str, seed: int) -> NetworkRun:
     """Return the network in the document at `path`, built and not yet run.
 
     Raises:
@@ -37,3 +36,14 @@ def load(path: str, seed: int) -> NetworkRun:
     from emu.cluster.network.run import NetworkRun
 
     return NetworkRun(load_network(Path(path)), seed=seed)
+
+
+def load(path: str, seed: int) -> Network:
+    """Return the network in the document at `path`, after its last step.
+
+    Raises:
+        DocumentError: it cannot be read, or has faults.
+    """
+    from emu.cluster.network import lab
+
+    return lab.load(path, seed=seed)

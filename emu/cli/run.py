@@ -12,9 +12,9 @@ import click
 from emu.cli import options
 
 if TYPE_CHECKING:
-    from emu.kernel.drops import DropReason
     from emu.cluster.network.run import NetworkRun, Outcome
     from emu.cluster.network.steps import Result
+    from emu.kernel.drops import DropReason
 
 
 @click.command()
@@ -30,7 +30,7 @@ def run(file: str, folder: str | None, output: str | None, seed: int) -> int:
     from emu.cli.output import write_capture
     from emu.cluster.network.results import write_results
 
-    network = options.load(file, seed)
+    network = options.load_run(file, seed)
     outcome = network.run()
     if folder is not None:
         write_results(network, outcome, Path(folder))

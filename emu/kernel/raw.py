@@ -6,19 +6,18 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from emu.kernel import routing, sockets, udp
+from emu.kernel import ipv4, routing, sockets, udp
 from emu.kernel.fib import RouteType
+from emu.kernel.skb import Skb
 from emu.wire import icmp
 from emu.wire.addresses import ANY_IP4
-from emu.wire.ipv4 import ICMP
+from emu.wire.ipv4 import ICMP, MIN_HEADER, Ipv4, rechecksum
 
 if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
-    from emu.kernel.skb import Skb
     from emu.kernel.sockets import Socket
     from emu.wire.addresses import IpAddress
     from emu.wire.icmp import Icmp
-    from emu.wire.ipv4 import Ipv4
 
 
 def send(net: Namespace, socket: Socket, message: bytes, address: IpAddress) -> None:
@@ -63,3 +62,31 @@ def error(net: Namespace, inner: Ipv4, header: Icmp, mtu: int) -> None:
             number, hard = udp.UNREACHABLE_ERRNO.get(header.code, (errno.EHOSTUNREACH, True))
             if hard:
                 sockets.fail(net, socket, number)
+
+
+def send_packet(net: Namespace, packet: bytes) -> int:
+    """Send a whole IP packet, as a raw socket with IP_HDRINCL does; return its packet id.
+
+    The kernel fills in an unspecified source, an identification of 0, the total
+    length and the checksum; all else goes out as it is. Source: `raw_send_hdrinc`.
+
+    Raises:
+        OSError: EINVAL (no whole header), EMSGSIZE, or no route.
+    """
+    header = Ipv4.parse(packet)
+    length = header.header_length
+    if not MIN_HEADER <= length <= len(packet):
+        raise sockets.error(errno.EINVAL)
+    decision = routing.route_output(net, header.dst, tos=header.tos)
+    if len(packet) > decision.device.mtu:
+        raise sockets.error(errno.EMSGSIZE)
+    fixed = bytearray(packet[:length])
+    fixed[2:4] = len(packet).to_bytes(2, "big")
+    if not header.identification:
+        fixed[4:6] = net.next_identification().to_bytes(2, "big")
+    if header.src == ANY_IP4:
+        fixed[12:16] = decision.src
+    skb = Skb(rechecksum(bytes(fixed)) + packet[length:], net.new_packet_id())
+    skb.route = decision
+    ipv4.walk(net, skb, ipv4.local_out)
+    return skb.packet_id

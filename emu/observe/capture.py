@@ -16,7 +16,7 @@ from emu.observe.recording import Kind, Step
 from emu.sim.time import EPOCH, Instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from emu.fabric.driver import Fabric
     from emu.observe.filter import CaptureFilter
@@ -107,6 +107,20 @@ class Capture:
         """Return the frames of one point."""
         index = self._index[point]
         return [frame for frame in self.frames if frame.point == index]
+
+    def keep(self, wanted: Callable[[CapturedFrame], bool]) -> None:
+        """Forget the frames that are not `wanted`, and how they ended."""
+        self.frames = [frame for frame in self.frames if wanted(frame)]
+        self.endings = [frame for frame in self.endings if wanted(frame)]
+
+    def split(self) -> list[Capture]:
+        """Return a capture for each point."""
+        parts = [Capture([point], epoch=self.epoch) for point in self.points]
+        for frame in self.frames:
+            parts[frame.point].frames.append(frame._replace(point=0))
+        for frame in self.endings:
+            parts[frame.point].endings.append(frame._replace(point=0))
+        return parts
 
     # --- writing ---
 

@@ -9,7 +9,6 @@ line that asked for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +26,7 @@ from emu.kernel.nud import Nud
 from emu.wire.vxlan import Vni
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from emu.cluster.network.model import (
         BridgeSpec,

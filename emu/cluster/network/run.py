@@ -176,7 +176,7 @@ class NetworkRun:
         found = process.result
         if not found:
             return
-        result: Result = {"action": index, "kind": step.kind, **found}  # type: ignore[typeddict-item]
+        result: Result = {"action": index, "kind": step.kind, **found}
         if step.expect is not None:
             expected = list(step.expect) if isinstance(step.expect, tuple) else step.expect
             result["as_expected"] = result.get("outcome") == expected

@@ -30,8 +30,6 @@ from emu.errors import CommandError
 from emu.fabric import program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from emu.cluster.network.actions import Action
     from emu.fabric.driver import Fabric
     from emu.fabric.program import Program

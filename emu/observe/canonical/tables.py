@@ -56,7 +56,9 @@ def dump(net: Namespace, *, conntrack: bool = False) -> Tables:
         found["fdb"] = _sorted(_fdb(net))
     found["neigh"] = _sorted(_neighbours(net))
     found["route"] = _sorted(_route(route) for route in net.fib.routes(TABLE_MAIN))
-    found["addr"] = sorted((_device(device) for device in net.devices.values()), key=lambda row: str(row["dev"]))
+    found["addr"] = sorted(
+        (_device(device) for device in net.devices.values()), key=lambda row: str(row["dev"])
+    )
     return found
 
 

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`emu capture`: run something and record the frames that pass meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from emu.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emu.cluster.network.lab import Network, Recorded
+
+_COMMAND = "command"
+
+
+class _Recorder(click.Command):
+    """Takes what stands behind `--` as the command to run, before options are parsed."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        at = args.index("--") if "--" in args else len(args)
+        ctx.meta[_COMMAND] = args[at + 1 :]
+        return super().parse_args(ctx, args[:at])
+
+
+@click.command(cls=_Recorder, options_metavar="[OPTIONS]")
+@options.filename
+@options.seed
+@options.write
+@click.option("-i", "points", multiple=True, metavar="POINT", help="NS/DEVICE, * in it, or any (default).")
+@click.option("-c", "count", type=click.IntRange(min=1), metavar="N", help="Keep no more than N frames.")
+@click.option("-e", "link_header", is_flag=True, help="Print MAC addresses, too.")
+@click.option("--split", is_flag=True, help="Write a file for each point, FILE with its name in it.")
+@click.argument("expression", nargs=-1)
+@click.pass_context
+def capture(
+    ctx: click.Context,
+    filename: str,
+    seed: int,
+    output: str | None,
+    points: tuple[str, ...],
+    count: int | None,
+    link_header: bool,
+    split: bool,
+    expression: tuple[str, ...],
+) -> int:
+    """Record while a command runs: `emu capture -f lab.yaml icmp -- exec pod1 -- ping 10.0.0.2`.
+
+    What follows `--` is `exec TARGET -- COMMAND` (or just TARGET COMMAND).
+    EXPRESSION is a pcap filter. Without -w the frames are printed as tcpdump
+    prints them; the exit status is the command's.
+    """
+    target, command = _target(ctx.meta[_COMMAND])
+    network = options.load(filename, seed)
+    host = network.namespace(target)
+    with network.capture(*points, condition=" ".join(expression), limit=count) as recorded:
+        finished = host.execute(command)
+        network.settle()
+    to_stdout = output in (None, "-")
+    click.echo(finished.stdout, nl=False, err=to_stdout)
+    click.echo(finished.stderr, nl=False, err=True)
+    if output is None:
+        print_lines(recorded, link_header=link_header)
+    else:
+        _write(network, recorded, output, split=split)
+    return finished.status
+
+
+def _target(words: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the namespace and the command line that `words` name."""
+    rest = list(words)
+    if rest[:1] == ["exec"]:
+        rest = rest[1:]
+        if rest[1:2] == ["--"]:
+            del rest[1]
+    if len(rest) < 2:
+        raise click.UsageError("what is to run? (-- exec TARGET -- COMMAND...)")
+    return rest[0], rest[1:]
+
+
+def print_lines(recorded: Recorded, *, link_header: bool = False) -> None:
+    """Print frames in tcpdump's words, each with the point it was seen at."""
+    from emu.observe.lines import LinePrinter
+
+    printer = LinePrinter(link_header=link_header)
+    points = [f"{device}@{owner}" for owner, device in recorded.capture.points]
+    width = max(map(len, points), default=0)
+    for frame in recorded.capture.frames:
+        way = frame.direction.name.lower()
+        click.echo(f"{points[frame.point]:<{width}} {way:<3} {printer.line(frame)}")
+
+
+def _write(network: Network, recorded: Recorded, output: str, *, split: bool) -> None:
+    from emu.cli.output import write_capture
+
+    if not split:
+        write_capture(output, recorded.capture, network.fabric)
+        return
+    if output == "-":
+        raise click.UsageError("--split needs files: give -w a name")
+    stem, dot, ending = output.rpartition(".")
+    for part in recorded.capture.split():
+        owner, device = part.points[0]
+        name = f"{stem}.{owner}.{device}.{ending}" if dot else f"{output}.{owner}.{device}"
+        write_capture(name, part, network.fabric)
