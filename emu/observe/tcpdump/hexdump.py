@@ -7,8 +7,8 @@ from __future__ import annotations
 def hexdump(octets: bytes) -> str:
     r"""Return lines of sixteen octets, each with a newline before it.
 
-    >>> hexdump(b"to whom it may concern\n")
-    '\n\t0x0000:  746f 2077 686f 6d20 6974 206d 6179 2063  to.whom.it.may.c\n\t0x0010:  ...'
+    >>> hexdump(b"to whom it")
+    '\n\t0x0000:  746f 2077 686f 6d20 6974                 to.whom.it'
     """
     lines = []
     for at in range(0, len(octets), 16):
