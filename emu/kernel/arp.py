@@ -244,9 +244,6 @@ def receive(net: Namespace, device: Device, frame: Frame) -> None:
 
 def _redo(net: Namespace, device: Device, frame: Frame) -> None:
     """Answer a request that waited for a while. Source: `neigh_proxy_process`, `parp_redo`."""
-    if not device.up:
-        net.drop(frame, DropReason.NOT_SPECIFIED, f"{device.name} is down by now", device.name)
-        return
     packet = Arp.parse(frame.octets[ethernet.HEADER_LENGTH :])
     _process(net, device, frame, packet, netdev.packet_type(device, frame.octets), waited=True)
 

@@ -37,7 +37,7 @@ from emu.kernel.route import (
     Scope,
 )
 from emu.kernel.route_check import RouteCheck
-from emu.kernel.rules import RoutingRule, RuleAction, RulePattern
+from emu.kernel.rules import ECN_MASK, RoutingRule, RuleAction, RulePattern
 from emu.kernel.tables import Flow, Lookup, RoutingTables, found_by, never
 from emu.wire.addresses import Prefix
 
@@ -163,6 +163,8 @@ class Fib:
 
         Source: net/ipv4/fib_trie.c `fib_table_insert`.
         """
+        if route.tos & ECN_MASK:
+            raise RouteError(errno.EINVAL, "Invalid dsfield (tos): ECN bits must be 0")
         entered = self.insert(route, how)
         if route.type is RouteType.LOCAL:
             self.has_custom_local_routes = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from emu.errors import HeaderError
-from emu.kernel import inetdev, ipv4, raw, routing, tcp, udp
+from emu.kernel import inetdev, ipv4, path, raw, routing, tcp, udp
 from emu.kernel.drops import DropReason
 from emu.kernel.fib import RouteType, Scope
 from emu.kernel.skb import PacketType
@@ -71,7 +71,7 @@ def send_error(net: Namespace, skb: Skb, kind: int, code: int, info: int = 0) ->
             net.note(skb, "icmp", "no error is sent: icmp_ratelimit")
             return
         net.icmp_limits.consume(net.random)
-    room = min(routing.path_mtu(net, decision, header.src), _ERROR_LENGTH) - MIN_HEADER - icmp.HEADER_LENGTH
+    room = min(path.path_mtu(net, decision, header.src), _ERROR_LENGTH) - MIN_HEADER - icmp.HEADER_LENGTH
     message = icmp.build(kind, code, skb.packet[:room], word1=info >> 16, word2=info & 0xFFFF)
     ipv4.send(
         net,
@@ -200,7 +200,7 @@ def _error(net: Namespace, skb: Skb, header: Icmp, quoted: bytes) -> None:
     if header.type == icmp.REDIRECT:
         gateway = IpAddress.from_int(header.word1 << 16 | header.word2)
         if skb.device is not None:
-            routing.learn_gateway(net, inner.dst, gateway, skb.header.src, skb.device)
+            path.learn_gateway(net, inner.dst, gateway, skb.header.src, skb.device)
         return
     net.note(skb, "icmp", f"type {header.type} code {header.code} about a packet to {IpAddress(inner.dst)}")
     raw.error(net, inner, header, mtu)
@@ -209,7 +209,7 @@ def _error(net: Namespace, skb: Skb, header: Icmp, quoted: bytes) -> None:
     elif inner.protocol == TCP:
         tcp.error(net, inner, rest, header.type, header.code, mtu)
     elif inner.protocol == ICMP and mtu:
-        routing.learn_mtu(net, inner.dst, mtu)
+        path.learn_mtu(net, inner.dst, mtu)
 
 
 def _reported_mtu(header: Icmp, inner: Ipv4) -> int:

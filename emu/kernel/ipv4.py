@@ -29,7 +29,8 @@ from emu.kernel.drops import DropReason
 from emu.kernel.fib import RouteType
 from emu.kernel.netfilter import hooks
 from emu.kernel.netfilter.hooks import Hook
-from emu.kernel.routing import Refusal, forward_mtu, path_mtu, route_input, route_output
+from emu.kernel.path import forward_mtu, path_mtu
+from emu.kernel.routing import Refusal, route_input, route_output
 from emu.kernel.skb import PacketType, Skb
 from emu.wire import checksum, ethernet, ipv4
 from emu.wire.addresses import ANY_IP4, IpAddress
@@ -130,17 +131,14 @@ def _route(net: Namespace, skb: Skb) -> Stage | None:
         net.note(skb, "route", _describe(decision))
     if decision.kind is RouteType.UNICAST:
         return _forward
-    if decision.kind is RouteType.MULTICAST:
-        net.drop(skb, DropReason.IP_INNOROUTES, "multicast is not routed, and nobody joined the group")
-        return None
-    return deliver
+    return deliver if decision.device.is_loopback else _forward
 
 
 def _describe(decision: RouteDecision) -> str:
     if decision.kind is RouteType.UNICAST:
         via = f" via {decision.gateway}" if decision.gateway else ""
         return f"unicast{via} dev {decision.device.name}"
-    return decision.kind.value
+    return str(decision.kind.value)
 
 
 # --- forward ---

@@ -21,7 +21,8 @@ from emu.kernel.icmp_limits import IcmpLimits
 from emu.kernel.link.device import Device
 from emu.kernel.link.loopback import Loopback
 from emu.kernel.neigh import NeighbourTable
-from emu.kernel.routing import PathExceptions
+from emu.kernel.path import PathExceptions
+from emu.kernel.routing import RouteCache
 from emu.kernel.sockets import SocketTable
 from emu.kernel.sysctl import Sysctl
 from emu.kernel.tcp import TcpTable
@@ -58,6 +59,7 @@ class Namespace:
         devices: by name, in the order of their index.
         fib: routing tables and routing rules.
         exceptions: what ICMP taught about paths (MTUs, redirects).
+        route_cache: decisions made about packets that came in.
         neighbours: the ARP table.
         reassembly: fragments that wait for others.
         icmp_limits: how much ICMP may still be sent.
@@ -86,6 +88,7 @@ class Namespace:
         self.devices: dict[str, Device] = {}
         self.fib = Fib(self.devices, lambda name: self.sysctl.conf_or(name, "ignore_routes_with_linkdown"))
         self.exceptions = PathExceptions()
+        self.route_cache = RouteCache()
         self.neighbours: NeighbourTable[Skb] = NeighbourTable(self.sysctl.neigh.__getitem__, random)
         self.reassembly = fragment.Reassembly()
         self.icmp_limits = IcmpLimits()

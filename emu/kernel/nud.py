@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How sure a neighbour entry is: neighbour unreachability detection, which ARP shares with RFC 4861 §7.3.
 
-    a packet      +------------+  an answer   +-----------+  reachable_time over   +-------+
-    NONE, ------> | INCOMPLETE | -----------> | REACHABLE | ---------------------> | STALE |
-    FAILED        +------------+              +-----------+                        +-------+
-      ^                 | mcast_solicit         ^       ^                              | a packet
-      |                 v requests, no answer   |       | TCP made progress            v
-      |              FAILED                     |       +------------------------- +-------+
-      |                 ^                       | an answer                        | DELAY |
-      |                 |                   +-------+   delay_first_probe_time     +-------+
-      |                 +------------------ | PROBE | <---------------------------------+
-      |         ucast_solicit requests,     +-------+   over
-      |         no answer
+                        a packet              an answer
+    NONE, FAILED -----------------> INCOMPLETE ----------> REACHABLE <-------------+
+         ^                              |                    |   ^                 |
+         |                              |     reachable_time |   |                 |
+         +------------------------------+                    v   |                 |
+         |    mcast_solicit requests                       STALE |                 |
+         |                                                   |   | TCP made        | an
+         |                                          a packet |   | progress        | answer
+         |                                                   v   |                 |
+         |                                                 DELAY-+                 |
+         |                                                   |                     |
+         |                            delay_first_probe_time |                     |
+         |    ucast_solicit requests                         v                     |
+         +------------------------------------------------ PROBE ------------------+
 
+The name beside an arrow says what time or how many unanswered requests it takes.
 An address that is merely heard of (the sender of a request for us, a broadcast
 reply) makes an entry STALE: usable, and to be verified after its first use.
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from emu.kernel import ipv4, routing, sockets, udp
+from emu.kernel import ipv4, path, routing, sockets, udp
 from emu.kernel.fib import RouteType
 from emu.kernel.skb import Skb
 from emu.wire import icmp
@@ -29,7 +29,7 @@ def send(net: Namespace, socket: Socket, message: bytes, address: IpAddress) -> 
     decision = routing.route_output(net, address, src=socket.local, mark=socket.mark, tos=socket.tos)
     if decision.kind is RouteType.BROADCAST and not socket.broadcast:
         raise sockets.error(errno.EACCES)
-    udp.send_payload(net, socket, ICMP, message, address, decision)
+    udp.send_payload(net, socket, protocol=ICMP, payload=message, address=address, decision=decision)
 
 
 def receive(net: Namespace, skb: Skb) -> bool:
@@ -57,7 +57,7 @@ def error(net: Namespace, inner: Ipv4, header: Icmp, mtu: int) -> None:
         if socket.local not in (ANY_IP4, inner.src) or socket.remote not in (ANY_IP4, inner.dst):
             continue
         if mtu:
-            routing.learn_mtu(net, inner.dst, mtu)
+            path.learn_mtu(net, inner.dst, mtu)
         if socket.is_connected and header.type == icmp.UNREACHABLE:
             number, hard = udp.UNREACHABLE_ERRNO.get(header.code, (errno.EHOSTUNREACH, True))
             if hard:

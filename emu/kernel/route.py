@@ -99,7 +99,8 @@ class Nexthop:
             scope `LINK` (one of our own addresses) is not asked for its MAC
             address: the packet goes to its destination directly.
         dead: the device went down; flows take other nexthops.
-        linkdown: the device has no carrier.
+        linkdown: the device has no carrier. Where the sysctl says to ignore
+            such routes, `ip route` calls them dead as well.
     """
 
     device: str = ""
@@ -199,7 +200,8 @@ class RoutePattern:
         protocol: who entered it.
         metric: its metric; 0 matches any, as in the kernel.
         nexthops: one: its device and gateway, where given, are those of the
-            route's first nexthop; several: all of them, in order.
+            route's first nexthop; several: the route has these, in order, or
+            only the first of them, which Linux does not tell apart.
         mtu: its MTU.
     """
 
@@ -248,7 +250,7 @@ class RoutePattern:
             return True
         if len(self.nexthops) == 1:
             return bool(nexthops) and _matches(self.nexthops[0], nexthops[0])
-        return len(self.nexthops) == len(nexthops) and all(map(_matches, self.nexthops, nexthops))
+        return 0 < len(nexthops) <= len(self.nexthops) and all(map(_matches, self.nexthops, nexthops))
 
 
 def _matches(wanted: Nexthop, nexthop: Nexthop) -> bool:

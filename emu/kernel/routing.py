@@ -16,12 +16,9 @@ import errno
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import attrs
-
 from emu.kernel import inetdev
 from emu.kernel.drops import DropReason
 from emu.kernel.fib import Flow, RouteType, Scope
-from emu.sim.time import SECOND, Instant, later
 from emu.wire.addresses import ANY_IP4, LIMITED_BROADCAST, IpAddress
 
 if TYPE_CHECKING:
@@ -30,8 +27,8 @@ if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
     from emu.kernel.skb import Skb
 
-_MAX_MTU: Final = 65535
-_REDIRECT_LIFETIME: Final = 300 * SECOND
+_ALL_HOSTS: Final = b"\xe0\x00\x00\x01"  # 224.0.0.1, the one group that every host is in
+_CACHE_SIZE: Final = 4096
 _ERRNO: Final = {
     RouteType.BLACKHOLE: errno.EINVAL,
     RouteType.UNREACHABLE: errno.EHOSTUNREACH,
@@ -73,45 +70,6 @@ class Refusal(NamedTuple):
     error: int = 0
 
 
-@attrs.define
-class _Learned:
-    """What ICMP told about the path to one destination (`struct fib_nh_exception`)."""
-
-    mtu: int = 0
-    locked: bool = False
-    gateway: IpAddress | None = None
-    expires: Instant = Instant(0)
-
-
-@attrs.define
-class PathExceptions:
-    """Path MTUs and redirects, by destination; each forgotten after its time."""
-
-    _learned: dict[bytes, _Learned] = attrs.field(factory=dict, init=False)
-
-    def get(self, dst: bytes, now: Instant) -> _Learned | None:
-        """Return what is known about the path to `dst` and still valid."""
-        found = self._learned.get(dst)
-        if found is not None and found.expires <= now:
-            del self._learned[dst]
-            return None
-        return found
-
-    def set_mtu(self, dst: bytes, mtu: int, expires: Instant, *, locked: bool) -> None:
-        """Remember that the path to `dst` takes packets of `mtu` octets."""
-        entry = self._learned.setdefault(dst, _Learned())
-        entry.mtu, entry.locked, entry.expires = mtu, locked, expires
-
-    def set_gateway(self, dst: bytes, gateway: IpAddress, expires: Instant) -> None:
-        """Remember that `gateway` is the better way to `dst`."""
-        entry = self._learned.setdefault(dst, _Learned())
-        entry.gateway, entry.expires = gateway, max(entry.expires, expires)
-
-    def clear(self) -> None:
-        """Forget everything, as a change of routes does."""
-        self._learned.clear()
-
-
 def _is_zeronet(address: bytes) -> bool:
     return address[0] == 0
 
@@ -133,31 +91,73 @@ def is_own(net: Namespace, address: bytes) -> bool:
 # --- packets that came in ---
 
 
+class RouteCache:
+    """Decisions about packets that came in, as long as nothing changes that they depend on."""
+
+    __slots__ = ("decisions", "generation")
+
+    def __init__(self) -> None:
+        self.generation = -1
+        self.decisions: dict[tuple[str, bytes, bytes, int, int], RouteDecision | Refusal] = {}
+
+
 def route_input(net: Namespace, skb: Skb, device: Device) -> RouteDecision | Refusal:
     """Return where `skb`, which came in on `device`, goes."""
+    header = skb.header
+    cache = net.route_cache
+    generation = net.fib.generation + net.sysctl.generation  # neither ever falls
+    if cache.generation != generation or len(cache.decisions) > _CACHE_SIZE:
+        cache.decisions.clear()
+        cache.generation = generation
+    key = (device.name, header.src, header.dst, header.tos, skb.mark)
+    decision = cache.decisions.get(key)
+    if decision is None or net.exceptions:
+        decision = cache.decisions[key] = _route_input(net, skb, device)
+    return decision
+
+
+def _route_input(net: Namespace, skb: Skb, device: Device) -> RouteDecision | Refusal:
     src, dst = skb.header.src, skb.header.dst
+    if _is_multicast(dst):
+        return _multicast_input(net, device, src, dst)
+    flow = Flow(dst=dst, src=src, iif=device.name, mark=skb.mark, tos=skb.header.tos)
     if device.is_loopback:
-        return _decide(net, lookup(net, Flow(dst=dst, src=src, iif=device.name, mark=skb.mark)), device, dst)
+        found = lookup(net, flow)
+        return _no_route(device, errno.ENETUNREACH) if found is None else _here(net, found.type, dst)
     martian = _martian(net, device, src, dst)
     if martian is not None:
         return martian
     if dst == LIMITED_BROADCAST or (_is_zeronet(src) and _is_zeronet(dst)):
         return _broadcast_input(net, device, src, dst)
-    found = lookup(net, Flow(dst=dst, src=src, iif=device.name, mark=skb.mark, tos=skb.header.tos))
+    found = lookup(net, flow)
     if found is None:
         return _no_route(device, errno.ENETUNREACH)
-    if found.type is RouteType.BROADCAST:
+    if found.type is RouteType.BROADCAST and not net.sysctl.conf_and(device.name, "bc_forwarding"):
         return _broadcast_input(net, device, src, dst)
     if found.type is RouteType.LOCAL:
         refused = validate_source(net, device, src, dst, out=net.loopback)
-        return refused if isinstance(refused, Refusal) else _decide(net, found, device, dst)
-    if found.type is RouteType.MULTICAST or _is_multicast(dst):
-        return RouteDecision(RouteType.MULTICAST, net.loopback, IpAddress(dst))
+        return refused if isinstance(refused, Refusal) else _here(net, RouteType.LOCAL, dst)
     if not device.conf["forwarding"]:
         return _no_route(device, errno.EHOSTUNREACH)
     if found.type in _ERRNO:
         return _no_route(device, _ERRNO[found.type])
     return _forward(net, found, skb, device)
+
+
+def _here(net: Namespace, kind: RouteType, dst: bytes) -> RouteDecision:
+    return RouteDecision(kind, net.loopback, IpAddress(dst))
+
+
+def _multicast_input(net: Namespace, device: Device, src: bytes, dst: bytes) -> RouteDecision | Refusal:
+    """Take what is for all hosts; no other group is ever joined. Source: `ip_route_input_mc`."""
+    if dst != _ALL_HOSTS:
+        return Refusal(DropReason.NOT_SPECIFIED, f"nobody here is in the group {IpAddress(dst)}")
+    if _is_multicast(src) or src == LIMITED_BROADCAST:
+        return Refusal(DropReason.IP_INVALID_SOURCE, "the source is a group or broadcast address")
+    if src[0] == 127 and not net.sysctl.conf_or(device.name, "route_localnet"):
+        return Refusal(DropReason.IP_LOCALNET, "127.0.0.0/8 came in from outside")
+    refused = False if _is_zeronet(src) else validate_source(net, device, src, dst, out=None)
+    return refused if isinstance(refused, Refusal) else _here(net, RouteType.MULTICAST, dst)
 
 
 def _martian(net: Namespace, device: Device, src: bytes, dst: bytes) -> Refusal | None:
@@ -193,13 +193,7 @@ def _broadcast_input(net: Namespace, device: Device, src: bytes, dst: bytes) -> 
         refused = validate_source(net, device, src, dst, out=None)
         if isinstance(refused, Refusal):
             return refused
-    return RouteDecision(RouteType.BROADCAST, net.loopback, IpAddress(dst))
-
-
-def _decide(net: Namespace, found: Lookup | None, device: Device, dst: bytes) -> RouteDecision | Refusal:
-    if found is None:
-        return _no_route(device, errno.ENETUNREACH)
-    return RouteDecision(found.type, net.loopback, IpAddress(dst))
+    return _here(net, RouteType.BROADCAST, dst)
 
 
 def _forward(net: Namespace, found: Lookup, skb: Skb, device: Device) -> RouteDecision | Refusal:
@@ -332,7 +326,8 @@ def _own(net: Namespace, found: Lookup, dst: bytes, src: bytes) -> RouteDecision
     learned = net.exceptions.get(dst, net.now)
     if learned is not None and learned.gateway is not None:
         gateway = learned.gateway
-    return RouteDecision(found.type, device, gateway or IpAddress(dst), gateway, chosen, found.mtu)
+    kind = RouteType.MULTICAST if _is_multicast(dst) else found.type
+    return RouteDecision(kind, device, gateway or IpAddress(dst), gateway, chosen, found.mtu)
 
 
 def _source(net: Namespace, device: Device, dst: bytes, scope: Scope) -> IpAddress:
@@ -361,78 +356,3 @@ def _is_local(net: Namespace, address: bytes) -> bool:
 
 def _error(number: int) -> OSError:
     return OSError(number, os.strerror(number))
-
-
-# --- how large a packet may be ---
-
-
-def path_mtu(net: Namespace, decision: RouteDecision, dst: bytes) -> int:
-    """Return the largest packet for the way to `dst` that our own packets may be, octets.
-
-    Source: net/ipv4/route.c `ipv4_mtu`.
-    """
-    learned = net.exceptions.get(dst, net.now)
-    if learned is not None and learned.mtu:
-        return learned.mtu
-    return min(decision.mtu or decision.device.mtu, _MAX_MTU)
-
-
-def is_mtu_locked(net: Namespace, dst: bytes) -> bool:
-    """Return whether a path is so narrow that DF is no longer set (`ip_rt_min_pmtu`)."""
-    learned = net.exceptions.get(dst, net.now)
-    return learned is not None and learned.locked
-
-
-def forward_mtu(decision: RouteDecision) -> int:
-    """Return the largest packet that is forwarded: what ICMP told us does not count.
-
-    Source: include/net/ip.h `ip_dst_mtu_maybe_forward`.
-    """
-    return min(decision.mtu or decision.device.mtu, _MAX_MTU)
-
-
-def learn_mtu(net: Namespace, dst: bytes, mtu: int) -> None:
-    """Remember the MTU that an ICMP *fragmentation needed* reported for `dst`.
-
-    Source: RFC 1191, net/ipv4/route.c `__ip_rt_update_pmtu`.
-    """
-    try:
-        decision = route_output(net, dst)
-    except OSError:
-        return
-    known = path_mtu(net, decision, dst)
-    least = net.sysctl.number("net.ipv4.route.min_pmtu")
-    locked = mtu < least
-    if locked:
-        mtu = min(known, least)
-    elif mtu >= known:
-        return
-    lifetime = net.sysctl.number("net.ipv4.route.mtu_expires") * SECOND
-    net.exceptions.set_mtu(dst, mtu, later(net.now, lifetime), locked=locked)
-
-
-def learn_gateway(net: Namespace, dst: bytes, gateway: IpAddress, teller: bytes, device: Device) -> None:
-    """Follow an ICMP redirect of `teller`: reach `dst` by `gateway`, if all of it is plausible.
-
-    Source: RFC 1122 §3.2.2.2, net/ipv4/route.c `__ip_do_redirect`.
-    """
-    forwarding = bool(device.conf["forwarding"])
-    accept = net.sysctl.conf_and if forwarding else net.sysctl.conf_or
-    if not accept(device.name, "accept_redirects") or _is_multicast(gateway) or _is_zeronet(gateway):
-        return
-    try:
-        decision = route_output(net, dst)
-    except OSError:
-        return
-    if decision.next_hop != teller or gateway == teller or decision.device is not device:
-        return
-    if not device.conf["shared_media"] and not _is_on_link(device, gateway, None):
-        return
-    if _is_local(net, gateway):
-        return
-    if net.neighbours.is_valid(device.name, gateway):
-        net.exceptions.set_gateway(dst, gateway, later(net.now, _REDIRECT_LIFETIME))
-    else:
-        from emu.kernel import arp  # noqa: PLC0415 - arp needs this module's tables
-
-        arp.probe(net, device, gateway)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 EVERYWHERE: Final = Prefix(ANY_IP4, 0)
 DSCP_MASK: Final = 0x1C  # of the TOS octet, the bits of the DSCP that routes and rules look at
-_ECN: Final = 0x03
+ECN_MASK: Final = 0x03
 
 
 class RuleAction(enum.Enum):
@@ -172,7 +172,7 @@ class RoutingRules:
                 a new rule without `src`, `dst` or `tos` is "such" as one that
                 has them, and `inverted` makes no difference.
         """
-        if rule.tos & _ECN:
+        if rule.tos & ECN_MASK:
             raise RouteError(errno.EINVAL, "Invalid dsfield (tos): ECN bits must be 0")
         if rule.tos & ~DSCP_MASK:
             raise RouteError(errno.EINVAL, "Invalid tos")

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from emu.kernel.namespace import Namespace
-    from emu.sim.time import Instant
 
 RECEIVE_BUFFER: Final = 212_992  # net.core.rmem_default, octets of queued datagrams
 _DEFAULT_TTL: Final = 64
@@ -224,8 +223,10 @@ def connect(net: Namespace, socket: Socket, address: IpAddress, port: int) -> No
     if address == ANY_IP4:
         address = IpAddress(b"\x7f\0\0\1")
     decision = route_output(net, address, src=socket.local, mark=socket.mark, tos=socket.tos)
+    if socket.kind is SocketKind.TCP and decision.kind in (RouteType.BROADCAST, RouteType.MULTICAST):
+        raise error(errno.ENETUNREACH)
     if decision.kind is RouteType.BROADCAST and not socket.broadcast:
-        raise error(errno.ENETUNREACH if socket.kind is SocketKind.TCP else errno.EACCES)
+        raise error(errno.EACCES)
     if socket.local == ANY_IP4:
         socket.local = decision.src
     if not socket.local_port and socket.kind is not SocketKind.ICMP:

@@ -7,7 +7,7 @@ import errno
 from typing import TYPE_CHECKING, Final
 
 from emu.errors import HeaderError
-from emu.kernel import icmp, ipv4, routing, sockets
+from emu.kernel import icmp, ipv4, path, routing, sockets
 from emu.kernel.drops import DropReason
 from emu.kernel.fib import RouteType
 from emu.kernel.link import vxlan
@@ -63,12 +63,13 @@ def send(net: Namespace, socket: Socket, data: bytes, address: IpAddress, port: 
         address = decision.next_hop
     src = ipv4.source_of(decision, socket.local)
     payload = udp.build(src, address, socket.local_port, port, data)
-    send_payload(net, socket, UDP, payload, address, decision)
+    send_payload(net, socket, protocol=UDP, payload=payload, address=address, decision=decision)
 
 
 def send_payload(
     net: Namespace,
     socket: Socket,
+    *,
     protocol: int,
     payload: bytes,
     address: IpAddress,
@@ -82,8 +83,8 @@ def send_payload(
     Source: net/ipv4/ip_output.c `__ip_make_skb`.
     """
     only_whole = socket.pmtu_discovery is sockets.PathMtuDiscovery.DO
-    fits = len(payload) + MIN_HEADER <= routing.path_mtu(net, decision, address)
-    locked = routing.is_mtu_locked(net, address)
+    fits = len(payload) + MIN_HEADER <= path.path_mtu(net, decision, address)
+    locked = path.is_mtu_locked(net, address)
     ipv4.send(
         net,
         protocol=protocol,
@@ -91,7 +92,7 @@ def send_payload(
         payload=payload,
         src=ipv4.source_of(decision, socket.local),
         decision=decision,
-        ttl=socket.ttl,
+        ttl=1 if decision.kind is RouteType.MULTICAST else socket.ttl,  # IP_MULTICAST_TTL
         tos=socket.tos,
         df=only_whole or (socket.df and fits and not locked),
         ignore_df=not only_whole,
@@ -176,7 +177,7 @@ def error(net: Namespace, inner: Ipv4, rest: bytes, header: Icmp, mtu: int) -> N
     else:
         return
     if mtu:
-        routing.learn_mtu(net, inner.dst, mtu)
+        path.learn_mtu(net, inner.dst, mtu)
         if socket.df and socket.is_connected:
             sockets.fail(net, socket, errno.EMSGSIZE)
         return

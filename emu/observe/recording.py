@@ -97,11 +97,12 @@ class Recording:
     def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:
         """`packet` is at `stage`, where `detail` was decided."""
         octets, device = _octets(packet), "" if isinstance(packet, Frame) else packet.iif
-        self._tell(net, packet, Kind.NOTE, device, octets, stage, detail)
+        self._tell(net, packet, Kind.NOTE, device, octets, stage=stage, detail=detail)
 
     def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
         """`packet` ended here."""
-        self._tell(net, packet, Kind.DROP, drop.iface, _octets(packet), "", drop.detail, drop.reason)
+        octets = _octets(packet)
+        self._tell(net, packet, Kind.DROP, drop.iface, octets, detail=drop.detail, reason=drop.reason)
 
     def _tell(
         self,
@@ -110,6 +111,7 @@ class Recording:
         kind: Kind,
         device: str,
         octets: bytes,
+        *,
         stage: str = "",
         detail: str = "",
         reason: DropReason | None = None,

@@ -12,6 +12,9 @@ The checks are made though no rule is loaded anywhere: with this sysctl a bridge
 drops packets with a wrong header checksum, takes the padding of short frames
 away, and fragments. Packets behind an 802.1Q tag are left alone.
 
+A packet that goes up has passed PREROUTING here, with its port known, and must
+not pass it again in the IPv4 layer (`ip_sabotage_in`).
+
 Source: net/bridge/br_netfilter_hooks.c.
 """
 

@@ -19,7 +19,9 @@
     not too large?  --->  the device of the port sends
 
 Spanning tree and multicast snooping are off and VLAN filtering is too: frames
-with a tag are bridged like others. Source: net/bridge/br_input.c
+with a tag are bridged like others. Known difference: a frame for the MAC address
+of the very port it came in by goes up as one for another host, where Linux
+takes it for this one. Source: net/bridge/br_input.c
 `br_handle_frame`, br_forward.c, br_device.c `br_dev_xmit`.
 """
 

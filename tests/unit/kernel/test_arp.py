@@ -18,6 +18,7 @@ from emu.kernel.effects import Backlog, Drop, SetTimer, Transmit
 from emu.kernel.fib import Nexthop, Route
 from emu.kernel.link.veth import Veth
 from emu.kernel.namespace import Namespace
+from emu.kernel.neighbour import Send
 from emu.kernel.nud import Nud
 from emu.kernel.skb import Skb
 from emu.sim.choice import DrawnChoice
@@ -31,11 +32,31 @@ from emu.wire.frame import Frame
 
 if TYPE_CHECKING:
     from emu.kernel.effects import Effect
+    from emu.kernel.link.device import Device
+    from emu.kernel.recorder import Direction
 
 ETH0_MAC: Final = MacAddress.parse("02:00:00:00:01:01")
 ETH1_MAC: Final = MacAddress.parse("02:00:00:00:02:01")
 ASKER_MAC: Final = MacAddress.parse("02:00:00:00:01:02")
 THIRD_MAC: Final = MacAddress.parse("02:00:00:00:01:03")
+
+
+class Notes:
+    """A recorder that writes down what packets went through."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def seen(self, net: Namespace, device: Device, direction: Direction, frame: Frame) -> None:
+        """Pass over what a tap sees."""
+
+    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:
+        """Write down a stage."""
+        del net, packet
+        self.notes.append(f"{stage}: {detail}")
+
+    def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
+        """Pass over a drop."""
 
 
 def ip(text: str) -> IpAddress:
@@ -579,10 +600,39 @@ def test_a_frame_has_the_new_addresses_after_a_change(node: Node) -> None:
     assert node.state("10.1.0.2") is None
 
 
+def test_an_address_that_is_no_longer_good_sends_nothing_more(node: Node) -> None:
+    """What waited is sent only as long as the neighbour is valid."""
+    node.send("10.1.0.2")
+    neighbour = node.net.neighbours.get("eth0", ip("10.1.0.2"))
+    assert neighbour is not None
+    arp.act(node.net, [Send(neighbour, neighbour.take())])
+    assert dropped(node.net.take_effects()) == [DropReason.QUEUE_PURGE]
+
+
+def test_a_recorder_hears_why_a_packet_waits_and_why_a_request_is_not_answered(node: Node) -> None:
+    """The stages are `neighbour` and `arp`."""
+    recorder = Notes()
+    node.net.recorder = recorder
+    node.send("10.1.0.9")
+    node.set("arp_ignore", 8)
+    node.ask("10.1.0.1")
+    node.ask("10.1.0.8")
+    node.ask("10.1.0.1", asker="0.0.0.0")  # noqa: S104 - an RFC 5227 probe
+    assert recorder.notes == [
+        "neighbour: waits for the MAC address of 10.1.0.9 dev eth0",
+        "arp: not answered: arp_ignore 8",
+        "arp: not answered: 10.1.0.8 is not ours",
+        "arp: not learned: 10.1.0.2 is no neighbour",
+        "arp: not answered: arp_ignore 8",
+    ]
+
+
 def test_a_full_table_drops_the_packet(node: Node) -> None:
     """With NEIGH_CREATEFAIL, where Linux logs a neighbor table overflow."""
     node.net.neighbours.thresholds = node.net.neighbours.thresholds._replace(force=0, most=0)
     assert dropped(node.send("10.1.0.2")) == [DropReason.NEIGH_CREATEFAIL]
+    arp.probe(node.net, node.net.devices["eth0"], ip("10.1.0.2"))
+    assert node.net.take_effects() == []
     assert not node.answers("10.1.0.1")
 
 

@@ -16,12 +16,40 @@ from emu.sim.choice import DrawnChoice
 from emu.wire.addresses import MacAddress
 
 if TYPE_CHECKING:
+    from emu.kernel.effects import Drop
     from emu.kernel.link.device import Device
+    from emu.kernel.recorder import Direction
+    from emu.kernel.skb import Skb
+    from emu.wire.frame import Frame
 
 
 def mac(number: int) -> MacAddress:
     """Return a unicast MAC address that ends in `number`."""
     return MacAddress(b"\x02\0\0\0" + number.to_bytes(2, "big"))
+
+
+class Notes:
+    """A recorder that keeps decisions, as `stage: detail`."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def seen(self, net: Namespace, device: Device, direction: Direction, frame: Frame) -> None:
+        """Pass over what is seen."""
+
+    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:  # noqa: ARG002
+        """Take a decision down."""
+        self.lines.append(f"{stage}: {detail}")
+
+    def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
+        """Pass over drops."""
+
+
+@pytest.fixture
+def notes(net: Namespace) -> list[str]:
+    """Return the list in which the namespace's decisions will stand."""
+    net.recorder = recorder = Notes()
+    return recorder.lines
 
 
 @pytest.fixture

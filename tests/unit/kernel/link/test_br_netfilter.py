@@ -77,6 +77,14 @@ def test_padding_is_taken_away(filtering: Namespace) -> None:
     assert sent(filtering, HEADER + packet(10) + bytes(16)) == {"v3": [44], "v2": [44]}
 
 
+def test_options_are_part_of_the_header(filtering: Namespace) -> None:
+    """A right checksum over all of it passes, one over the first 20 octets does not."""
+    octets = ipv4.build(17, SRC, DST, bytes(10), options=b"\x94\x04\0\0")
+    assert sent(filtering, HEADER + octets) == {"v3": [48], "v2": [48]}
+    wrong = ipv4.rechecksum(octets[:20]) + octets[20:]
+    assert sent(filtering, HEADER + wrong) == {}
+
+
 def test_other_protocols_pass_as_they_came(filtering: Namespace) -> None:
     """ARP, and IPv4 behind a VLAN tag."""
     for ethertype in (b"\x08\x06", b"\x81\0\0\5\x08\0"):
@@ -95,6 +103,13 @@ def test_a_packet_too_large_for_a_port_is_fragmented_to_the_bridge_s_mtu(
     assert sent(filtering, HEADER + packet(882)) == {"v3": [916], "v2": [916]}
     bridge_ports.change_mtu(br0, 1500)
     assert sent(filtering, HEADER + packet(1200)) == {"v3": [1234]}
+
+
+def test_fragmenting_is_noted(filtering: Namespace, ports: dict[str, Port], notes: list[str]) -> None:
+    """With the MTU that was taken."""
+    bridge_ports.change_mtu(ports["v2"].device, 1000)
+    sent(filtering, HEADER + packet(1200))
+    assert "br_netfilter: fragments for v2, MTU 1000" in notes
 
 
 def test_four_octets_too_many_are_fragmented_too(filtering: Namespace, ports: dict[str, Port]) -> None:

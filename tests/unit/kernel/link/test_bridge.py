@@ -10,6 +10,7 @@ import pytest
 from emu.kernel import netdev
 from emu.kernel.drops import DropReason
 from emu.kernel.effects import Drop, Transmit
+from emu.kernel.link import bridge as bridge_link
 from emu.kernel.link.bridge import Bridge, Port, PortState
 from emu.kernel.link.fdb import FdbState, FdbWrite
 from emu.sim.time import SECOND, START, Instant
@@ -292,3 +293,33 @@ def test_every_copy_is_a_frame_of_its_own(node: Namespace) -> None:
     copies = [effect.frame for effect in effects if isinstance(effect, Transmit)]
     assert len({id(copy) for copy in copies}) == 2
     assert {copy.packet_id for copy in copies} == {1}
+
+
+def test_a_trace_tells_what_was_learned_and_where_a_frame_went(
+    node: Namespace, br0: Device, notes: list[str]
+) -> None:
+    """In words; what was known before is not repeated."""
+    node.receive("v1", frame(BROADCAST_MAC), START)
+    node.receive("v1", frame(B), START)
+    node.receive("v2", frame(A), START)
+    node.receive("v2", frame(A), START)
+    netdev.transmit(node, br0, frame(BR0))
+    assert notes == [
+        "fdb: 0a:00:00:00:00:01 learned: v1",
+        "bridge: br0: to v3, v2, this host",
+        "bridge: br0: to v3, v2",
+        "fdb: 0a:00:00:00:00:01 moved: v2",
+        "bridge: br0: to nobody",
+        "bridge: br0: to nobody",
+        "bridge: br0: to nobody",
+    ]
+
+
+def test_a_frame_too_short_to_be_one_is_dropped(node: Namespace, br0: Device) -> None:
+    """Whoever hands it over."""
+    bridge_link.receive(node, node.devices["v1"], Frame(bytes(13)))
+    br0.link.transmit(node, br0, Frame(bytes(13)))
+    assert [effect.reason for effect in node.take_effects() if isinstance(effect, Drop)] == [
+        DropReason.PKT_TOO_SMALL,
+        DropReason.PKT_TOO_SMALL,
+    ]

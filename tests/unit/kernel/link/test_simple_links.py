@@ -42,8 +42,9 @@ def test_a_veth_drops_what_has_no_whole_ethernet_header(net: Namespace) -> None:
     assert device.counters.tx_dropped == 1
 
 
-def test_a_dummy_swallows_frames(net: Namespace) -> None:
-    """Nothing follows, not even a drop."""
+def test_a_dummy_swallows_frames(net: Namespace, notes: list[str]) -> None:
+    """Nothing follows, not even a drop; a trace tells it."""
     device = net.add_device("dummy0", Dummy(), MAC, mtu=1500)
     device.link.transmit(net, device, FRAME)
     assert net.take_effects() == []
+    assert notes == ["dummy: dummy0 swallows it"]

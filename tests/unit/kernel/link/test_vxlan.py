@@ -268,6 +268,14 @@ def test_the_default_mtu_leaves_room_for_the_headers(vtep: Namespace) -> None:
     assert default_mtu(None) == 1500
 
 
+def test_a_frame_too_short_to_be_one_is_dropped(vtep: Namespace, vx: Device) -> None:
+    """It is not carried anywhere."""
+    vx.link.transmit(vtep, vx, Frame(bytes(13)))
+    (effect,) = vtep.take_effects()
+    assert isinstance(effect, Drop)
+    assert effect.reason is DropReason.PKT_TOO_SMALL
+
+
 # --- in ---
 
 
@@ -352,3 +360,17 @@ def test_a_device_that_is_down_does_not_listen(vtep: Namespace, vx: Device) -> N
     assert refusal(arrive(vtep, inner(dst=VX, src=PEER), port=8472)) is DropReason.NO_SOCKET
     rtnetlink.set_down(vtep, vx)
     assert refusal(arrive(vtep, inner(dst=VX, src=PEER))) is DropReason.NO_SOCKET
+
+
+def test_a_trace_tells_where_a_tunnel_led(vtep: Namespace, link: Vxlan, notes: list[str]) -> None:
+    """To which remotes, from which one, and what was learned."""
+    add(link, ZERO_MAC, host(2))
+    add(link, ZERO_MAC, host(3))
+    send(vtep, inner(dst=BROADCAST_MAC))
+    arrive(vtep, inner(dst=VX, src=PEER))
+    ours = [line for line in notes if line.startswith(("vxlan", "fdb"))]
+    assert ours == [
+        "vxlan: vx: to 192.168.0.3, 192.168.0.2",
+        "fdb: 02:00:00:00:09:02 learned: vx 192.168.0.2",
+        "vxlan: vx: VNI 9 from 192.168.0.2",
+    ]

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is known about the way to a destination beyond its route: MTUs and better gateways.
+
+Source: RFC 1191, RFC 1122 §3.2.2.2, net/ipv4/route.c (next hop exceptions).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from emu.kernel import arp, routing
+from emu.kernel.fib import RouteType
+from emu.sim.time import SECOND, Instant, later
+
+if TYPE_CHECKING:
+    from emu.kernel.link.device import Device
+    from emu.kernel.namespace import Namespace
+    from emu.kernel.routing import RouteDecision
+    from emu.wire.addresses import IpAddress
+
+_MAX_MTU: Final = 65535
+_REDIRECT_LIFETIME: Final = 300 * SECOND
+
+
+@attrs.define
+class _Learned:
+    """What ICMP told about the path to one destination (`struct fib_nh_exception`)."""
+
+    mtu: int = 0
+    locked: bool = False
+    gateway: IpAddress | None = None
+    expires: Instant = Instant(0)
+
+
+@attrs.define
+class PathExceptions:
+    """Path MTUs and redirects, by destination; each forgotten after its time."""
+
+    _learned: dict[bytes, _Learned] = attrs.field(factory=dict, init=False)
+
+    def __bool__(self) -> bool:
+        return bool(self._learned)
+
+    def get(self, dst: bytes, now: Instant) -> _Learned | None:
+        """Return what is known about the path to `dst` and still valid."""
+        found = self._learned.get(dst)
+        if found is not None and found.expires <= now:
+            del self._learned[dst]
+            return None
+        return found
+
+    def set_mtu(self, dst: bytes, mtu: int, expires: Instant, *, locked: bool) -> None:
+        """Remember that the path to `dst` takes packets of `mtu` octets."""
+        entry = self._learned.setdefault(dst, _Learned())
+        entry.mtu, entry.locked, entry.expires = mtu, locked, expires
+
+    def set_gateway(self, dst: bytes, gateway: IpAddress, expires: Instant) -> None:
+        """Remember that `gateway` is the better way to `dst`."""
+        entry = self._learned.setdefault(dst, _Learned())
+        entry.gateway, entry.expires = gateway, max(entry.expires, expires)
+
+    def clear(self) -> None:
+        """Forget everything, as a change of routes does."""
+        self._learned.clear()
+
+
+def path_mtu(net: Namespace, decision: RouteDecision, dst: bytes) -> int:
+    """Return the largest packet for the way to `dst` that our own packets may be, octets.
+
+    Source: net/ipv4/route.c `ipv4_mtu`.
+    """
+    learned = net.exceptions.get(dst, net.now)
+    if learned is not None and learned.mtu:
+        return learned.mtu
+    return min(decision.mtu or decision.device.mtu, _MAX_MTU)
+
+
+def is_mtu_locked(net: Namespace, dst: bytes) -> bool:
+    """Return whether a path is so narrow that DF is no longer set (`ip_rt_min_pmtu`)."""
+    learned = net.exceptions.get(dst, net.now)
+    return learned is not None and learned.locked
+
+
+def forward_mtu(decision: RouteDecision) -> int:
+    """Return the largest packet that is forwarded: what ICMP told us does not count.
+
+    Source: include/net/ip.h `ip_dst_mtu_maybe_forward`.
+    """
+    return min(decision.mtu or decision.device.mtu, _MAX_MTU)
+
+
+def learn_mtu(net: Namespace, dst: bytes, mtu: int) -> None:
+    """Remember the MTU that an ICMP *fragmentation needed* reported for `dst`.
+
+    Source: RFC 1191, net/ipv4/route.c `__ip_rt_update_pmtu`.
+    """
+    try:
+        decision = routing.route_output(net, dst)
+    except OSError:
+        return
+    known = path_mtu(net, decision, dst)
+    least = net.sysctl.number("net.ipv4.route.min_pmtu")
+    locked = mtu < least
+    if locked:
+        mtu = min(known, least)
+    elif mtu >= known:
+        return
+    lifetime = net.sysctl.number("net.ipv4.route.mtu_expires") * SECOND
+    net.exceptions.set_mtu(dst, mtu, later(net.now, lifetime), locked=locked)
+
+
+def learn_gateway(net: Namespace, dst: bytes, gateway: IpAddress, teller: bytes, device: Device) -> None:
+    """Follow an ICMP redirect of `teller`: reach `dst` by `gateway`, if all of it is plausible.
+
+    Source: RFC 1122 §3.2.2.2, net/ipv4/route.c `__ip_do_redirect`.
+    """
+    forwarding = bool(device.conf["forwarding"])
+    accept = net.sysctl.conf_and if forwarding else net.sysctl.conf_or
+    if not accept(device.name, "accept_redirects") or gateway.is_multicast or gateway[0] == 0:
+        return
+    try:
+        decision = routing.route_output(net, dst)
+    except OSError:
+        return
+    if decision.next_hop != teller or gateway == teller or decision.device is not device:
+        return
+    if not device.conf["shared_media"] and not any(gateway in own.prefix for own in device.addresses):
+        return
+    if net.fib.address_type(gateway) is RouteType.LOCAL:
+        return
+    if net.neighbours.is_valid(device.name, gateway):
+        net.exceptions.set_gateway(dst, gateway, later(net.now, _REDIRECT_LIFETIME))
+    else:
+        arp.probe(net, device, gateway)
