@@ -215,6 +215,7 @@ def test_who_uses_our_own_address_gets_no_answer(node: Node) -> None:
 def test_nobody_answers_for_others(node: Node) -> None:
     """An address of the subnet that is not ours concerns us not."""
     assert not node.answers("10.1.0.9")
+    assert not node.answers("10.1.0.255")
     assert node.state("10.1.0.2") is None
 
 
@@ -621,7 +622,7 @@ def test_a_recorder_hears_why_a_packet_waits_and_why_a_request_is_not_answered(n
     assert recorder.notes == [
         "neighbour: waits for the MAC address of 10.1.0.9 dev eth0",
         "arp: not answered: arp_ignore 8",
-        "arp: not answered: 10.1.0.8 is not ours",
+        "arp: not answered: the destination is not ours; ip_forward is 0",
         "arp: not learned: 10.1.0.2 is no neighbour",
         "arp: not answered: arp_ignore 8",
     ]
