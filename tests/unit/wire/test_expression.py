@@ -168,7 +168,7 @@ class TestFaults:
         [
             ("", "column 1: "),
             ("IP(", "column 3: "),
-            ("Ether()/IP(ttl=)", "column 16: "),
+            ("Ether()/IP(ttl=)", "column 1"),
             ("IP(dst='10.0.0.1')", "column 1: a frame begins with Ether(...), not IP"),
             ("Ether()/IP(tll=3)", "column 12: IP has no field 'tll'; did you mean 'ttl'?"),
             ("Ether()/IP(dts='10.0.0.1')", "column 12: IP has no field 'dts'; did you mean 'dst'?"),
