@@ -230,7 +230,8 @@ def _disconnect(fib: Fib, device: Device, before: dict[Route, None], gone: IfAdd
         if route not in needed:
             with contextlib.suppress(RouteError):  # somebody else deleted it
                 fib.delete(RoutePattern.of(route))
-    if fib.address_type(gone.address) is not RouteType.LOCAL:
+    is_kept = any(known.address == gone.address for known in device.addresses)
+    if not is_kept and fib.address_type(gone.address) is not RouteType.LOCAL:
         fib.flush(lambda route: route.prefsrc == gone.address and route.table == TABLE_MAIN)
     if not device.addresses:
         fib.device_down(device.name, force=True)
