@@ -6,8 +6,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Literal
 
-import attrs
-
 from emu.cluster.document import MappingNode, SequenceNode
 from emu.cluster.fields import Fields, Place, boolean, elements, integer, one_of, shown, text
 from emu.cluster.network import values
@@ -36,7 +34,9 @@ from emu.wire.addresses import ANY_IP4
 from emu.wire.expression import parse_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
+
+    from emu.cluster.network.checks import Checks
 
 _MAX_REPEAT: Final = 10_000_000
 _MAX_TRANSFER: Final = 64 * 1024 * 1024  # octets of one request or reply
@@ -81,23 +81,6 @@ _ERRNO: Final = {
     "EPIPE",
     "EPROTO",
 }
-
-
-@attrs.frozen
-class Checks:
-    """What the parts that model commands, sysctls and rules say about a document.
-
-    Each returns a complaint, or None (`rules`: nothing) if all is well. Without
-    them these things are taken as they are.
-
-    `command` gets the words of a command; `sysctl` a name and a value; `rules`
-    one of `iptables`, `nft` and `ipset` and the text of a file, and answers
-    with lines and complaints.
-    """
-
-    command: Callable[[tuple[str, ...]], str | None] | None = None
-    sysctl: Callable[[str, str], str | None] | None = None
-    rules: Callable[[str, str], Iterable[tuple[int, str]]] | None = None
 
 
 def step(place: Place, checks: Checks) -> Step:

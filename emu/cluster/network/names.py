@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from emu.cluster.document import MappingNode
 from emu.cluster.network import values
 from emu.cluster.network.actions import CapturePoint, Inject, Snapshot, Tally
 from emu.cluster.network.model import (
@@ -17,16 +18,16 @@ from emu.cluster.network.model import (
     BridgeSpec,
     EndSpec,
     NetworkDocument,
+    RouteSpec,
     VxlanSpec,
 )
-from emu.cluster.network.route_checks import RouteChecks
 from emu.errors import did_you_mean
-from emu.wire.addresses import ANY_IP4
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from emu.cluster.fields import Place
+    from emu.wire.addresses import Prefix
 
 _IFACE_SYSCTL: Final = re.compile(r"net([./])ipv[46]\1(?:conf|neigh)\1(?P<iface>.+)\1\w+")
 _NO_IFACES: Final = {"all", "default"}
@@ -120,7 +121,7 @@ class _Checker:
     def _new_device(self, place: Place, spec: EndSpec | BridgeSpec | VxlanSpec) -> None:
         self._check_ns(place.at("ns"), spec.ns)
         for number, address in enumerate(spec.addresses):
-            if address.address != ANY_IP4 and address in spec.addresses[:number]:
+            if address != values.NO_INTERFACE and address in spec.addresses[:number]:
                 place.at("addr").at(number).fault(f"{address} is in this list already")
         if not spec.iface:
             return
@@ -172,16 +173,36 @@ class _Checker:
             self._check_device(place.at("dev"), neighbour.ns, neighbour.dev)
 
     def _routes(self) -> None:
-        checks = {
-            ns: RouteChecks(ns, [device for (owner, _), device in self._devices.items() if owner == ns])
-            for ns in {route.ns for route in self._network.routes}
-        }
+        first: dict[tuple[str, int, Prefix, int], int] = {}  # the line of each route made
         for index, route in enumerate(self._network.routes):
             place = self._top.at("routes").at(index)
+            if not isinstance(place.value, MappingNode):
+                continue
+            self._check_ns(place.at("ns"), route.ns)
             if route.dev is not None:
                 self._check_device(place.at("dev"), route.ns, route.dev)
-            if self._check_ns(place.at("ns"), route.ns):
-                checks[route.ns].add(route, place)
+            self._check_next_hop(place, route)
+            if not route.ns or route.dst == values.NO_PREFIX:
+                continue
+            key = (route.ns, route.table, route.dst, route.metric)
+            if key in first:
+                dst = "default" if route.dst.length == 0 else str(route.dst)
+                place.fault(f"{route.ns} has a route to {dst} with that metric already (line {first[key]})")
+            else:
+                first[key] = route.line
+
+    def _check_next_hop(self, place: Place, route: RouteSpec) -> None:
+        """Report a next hop that no route of this type has (net/ipv4/fib_semantics.c)."""
+        if route.type in {"unreachable", "prohibit", "blackhole", "throw"}:
+            for key in ("via", "dev"):
+                if place.at(key).is_given:
+                    place.at(key).fault(f"a route of type {route.type} has no {key}")
+        elif route.type == "local" and route.dev is None:
+            place.fault("lacks dev")
+        elif route.dev is None and not place.at("via").is_given:
+            place.fault("lacks via or dev")
+        if route.onlink and (route.dev is None or not place.at("via").is_given):
+            place.at("onlink").fault("needs via and dev")
 
     def _rules(self) -> None:
         for key in ("ipset", "iptables", "nft"):

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, get_args
 from emu.cluster.document import MAX_OCTETS, Document, MappingNode, Value, load
 from emu.cluster.fields import Fields, Place, Report, boolean, elements, integer, one_of, text
 from emu.cluster.network import values
-from emu.cluster.network.action_reader import Checks, step
+from emu.cluster.network.action_reader import step
+from emu.cluster.network.checks import Checks
 from emu.cluster.network.model import (
     ETHERNET_MTU,
     LOCAL_TABLE,

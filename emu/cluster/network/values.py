@@ -30,6 +30,7 @@ ttl: Final = integer(1, 255)
 octet: Final = integer(0, 255)
 
 NO_PREFIX: Final = Prefix(ANY_IP4, 32)  # what a faulty prefix is read as
+NO_INTERFACE: Final = Interface(ANY_IP4, 32)  # what a faulty address with length is read as
 
 _IFNAMSIZ: Final = 16  # with the NUL at the end
 _DOTTED: Final = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
@@ -65,9 +66,8 @@ def ipv4(place: Place) -> IpAddress:
 
 def interface(place: Place) -> Interface:
     """Read an IPv4 address with the length of its prefix."""
-    return _parsed(
-        place, "an IPv4 address with prefix length like 10.244.1.2/24", _interface, Interface(ANY_IP4, 32)
-    )
+    wanted = "an IPv4 address with prefix length like 10.244.1.2/24"
+    return _parsed(place, wanted, _interface, NO_INTERFACE)
 
 
 def prefix(place: Place) -> Prefix:

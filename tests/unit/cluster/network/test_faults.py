@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emu.cluster.document import MappingNode, SequenceNode, Value, load, parse, scan
-from emu.cluster.network.action_reader import Checks
+from emu.cluster.network.checks import Checks
 from emu.cluster.network.reader import load_network, read_network
 from emu.errors import DocumentError
 
