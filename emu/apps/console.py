@@ -159,13 +159,15 @@ def _echo_line(sequence: int, echo: Echo, size: int) -> list[str]:
 def _statistics(dst: IpAddress, echoes: Sequence[Echo], passed: Duration) -> list[str]:
     replies = [echo.time for echo in echoes if echo.outcome == "reply"]
     errors = sum(echo.outcome.startswith("icmp ") for echo in echoes)
-    told = f", +{errors} errors" if errors else ""
+    counts = f"{len(echoes)} packets transmitted, {len(replies)} received" + (
+        f", +{errors} errors" if errors else ""
+    )
     ms = passed // MILLISECOND
     loss = 100 * (len(echoes) - len(replies)) / len(echoes)
     lines = [
         "",
         f"--- {dst} ping statistics ---",
-        f"{len(echoes)} packets transmitted, {len(replies)} received{told}, {loss:g}% packet loss, time {ms}ms",
+        f"{counts}, {loss:g}% packet loss, time {ms}ms",
     ]
     if replies:
         mean = sum(replies) / len(replies)

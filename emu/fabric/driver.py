@@ -23,6 +23,7 @@ from emu.kernel.namespace import Namespace
 from emu.sim.choice import DrawnChoice
 from emu.sim.loop import DEFAULT_BUDGET, EventLoop
 from emu.sim.rng import Streams
+from emu.sim.time import START
 from emu.wire.frame import Frame
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from emu.kernel.recorder import Recorder
     from emu.sim.choice import Choice
     from emu.sim.loop import Event
+    from emu.sim.time import Instant
 
 T = TypeVar("T")
 
@@ -58,8 +60,15 @@ class Fabric:
         namespaces: by name, in the order in which they were made.
     """
 
-    def __init__(self, *, seed: int = 0, budget: int = DEFAULT_BUDGET, choice: Choice | None = None) -> None:
-        self.loop = EventLoop(budget)
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        budget: int = DEFAULT_BUDGET,
+        choice: Choice | None = None,
+        start: Instant = START,
+    ) -> None:
+        self.loop = EventLoop(budget, start)
         self.streams = Streams(seed)
         self.choice: Choice = choice or DrawnChoice(self.streams.stream("choice"))
         self.namespaces: dict[str, Namespace] = {}

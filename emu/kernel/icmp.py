@@ -198,9 +198,7 @@ def _error(net: Namespace, skb: Skb, header: Icmp, quoted: bytes) -> None:
         return
     mtu = _reported_mtu(header, inner)
     if header.type == icmp.REDIRECT:
-        gateway = IpAddress.from_int(header.word1 << 16 | header.word2)
-        if skb.device is not None:
-            path.learn_gateway(net, inner.dst, gateway, skb.header.src, skb.device)
+        _redirected(net, skb, header, inner, rest)
         return
     net.note(skb, "icmp", f"type {header.type} code {header.code} about a packet to {IpAddress(inner.dst)}")
     raw.error(net, inner, header, mtu)
@@ -208,8 +206,17 @@ def _error(net: Namespace, skb: Skb, header: Icmp, quoted: bytes) -> None:
         udp.error(net, inner, rest, header, mtu)
     elif inner.protocol == TCP:
         tcp.error(net, inner, rest, header.type, header.code, mtu)
-    elif inner.protocol == ICMP and mtu:
+    elif inner.protocol == ICMP and mtu and rest[0] == icmp.ECHO_REPLY:
         path.learn_mtu(net, inner.dst, mtu)
+
+
+def _redirected(net: Namespace, skb: Skb, header: Icmp, inner: Ipv4, rest: bytes) -> None:
+    """Follow a redirect, if it is about a packet that a socket here, or the kernel itself, may have sent."""
+    senders = {UDP: udp.has_sender, TCP: tcp.has_sender, ICMP: raw.has_sender}
+    is_ours = senders.get(inner.protocol)
+    if skb.device is not None and is_ours is not None and is_ours(net, inner, rest):
+        gateway = IpAddress.from_int(header.word1 << 16 | header.word2)
+        path.learn_gateway(net, inner.dst, gateway, skb.header.src, skb.device)
 
 
 def _reported_mtu(header: Icmp, inner: Ipv4) -> int:

@@ -12,7 +12,7 @@ import attrs
 
 from emu.kernel import arp, routing
 from emu.kernel.fib import RouteType
-from emu.sim.time import SECOND, Instant, later
+from emu.sim.time import SECOND, START, Instant, later
 
 if TYPE_CHECKING:
     from emu.kernel.link.device import Device
@@ -31,7 +31,7 @@ class _Learned:
     mtu: int = 0
     locked: bool = False
     gateway: IpAddress | None = None
-    expires: Instant = Instant(0)
+    expires: Instant = START
 
 
 @attrs.define
@@ -124,7 +124,7 @@ def learn_gateway(net: Namespace, dst: bytes, gateway: IpAddress, teller: bytes,
         decision = routing.route_output(net, dst)
     except OSError:
         return
-    if decision.next_hop != teller or gateway == teller or decision.device is not device:
+    if decision.gateway != teller or gateway == teller or decision.device is not device:
         return
     if not device.conf["shared_media"] and not any(gateway in own.prefix for own in device.addresses):
         return

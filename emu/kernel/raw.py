@@ -14,6 +14,8 @@ from emu.wire.addresses import ANY_IP4
 from emu.wire.ipv4 import ICMP, MIN_HEADER, Ipv4, rechecksum
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from emu.kernel.namespace import Namespace
     from emu.kernel.sockets import Socket
     from emu.wire.addresses import IpAddress
@@ -49,13 +51,23 @@ def receive(net: Namespace, skb: Skb) -> bool:
     return taken
 
 
+def _senders(net: Namespace, inner: Ipv4) -> Iterator[Socket]:
+    """Yield the sockets that may have sent the packet that an ICMP error quotes."""
+    for socket in net.sockets.of(sockets.SocketKind.ICMP):
+        if socket.local in (ANY_IP4, inner.src) and socket.remote in (ANY_IP4, inner.dst):
+            yield socket
+
+
+def has_sender(net: Namespace, inner: Ipv4, rest: bytes) -> bool:
+    """Return whether a raw socket, or the kernel by answering an echo, may have sent a quoted packet."""
+    return rest[0] == icmp.ECHO_REPLY or any(True for _ in _senders(net, inner))
+
+
 def error(net: Namespace, inner: Ipv4, header: Icmp, mtu: int) -> None:
     """Take an ICMP error about a packet that a raw socket may have sent. Source: `raw_err`."""
     if inner.protocol != ICMP:
         return
-    for socket in net.sockets.of(sockets.SocketKind.ICMP):
-        if socket.local not in (ANY_IP4, inner.src) or socket.remote not in (ANY_IP4, inner.dst):
-            continue
+    for socket in _senders(net, inner):
         if mtu:
             path.learn_mtu(net, inner.dst, mtu)
         if socket.is_connected and header.type == icmp.UNREACHABLE:

@@ -19,7 +19,7 @@ from emu.kernel.effects import Carrier
 from emu.kernel.link import bridge_ports
 from emu.kernel.link.device import MIN_MTU
 from emu.kernel.link.veth import Veth
-from emu.kernel.link.vxlan import Vxlan
+from emu.kernel.link.vxlan import Vxlan, default_mtu
 
 if TYPE_CHECKING:
     from emu.kernel.link.device import Device
@@ -88,6 +88,10 @@ def set_mtu(net: Namespace, device: Device, mtu: int) -> None:
     """
     if not MIN_MTU <= mtu <= MAX_MTU:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    if isinstance(device.link, Vxlan) and device.link.device:
+        lower = net.devices.get(device.link.device)
+        if lower is not None and mtu > default_mtu(lower):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
     bridge_ports.change_mtu(device, mtu)
     net.exceptions.clear()
 
@@ -102,6 +106,7 @@ def set_mac(net: Namespace, device: Device, mac: MacAddress) -> None:
         raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
     bridge_ports.change_mac(device, mac)
     arp.act(net, net.neighbours.forget_device(device.name, keep_permanent=False))
+    arp.announce(net, device)
 
 
 def set_master(net: Namespace, device: Device, bridge: Device | None) -> None:

@@ -165,16 +165,27 @@ def _lookup(net: Namespace, skb: Skb, header: Udp) -> Socket | None:
     return best
 
 
-def error(net: Namespace, inner: Ipv4, rest: bytes, header: Icmp, mtu: int) -> None:
-    """Take an ICMP error about a datagram of ours, quoted as `inner` and `rest`. Source: `__udp4_lib_err`."""
+def _sender(net: Namespace, inner: Ipv4, rest: bytes) -> Socket | None:
+    """Return the socket that sent the datagram which an ICMP error quotes."""
     sent = Udp.parse(rest)
     for socket in net.sockets.holders(sockets.SocketKind.UDP, sent.sport):
-        if socket.local not in (ANY_IP4, inner.src):
-            continue
-        if socket.is_connected and (socket.remote, socket.remote_port) != (inner.dst, sent.dport):
-            continue
-        break
-    else:
+        peer = (socket.remote, socket.remote_port)
+        if socket.local in (ANY_IP4, inner.src) and (
+            not socket.is_connected or peer == (inner.dst, sent.dport)
+        ):
+            return socket
+    return None
+
+
+def has_sender(net: Namespace, inner: Ipv4, rest: bytes) -> bool:
+    """Return whether a socket here sent the datagram which an ICMP error quotes."""
+    return _sender(net, inner, rest) is not None
+
+
+def error(net: Namespace, inner: Ipv4, rest: bytes, header: Icmp, mtu: int) -> None:
+    """Take an ICMP error about a datagram of ours, quoted as `inner` and `rest`. Source: `__udp4_lib_err`."""
+    socket = _sender(net, inner, rest)
+    if socket is None:
         return
     if mtu:
         path.learn_mtu(net, inner.dst, mtu)

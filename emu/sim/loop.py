@@ -53,8 +53,8 @@ class EventLoop:
     a bridge loop forwards one broadcast for ever.
     """
 
-    def __init__(self, budget: int = DEFAULT_BUDGET) -> None:
-        self.now = START
+    def __init__(self, budget: int = DEFAULT_BUDGET, start: Instant = START) -> None:
+        self.now = start
         self.budget = budget
         self.events_run = 0
         self._left = budget

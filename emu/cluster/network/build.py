@@ -20,9 +20,10 @@ from emu.kernel.link import bridge_ports
 from emu.kernel.link.bridge import Bridge
 from emu.kernel.link.fdb import Fdb, FdbState, FdbWrite
 from emu.kernel.link.veth import Veth
-from emu.kernel.link.vxlan import Vxlan
+from emu.kernel.link.vxlan import Vxlan, default_mtu
 from emu.kernel.link.vxlan_fdb import Remote
 from emu.kernel.nud import Nud
+from emu.sim.time import SECOND, START, Instant
 from emu.wire.vxlan import Vni
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ BASE_SYSCTLS: Final[Mapping[str, int]] = {
 BASE_NEIGHBOUR: Final[Mapping[str, int]] = {"delay_first_probe_time": 60}
 """What it gives every device: entries that were only learned are not probed within a short scenario."""
 
-_VXLAN_OVERHEAD: Final = 50  # outer IPv4, UDP and VXLAN headers, and the inner Ethernet header
+_BUILT: Final = Instant(-10 * SECOND)  # what the set-up starts (ARP's lock time) is long over at 0
 
 
 def build(document: NetworkDocument, *, seed: int = 0) -> Fabric:
@@ -72,10 +73,11 @@ def build(document: NetworkDocument, *, seed: int = 0) -> Fabric:
     Raises:
         DocumentError: the kernel refuses part of it; all refusals are told.
     """
-    builder = _Builder(document, Fabric(seed=seed))
+    builder = _Builder(document, Fabric(seed=seed, start=_BUILT))
     builder.refuse_rules()
     if not builder.faults:
         builder.build()
+        builder.fabric.loop.run_until(START)
     if builder.faults:
         raise DocumentError(builder.faults)
     return builder.fabric
@@ -170,7 +172,7 @@ class _Builder:
             udpcsum=spec.udpcsum,
             ttl=spec.ttl,
         )
-        net.add_device(spec.iface, link, spec.mac, mtu=net.device(spec.dev).mtu - _VXLAN_OVERHEAD)
+        net.add_device(spec.iface, link, spec.mac, mtu=default_mtu(net.device(spec.dev)))
         for entry in spec.fdb:
             remote = Remote(entry.dst)
             link.fdb.write(entry.mac, remote, FdbState.PERMANENT, self.fabric.loop.now, FdbWrite.APPEND)
