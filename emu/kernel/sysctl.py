@@ -21,16 +21,12 @@ import attrs
 
 from emu.errors import SysctlError
 from emu.kernel import sysctl_names as names
+from emu.kernel.sysctl_directory import ALL, DEFAULT, Directory
+from emu.kernel.sysctl_modelled import INVISIBLE, MODELLED
 
 if TYPE_CHECKING:
+    from emu.kernel.sysctl_directory import Conf
     from emu.kernel.sysctl_names import Entry, Value
-
-Conf = dict[str, int]
-"""What stands in one directory like `net.ipv4.conf.eth0`."""
-
-ALL: Final = "all"
-DEFAULT: Final = "default"
-LOOPBACK: Final = "lo"
 
 COMBINED: Final = {
     "accept_local": "or",
@@ -81,11 +77,6 @@ _NEVER_COPIED: Final = frozenset(
 _WRITTEN_THROUGH6: Final = frozenset(
     ("addr_gen_mode", "disable_ipv6", "force_forwarding", "forwarding", "ignore_routes_with_linkdown")
 )
-_VIEWS: Final = {  # names of `neigh` that show another: (which, how much of it one unit is)
-    "base_reachable_time": ("base_reachable_time_ms", 1000),
-    "retrans_time": ("retrans_time_ms", 10),
-    "unres_qlen": ("unres_qlen_bytes", 2090),  # what an skb with a full frame occupies
-}
 _IP_FORWARD: Final = "net.ipv4.ip_forward"
 _SWAP: Final = str.maketrans("./", "/.")
 
@@ -108,56 +99,7 @@ def dotted(file: str) -> str:
     return file.translate(_SWAP)
 
 
-@attrs.define(eq=False)
-class _Directory:
-    """A directory like `net.ipv4.conf`: the same names for each device."""
-
-    prefix: str
-    entries: dict[str, Entry]
-    copied: frozenset[str]  # names for which a write to `default` reaches devices
-    special: dict[str, Conf]  # where `all` and `lo` start otherwise than a device
-    tables: dict[str, Conf] = attrs.field(factory=dict)
-    _own: dict[str, set[str]] = attrs.field(factory=dict)
-
-    def __attrs_post_init__(self) -> None:
-        plain = {name: entry.default for name, entry in self.entries.items()}
-        numbers = {name: value for name, value in plain.items() if isinstance(value, int)}
-        if ALL in self.special:
-            self.tables[ALL] = numbers | self.special[ALL]
-        self.tables[DEFAULT] = numbers
-
-    def add(self, device: str) -> Conf:
-        table = self.tables[device] = self.tables[DEFAULT] | self.special.get(device, {})
-        return table
-
-    def remove(self, device: str) -> None:
-        del self.tables[device]
-        self._own.pop(device, None)
-
-    def rename(self, old: str, new: str) -> None:
-        self.tables[new] = self.tables.pop(old)
-        self._own[new] = self._own.pop(old, set())
-
-    def detach(self, device: str) -> None:
-        self._own[device] = set(self.entries)
-
-    def starts_with(self, device: str, key: str) -> Value:
-        return self.special.get(device, {}).get(key, self.entries[key].default)
-
-    def write(self, device: str, key: str, value: int) -> None:
-        self.tables[device][key] = value
-        self._own.setdefault(device, set()).add(key)
-        if device == DEFAULT and key in self.copied:
-            for other in self.tables.keys() - {ALL, DEFAULT}:
-                if key not in self._own.get(other, ()):
-                    self.tables[other][key] = value
-
-    def write_through(self, key: str, value: int) -> None:
-        for table in self.tables.values():
-            table[key] = value
-
-
-_Place: TypeAlias = tuple[_Directory, str, str]
+_Place: TypeAlias = tuple[Directory, str, str]
 """Directory, device and name of a value that devices have."""
 
 
@@ -172,7 +114,7 @@ class Sysctl:
             something derived from the settings is out of date.
         values: the names that devices do not have, with dots.
         unmodelled: what was set to other than its default though the stack does
-            not obey it, by name as `sysctl` prints it.
+            not obey it and packets could show it, by name as `sysctl` prints it.
     """
 
     initial: bool = True
@@ -180,21 +122,21 @@ class Sysctl:
     values: dict[str, Value] = attrs.field(init=False)
     unmodelled: dict[str, Value] = attrs.field(factory=dict, init=False)
     _entries: dict[str, Entry] = attrs.field(init=False)
-    _conf: _Directory = attrs.field(init=False)
-    _neigh: _Directory = attrs.field(init=False)
-    _conf6: _Directory = attrs.field(init=False)
-    _neigh6: _Directory = attrs.field(init=False)
+    _conf: Directory = attrs.field(init=False)
+    _neigh: Directory = attrs.field(init=False)
+    _conf6: Directory = attrs.field(init=False)
+    _neigh6: Directory = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._entries = names.FLAT | names.INITIAL if self.initial else names.FLAT
         self.values = {name: entry.default for name, entry in self._entries.items()}
         copied, all_neigh = frozenset(names.CONF) - _NEVER_COPIED, frozenset(names.NEIGH)
-        special = {ALL: names.ALL, LOOPBACK: names.LOOPBACK}
-        special6 = {ALL: names.ALL6, LOOPBACK: names.LOOPBACK6}
-        self._conf = _Directory("net/ipv4/conf", names.CONF, copied, special)
-        self._neigh = _Directory("net/ipv4/neigh", names.NEIGH, all_neigh, {})
-        self._conf6 = _Directory("net/ipv6/conf", names.CONF6, frozenset(), special6)
-        self._neigh6 = _Directory("net/ipv6/neigh", names.NEIGH6, all_neigh, {})
+        special = {ALL: names.ALL, "lo": names.LOOPBACK}
+        special6 = {ALL: names.ALL6, "lo": names.LOOPBACK6}
+        self._conf = Directory("net/ipv4/conf", names.CONF, copied, special)
+        self._neigh = Directory("net/ipv4/neigh", names.NEIGH, all_neigh, {}, names.VIEWS)
+        self._conf6 = Directory("net/ipv6/conf", names.CONF6, frozenset(), special6)
+        self._neigh6 = Directory("net/ipv6/neigh", names.NEIGH6, all_neigh, {}, names.VIEWS6)
 
     @property
     def conf(self) -> dict[str, Conf]:
@@ -221,8 +163,7 @@ class Sysctl:
         if isinstance(place, str):
             return self.values[place]
         directory, device, key = place
-        held, unit = _VIEWS.get(key, (key, 1))
-        return directory.tables[device][held] // unit
+        return directory.read(device, key)
 
     def number(self, name: str) -> int:
         """Return what `name` holds, which is one integer.
@@ -264,7 +205,7 @@ class Sysctl:
                 self._write_flat(place, value)
             else:
                 directory, device, key = place
-                held = _VIEWS.get(key, (key, 1))[0]
+                held = directory.held(key)
                 default, pattern = directory.starts_with(device, held), f"{dotted(directory.prefix)}.*.{held}"
                 self._write_device(directory, device, key, value)
                 file = f"{directory.prefix}/{device}/{held}"
@@ -275,17 +216,17 @@ class Sysctl:
         self.generation += 1
         written = self.get(file)
         self.unmodelled.pop(dotted(file), None)
-        if written != default and pattern not in names.MODELLED:
+        if written != default and pattern not in MODELLED | INVISIBLE:
             self.unmodelled[dotted(file)] = written
 
     def files(self) -> list[str]:
-        """Return all paths below `/proc/sys` that can be read, in the order of `sysctl -a`."""
+        """Return the paths below `/proc/sys` that `sysctl -a` lists, in its order."""
         found = [name.replace(".", "/") for name in self.values if not name.endswith(".flush")]
         for directory in (self._conf, self._neigh, self._conf6, self._neigh6):
-            views = list(_VIEWS) if directory in {self._neigh, self._neigh6} else []
+            keys = (directory.entries.keys() | directory.views.keys()) - names.UNLISTED
             for device in directory.tables:
                 if self._shows(directory, device):
-                    found += (f"{directory.prefix}/{device}/{key}" for key in [*directory.entries, *views])
+                    found += (f"{directory.prefix}/{device}/{key}" for key in keys)
         return sorted(found, key=lambda file: file.split("/"))
 
     def effective(self, device: str, name: str) -> int:
@@ -343,7 +284,7 @@ class Sysctl:
         self._conf.detach(device)
         self._neigh.detach(device)
 
-    def _shows(self, directory: _Directory, device: str) -> bool:
+    def _shows(self, directory: Directory, device: str) -> bool:
         if device != DEFAULT or self.initial:
             return True
         return directory in {self._conf, self._conf6}
@@ -355,7 +296,7 @@ class Sysctl:
                 continue
             device, _, key = file[len(directory.prefix) + 1 :].rpartition("/")
             table = directory.tables.get(device)
-            if table is not None and _VIEWS.get(key, (key, 1))[0] in table and self._shows(directory, device):
+            if table is not None and directory.held(key) in table and self._shows(directory, device):
                 return directory, device, key
         flat = file.replace("/", ".")
         if flat not in self.values or "." in file:
@@ -378,13 +319,16 @@ class Sysctl:
         if not isinstance(taken, tuple) or not max(lowest, 1) <= taken[0] <= taken[1] <= 65535:
             raise ValueError(taken)
 
-    def _write_device(self, directory: _Directory, device: str, key: str, value: Value) -> None:
-        held, unit = _VIEWS.get(key, (key, 1))
+    def _write_device(self, directory: Directory, device: str, key: str, value: Value) -> None:
+        view = directory.views.get(key)
+        held = directory.held(key)
         before = directory.tables[device][held]
-        taken = directory.entries[held].take(value, before)
+        entry = directory.entries[key] if view is None else view.entry
+        taken = entry.take(value, before)
         if not isinstance(taken, int):
             raise ValueError(taken)  # noqa: TRY004 - the kernel's EINVAL
-        taken *= unit
+        if view is not None:
+            taken *= view.unit
         directory.write(device, held, taken)
         if device != ALL or taken == before:
             return

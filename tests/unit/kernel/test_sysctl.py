@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +14,10 @@ from hypothesis import strategies as st
 from emu.errors import SysctlError
 from emu.kernel import sysctl_names as names
 from emu.kernel.sysctl import COMBINED, Sysctl, dotted, path
+from emu.kernel.sysctl_modelled import INVISIBLE, MODELLED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
 
@@ -262,7 +270,8 @@ class TestDevices:
         assert sysctl.get(f"net.ipv4.neigh.eth0.{view}") == seen
         assert sysctl.neigh["eth0"][held] == value
         sysctl.set(f"net.ipv4.neigh.eth0.{view}", 7)
-        assert sysctl.neigh["eth0"][held] == 7 * (value // seen if view != "unres_qlen" else 2090)
+        assert sysctl.get(f"net.ipv4.neigh.eth0.{view}") == 7
+        assert sysctl.neigh["eth0"][held] == 7 * names.VIEWS[view].unit
 
     def test_only_the_initial_namespace_has_a_default_of_neighbours(self) -> None:
         """A pod's namespace has neither that nor what belongs to the whole machine."""
@@ -323,7 +332,32 @@ class TestUnmodelled:
         sysctl.set("net.ipv4.tcp_plb_enabled", 0)
         assert set(sysctl.unmodelled) == {"net.ipv4.conf.flannel/1.bootp_relay"}
 
-    def test_every_modelled_name_exists(self, sysctl: Sysctl) -> None:
-        """The list of what is modelled has no slip of the pen in it."""
-        for name in names.MODELLED:
+    def test_what_no_packet_shows_is_not_worth_a_word(self, sysctl: Sysctl) -> None:
+        """Logging and memory limits are stored in silence."""
+        sysctl.set("net.ipv4.conf.all.log_martians", 1)
+        sysctl.set("net.core.rmem_max", 1)
+        assert sysctl.unmodelled == {}
+
+    def test_the_lists_name_only_what_exists(self, sysctl: Sysctl) -> None:
+        """There is no slip of the pen in them."""
+        for name in MODELLED | INVISIBLE:
             assert sysctl.get(name.replace("*", "eth0")) is not None, name
+
+    def test_what_the_stack_reads_is_listed_as_obeyed(self) -> None:
+        """A name that stands in the code of the kernel is in `MODELLED`."""
+        devices = {name.rpartition(".")[2] for name in MODELLED if "*" in name}
+        for text in texts_in_the_kernel():
+            if text in names.FLAT or text in names.INITIAL:
+                assert text in MODELLED
+            if text in names.CONF or text in names.NEIGH:
+                assert text in devices
+
+
+def texts_in_the_kernel() -> Iterator[str]:
+    """Yield all literal texts in `emu/kernel`, but for the modules of the settings themselves."""
+    kernel = Path(names.__file__).parent
+    for module in kernel.rglob("*.py"):
+        if not module.name.startswith("sysctl"):
+            for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield node.value
