@@ -18,7 +18,7 @@ from emu.sim.time import START, Duration, Instant, later, to_seconds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DEFAULT_BUDGET: Final = 2_000_000
+DEFAULT_BUDGET: Final = 1_000_000
 
 
 class Event:
@@ -127,14 +127,32 @@ class EventLoop:
         event = self._first()
         if event is None:
             return False
-        if self._ready and event is self._ready[0]:
-            self._ready.popleft()
+        self._run(event)
+        return True
+
+    def run_until(self, instant: Instant) -> None:
+        """Run all events up to and including `instant`; the clock then stands there.
+
+        Raises:
+            StormError: the budget of events is spent.
+        """
+        event = self._first()
+        while event is not None and event.instant <= instant:
+            self._run(event)
+            event = self._first()
+        self.now = max(self.now, instant)
+
+    def _run(self, event: Event) -> None:
+        """Run `event`, which is what `_first` returned."""
+        ready = self._ready
+        if ready and event is ready[0]:
+            ready.popleft()
         else:
             heapq.heappop(self._heap)
         callback = event.callback
         assert callback is not None, "_first drops cancelled events"
-        self.now = event.instant
         event.callback = None
+        self.now = event.instant
         self._lasting -= not event.periodic
         self.events_run += 1
         self._left -= 1
@@ -144,15 +162,6 @@ class EventLoop:
                 "frames go round in circles (is there a bridge loop?)"
             )
         callback(*event.arguments)
-        return True
-
-    def run_until(self, instant: Instant) -> None:
-        """Run all events up to and including `instant`; the clock then stands there."""
-        due = self.next_instant
-        while due is not None and due <= instant:
-            self.step()
-            due = self.next_instant
-        self.now = max(self.now, instant)
 
     def run_until_idle(self) -> None:
         """Run events until only periodic ones are left."""
