@@ -220,9 +220,8 @@ def _transmit(net: Namespace, device: Device, dst: MacAddress, packet: Arp) -> N
 # --- ARP in ---
 
 
-def receive(net: Namespace, device: Device, frame: Frame) -> None:
+def receive(net: Namespace, device: Device, frame: Frame, packet_type: PacketType) -> None:
     """Take the ARP packet in `frame`, which came in on `device`. Source: `arp_rcv`."""
-    packet_type = netdev.packet_type(device, frame.octets)
     if packet_type is PacketType.OTHERHOST or not device.arp:
         net.note(frame, "arp", "passed over: ARP is off" if not device.arp else "passed over: for another")
         return

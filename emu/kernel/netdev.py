@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 VLAN_ROOM: Final = 4  # a frame may exceed the MTU by a tag, source: `is_skb_forwardable`
 _IPV4: Final = ethernet.IPV4.to_bytes(2, "big")
 _ARP: Final = ethernet.ARP.to_bytes(2, "big")
+_VLAN: Final = ethernet.VLAN.to_bytes(2, "big")
+_TAGGED: Final = ethernet.HEADER_LENGTH + 4
 
 
 def fits(device: Device, frame: Frame) -> bool:
@@ -57,8 +59,15 @@ def receive(net: Namespace, device: Device, frame: Frame) -> None:
         deliver(net, device, frame)
 
 
-def deliver(net: Namespace, device: Device, frame: Frame) -> None:
-    """Process `frame` as one that came in on `device`: tap, then bridge or protocols."""
+def deliver(net: Namespace, device: Device, frame: Frame, ingress: Device | None = None) -> None:
+    """Process `frame` as one that came in on `device`: tap, then bridge or protocols.
+
+    Args:
+        net: the namespace.
+        device: where the frame is now.
+        frame: an Ethernet frame.
+        ingress: the port by which it came, where `device` is a bridge.
+    """
     if net.recorder is not None:
         frame = Frame(frame.octets, frame.packet_id, frame.trail)  # each copy has a trail of its own
         net.recorder.seen(net, device, Direction.IN, frame)
@@ -68,25 +77,32 @@ def deliver(net: Namespace, device: Device, frame: Frame) -> None:
     if device.port is not None:
         bridge.receive(net, device, frame)
     else:
-        climb(net, device, frame)
+        climb(net, device, frame, ingress)
 
 
-def climb(net: Namespace, device: Device, frame: Frame) -> None:
+def climb(net: Namespace, device: Device, frame: Frame, ingress: Device | None = None) -> None:
     """Hand `frame` to the protocol that its ethertype names."""
     octets = frame.octets
     protocol = octets[12:14]
     if protocol == _IPV4:
-        ipv4.receive(net, device, frame, packet_type(device, octets))
+        ipv4.receive(net, device, frame, packet_type(device, octets, ingress))
     elif protocol == _ARP:
-        arp.receive(net, device, frame)
+        arp.receive(net, device, frame, packet_type(device, octets, ingress))
+    elif protocol == _VLAN and not int.from_bytes(octets[14:16], "big") & 0xFFF and len(octets) >= _TAGGED:
+        untagged = octets[:12] + octets[16:]  # VLAN 0 is a priority alone, for whoever takes untagged frames
+        climb(net, device, Frame(untagged, frame.packet_id, frame.trail), ingress)
     else:
         net.drop(frame, DropReason.UNHANDLED_PROTO, f"ethertype 0x{protocol.hex()}", device.name)
 
 
-def packet_type(device: Device, octets: bytes) -> PacketType:
-    """Return whom the frame `octets` addresses. Source: net/ethernet/eth.c `eth_type_trans`."""
+def packet_type(device: Device, octets: bytes, ingress: Device | None = None) -> PacketType:
+    """Return whom the frame `octets` addresses.
+
+    What a bridge hands up may be for the bridge or for the port it came in by.
+    Source: net/ethernet/eth.c `eth_type_trans`, net/bridge/br_input.c `br_handle_frame`.
+    """
     dst = octets[:6]
-    if dst == device.mac:
+    if dst == device.mac or (ingress is not None and dst == ingress.mac):
         return PacketType.HOST
     if dst == BROADCAST_MAC:
         return PacketType.BROADCAST

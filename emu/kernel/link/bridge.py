@@ -231,7 +231,7 @@ def finish(net: Namespace, port: Port, frame: Frame, *, filtered: bool) -> None:
         for part in br_netfilter.leave(net, port, egress, copy):
             _push(net, egress, part)
     if up:
-        netdev.deliver(net, port.bridge, frame)
+        netdev.deliver(net, port.bridge, frame, port.device)
     elif not ports:
         net.drop(frame, DropReason.BRIDGE_NO_EGRESS_PORT, port.bridge.name, port.name)
 
