@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The TCP sockets of a namespace: by 4-tuple, by what they listen on, by when they are due."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+import attrs
+
+from emu.kernel.tcp.config import TcpConfig
+from emu.wire.addresses import ANY_IP4
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from emu.kernel.sockets import Socket
+    from emu.kernel.sysctl import Sysctl
+    from emu.kernel.tcp.connection import Connection
+    from emu.kernel.tcp.handshake import Handshake
+    from emu.sim.time import Instant
+
+
+class Key(NamedTuple):
+    """The 4-tuple of a connection, seen from this side. Addresses are plain octets."""
+
+    local: bytes
+    local_port: int
+    remote: bytes
+    remote_port: int
+
+
+@attrs.define(eq=False)
+class Entry:
+    """A connection, or one in the making, with the socket whose options its packets get.
+
+    Attributes:
+        key: where it is found.
+        sock: the socket; of a handshake, the listening one.
+        connection: the connection, None during the handshake with a listener.
+        handshake: that handshake.
+        identification: of the next packet.
+        armed: the deadline that it is in the heap for.
+    """
+
+    key: Key
+    sock: Socket
+    connection: Connection | None = None
+    handshake: Handshake | None = None
+    identification: int = 0
+    armed: Instant | None = None
+
+    @property
+    def deadline(self) -> Instant | None:
+        """When it is due."""
+        if self.connection is not None:
+            return self.connection.next_deadline
+        return self.handshake.deadline if self.handshake is not None else None
+
+
+@attrs.define(eq=False)
+class Listener:
+    """A listening socket's queues.
+
+    Attributes:
+        backlog: how many connections may wait to be accepted, less one.
+        handshakes: connections in the making.
+        ready: connections that wait to be accepted, as sockets.
+    """
+
+    backlog: int
+    handshakes: dict[Key, Entry] = attrs.field(factory=dict)
+    ready: deque[Socket] = attrs.field(factory=deque)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further connection may wait. Source: `sk_acceptq_is_full`."""
+        return len(self.ready) > self.backlog
+
+
+@attrs.define(eq=False)
+class TcpTable:
+    """All TCP sockets of a namespace."""
+
+    _entries: dict[Key, Entry] = attrs.field(factory=dict, init=False)
+    _listening: dict[tuple[bytes, int], Socket] = attrs.field(factory=dict, init=False)
+    _heap: list[tuple[Instant, int, Entry]] = attrs.field(factory=list, init=False)
+    _numbers: itertools.count[int] = attrs.field(factory=itertools.count, init=False)
+    _config: TcpConfig = attrs.field(factory=TcpConfig, init=False)
+    _generation: int = attrs.field(default=-1, init=False)
+
+    def config(self, sysctl: Sysctl) -> TcpConfig:
+        """Return the parameters for connections made now."""
+        if self._generation != sysctl.generation:
+            self._config = TcpConfig.from_sysctl(sysctl.get)
+            self._generation = sysctl.generation
+        return self._config
+
+    # --- finding ---
+
+    def find(self, key: Key) -> Entry | None:
+        """Return the connection or handshake with this 4-tuple."""
+        return self._entries.get(key)
+
+    def listening(self, address: bytes, port: int) -> Socket | None:
+        """Return who listens there, rather on the address itself than on all."""
+        return self._listening.get((address, port)) or self._listening.get((ANY_IP4, port))
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield all connections and handshakes, the oldest first."""
+        yield from self._entries.values()
+
+    def listeners(self) -> Iterator[Socket]:
+        """Yield the listening sockets, the oldest first."""
+        yield from self._listening.values()
+
+    # --- changing ---
+
+    def add(self, entry: Entry) -> None:
+        """Enter a connection or handshake."""
+        self._entries[entry.key] = entry
+
+    def remove(self, entry: Entry) -> None:
+        """Forget a connection or handshake."""
+        if self._entries.get(entry.key) is entry:
+            del self._entries[entry.key]
+        entry.armed = None
+
+    def listen(self, sock: Socket) -> None:
+        """Enter a listening socket."""
+        self._listening[sock.local, sock.local_port] = sock
+
+    def stop_listening(self, sock: Socket) -> None:
+        """Forget a listening socket."""
+        if self._listening.get((sock.local, sock.local_port)) is sock:
+            del self._listening[sock.local, sock.local_port]
+
+    # --- time ---
+
+    def arm(self, entry: Entry) -> Instant | None:
+        """Remember when `entry` is due; return that if it has changed."""
+        deadline = entry.deadline
+        if deadline == entry.armed:
+            return None
+        entry.armed = deadline
+        if deadline is not None:
+            heapq.heappush(self._heap, (deadline, next(self._numbers), entry))
+        return deadline
+
+    @property
+    def next_deadline(self) -> Instant | None:
+        """When the next one is due, None if none will be."""
+        heap = self._heap
+        while heap and heap[0][2].armed != heap[0][0]:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
+
+    def take_due(self, now: Instant) -> Entry | None:
+        """Return one that is due by `now`, no longer armed; None if none is."""
+        deadline = self.next_deadline
+        if deadline is None or deadline > now:
+            return None
+        entry = heapq.heappop(self._heap)[2]
+        entry.armed = None
+        return entry
