@@ -127,6 +127,7 @@ class Reassembly:
         start = header.offset
         if header.mf:
             payload = payload[: len(payload) & ~7]
+            skb.packet = skb.packet[: header.header_length + len(payload)]  # what an error will quote
         end = start + len(payload)
         if end == start or end + header.header_length > MAX_PACKET:
             raise Refused(DropReason.IP_INHDR, "malformed fragment")
