@@ -276,7 +276,7 @@ class Fib:
         self.flush(lambda route: any(hop.device == name for hop in route.nexthops))
 
     def device_up(self, name: str) -> None:
-        """Revive the dead nexthops by device `name`, which has come up.
+        """Revive the dead nexthops by device `name`, which has come up or got an address.
 
         Source: net/ipv4/fib_semantics.c `fib_sync_up`.
         """

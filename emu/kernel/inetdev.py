@@ -101,6 +101,8 @@ def _connect(fib: Fib, device: Device, addresses: Iterable[IfAddress]) -> None:
         for route in _routes(device, address, up=device.up):
             with contextlib.suppress(RouteError):  # EEXIST, where two addresses want the same route
                 fib.insert(route, Insertion.APPEND)
+    if device.up:
+        fib.device_up(device.name)  # revives what died with the last address
 
 
 def _routes(device: Device, address: IfAddress, *, up: bool) -> Iterator[Route]:
@@ -246,7 +248,6 @@ def device_up(fib: Fib, device: Device) -> None:
         with contextlib.suppress(RouteError):  # it has the address already
             add_address(fib, device, _LOOPBACK)
     _connect(fib, device, device.addresses)
-    fib.device_up(device.name)
 
 
 def device_down(fib: Fib, device: Device) -> None:

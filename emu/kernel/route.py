@@ -173,6 +173,11 @@ class Route:
         """Whether all its nexthops are."""
         return bool(self.nexthops) and all(nexthop.dead for nexthop in self.nexthops)
 
+    @property
+    def is_linkdown(self) -> bool:
+        """Whether no nexthop has a carrier; `ip route` says it of a multipath route as a whole, too."""
+        return bool(self.nexthops) and all(nexthop.linkdown for nexthop in self.nexthops)
+
 
 class Insertion(enum.Enum):
     """What `ip route` does with a new route where there is one to the same prefix, TOS and metric."""

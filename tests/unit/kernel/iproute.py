@@ -227,7 +227,7 @@ class Lab:
         words += [f"scope {route.scope.name.lower()}"] if route.scope else []
         words += [f"src {route.prefsrc}"] if route.prefsrc else []
         words += [f"metric {route.metric}"] if route.metric else []
-        words += hops[0][1] if len(hops) == 1 else []
+        words += hops[0][1] if len(hops) == 1 else ["linkdown"] if route.is_linkdown else []
         words += [f"mtu {'lock ' * route.mtu_locked}{route.mtu}"] if route.mtu else []
         lines = [" ".join(words)]
         if len(hops) > 1:
