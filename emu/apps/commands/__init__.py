@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from emu.apps.commands import bridge, ip, sysctl
 from emu.errors import CommandError
 
 if TYPE_CHECKING:
@@ -12,7 +14,21 @@ if TYPE_CHECKING:
 
     from emu.kernel.namespace import Namespace
 
+Command: TypeAlias = "Callable[[Namespace, list[str]], str]"
+
+COMMANDS: Final[Mapping[str, Command]] = {"ip": ip.run, "bridge": bridge.run, "sysctl": sysctl.run}
+"""The commands that there are."""
+
 
 def execute(net: Namespace, argv: Sequence[str]) -> str:
-    """Run a command in `net` and return what it prints."""
-    raise CommandError(f"{net.name}: {argv[0]} is not modelled", 127)
+    """Run a command in `net` and return what it prints on standard output.
+
+    Raises:
+        CommandError: it failed; the error carries what it prints on standard
+            error, and its exit status.
+    """
+    name, *arguments = map(str, argv)
+    command = COMMANDS.get(name)
+    if command is None:
+        raise CommandError(f"{name} is not modelled; there are {', '.join(COMMANDS)}", 127)
+    return command(net, arguments)
