@@ -23,6 +23,7 @@ kernel's errno, as it would for a program on Linux.
 from __future__ import annotations
 
 import difflib
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import attrs
@@ -116,9 +117,10 @@ class DocumentError(EmuError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'mtu'?` if one of the `known` words is close to `word`, or else nothing.
 
-    Among equally close ones the one with the same letters wins.
+    Among equally close ones the one with the same letters wins. Only the first
+    hundreds of words are looked at: comparing is slow.
     """
-    words = list(known)
+    words = list(islice(known, 500))
     swapped = [other for other in words if sorted(other) == sorted(word)]
     close = swapped or difflib.get_close_matches(word, words, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from emu.cluster.document import MappingNode, SequenceNode, Value, path_step
+from emu.cluster.document import MAX_FAULTS, MappingNode, SequenceNode, Value, path_step
 from emu.errors import DocumentError, Fault, did_you_mean
 from emu.sim.time import Duration, from_seconds
 
@@ -38,8 +38,14 @@ class Report:
         self._faults = list(faults)
 
     def add(self, line: int, path: str, message: str, *, file: str | None = None) -> None:
-        """Take one fault, of another `file` than the document where one is given."""
+        """Take one fault, of another `file` than the document where one is given.
+
+        Raises:
+            DocumentError: there are so many that it is no use to go on.
+        """
         self._faults.append(Fault(file or self.file, line, path, message))
+        if len(self._faults) >= MAX_FAULTS:
+            self.check()
 
     def check(self) -> None:
         """Return if there was no fault.

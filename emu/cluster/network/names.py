@@ -8,7 +8,7 @@ stands for one that could not be read, and is passed over.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from emu.cluster.document import MappingNode
 from emu.cluster.network import values
@@ -24,14 +24,17 @@ from emu.cluster.network.model import (
 from emu.errors import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from emu.cluster.fields import Place
-    from emu.wire.addresses import Prefix
+    from emu.wire.addresses import Interface, Prefix
+
+_DeviceSpec: TypeAlias = EndSpec | BridgeSpec | VxlanSpec
 
 _IFACE_SYSCTL: Final = re.compile(r"net([./])ipv[46]\1(?:conf|neigh)\1(?P<iface>.+)\1\w+")
-_NO_IFACES: Final = {"all", "default"}
+_BEFORE_DEVICES: Final = frozenset({"all", "default", "lo"})
 _VXLAN_HEADROOM: Final = 50  # octets: Ethernet, IPv4, UDP and VXLAN header
+_LOOPBACK_MTU: Final = 65536
 
 
 def check_names(network: NetworkDocument, top: Place) -> None:
@@ -48,9 +51,9 @@ class _Checker:
     def __init__(self, network: NetworkDocument, top: Place) -> None:
         self._network = network
         self._top = top
-        self._namespaces = {spec.name for spec in network.namespaces}
-        self._devices: dict[tuple[str, str], EndSpec | BridgeSpec | VxlanSpec] = {}
-        self._owners: dict[tuple[str, str], int] = {}  # the bridge of a port, by its place in the list
+        self._devices: dict[str, dict[str, _DeviceSpec]] = {spec.name: {} for spec in network.namespaces}
+        self._mtus: dict[tuple[str, str], int] = {}  # that devices begin with
+        self._captures = frozenset(network.captures)
 
     def check(self) -> None:
         """Check everything, what others refer to first."""
@@ -61,7 +64,7 @@ class _Checker:
         self._neighbours()
         self._routes()
         self._rules()
-        self._captures()
+        self._check_captures()
         self._actions()
 
     # What is made
@@ -70,101 +73,98 @@ class _Checker:
         for index, link in enumerate(self._network.links):
             place = self._top.at("links").at(index)
             for end, key in zip(link.ends, ("a", "b"), strict=True):
-                self._new_device(place.at(key), end)
+                self._new_device(place.at(key), end, end.mtu)
             if link.a.up != link.b.up and link.a.iface and link.b.iface:
                 down = "a" if link.b.up else "b"
                 place.at(down).at("up").fault("is false for one end only: the other end would never run")
 
     def _bridges(self) -> None:
+        masters: dict[tuple[str, str], BridgeSpec] = {}
         for index, bridge in enumerate(self._network.bridges):
             place = self._top.at("bridges").at(index)
-            self._new_device(place, bridge)
-            runs = False
+            runs = not bridge.iface or bridge.ns not in self._devices
+            least_mtu = _LOOPBACK_MTU
             for number, port in enumerate(bridge.ports):
                 port_place = place.at("ports").at(number)
-                if not port.iface or bridge.ns not in self._namespaces:
-                    runs = True
+                end = self._link_end(port_place, bridge.ns, port.iface)
+                runs = runs or end is None or end.up
+                if end is None:
                     continue
-                end = self._devices.get((bridge.ns, port.iface))
-                if not isinstance(end, EndSpec):
-                    known = self._names_in(bridge.ns, EndSpec)
-                    hint = did_you_mean(port.iface, known)
-                    port_place.fault(f"{port.iface!r} is no link end of {bridge.ns}{hint}")
-                    runs = True
-                    continue
-                runs = runs or end.up
-                owner = self._owners.setdefault((bridge.ns, port.iface), index)
-                if owner != index:
-                    port_place.fault(
-                        f"{port.iface} is a port of {self._network.bridges[owner].iface} already"
-                    )
-                elif any(port.iface == other.iface for other in bridge.ports[:number]):
-                    port_place.fault(f"{port.iface} is in this list already")
-            if bridge.up and not runs and bridge.iface:
+                least_mtu = min(least_mtu, end.mtu)
+                master = masters.get((end.ns, end.iface))
+                if master is bridge:
+                    port_place.fault(f"{end.iface} is in this list already")
+                elif master is not None:
+                    port_place.fault(f"{end.iface} is a port of {master.iface} already")
+                else:
+                    masters[end.ns, end.iface] = bridge
+            if bridge.up and not runs:
                 place.fault("is up, but has no port that is: it would never run (up: false leaves it down)")
+            self._new_device(place, bridge, bridge.mtu or (least_mtu if bridge.ports else ETHERNET_MTU))
+
+    def _link_end(self, place: Place, ns: str, iface: str) -> EndSpec | None:
+        """Return the link end of that name, or None after reporting that there is none."""
+        devices = self._devices.get(ns)
+        if devices is None or not iface:
+            return None
+        device = devices.get(iface)
+        if isinstance(device, EndSpec):
+            return device
+        ends = [name for name, other in devices.items() if isinstance(other, EndSpec)]
+        place.fault(f"{iface!r} is no link end of {ns}{did_you_mean(iface, ends)}")
+        return None
 
     def _vxlans(self) -> None:
-        numbers: dict[tuple[str, int, int], str] = {}
+        owners: dict[tuple[str, int, int], VxlanSpec] = {}
         for index, vxlan in enumerate(self._network.vxlans):
             place = self._top.at("vxlans").at(index)
             self._check_device(place.at("dev"), vxlan.ns, vxlan.dev)
-            self._new_device(place, vxlan)
-            other = numbers.setdefault((vxlan.ns, vxlan.vni, vxlan.dstport), vxlan.iface)
-            if other != vxlan.iface:
-                place.at("vni").fault(f"VNI {vxlan.vni} with UDP port {vxlan.dstport} is {other}'s already")
-            room = self._mtu_of(vxlan.ns, vxlan.dev) - _VXLAN_HEADROOM
+            owner = owners.setdefault((vxlan.ns, vxlan.vni, vxlan.dstport), vxlan)
+            if owner is not vxlan and vxlan.iface:
+                used = f"VNI {vxlan.vni} with UDP port {vxlan.dstport}"
+                place.at("vni").fault(f"{used} is {owner.iface}'s already")
+            room = self._mtus.get((vxlan.ns, vxlan.dev), _LOOPBACK_MTU) - _VXLAN_HEADROOM
             if vxlan.mtu is not None and vxlan.mtu > room:
-                place.at("mtu").fault(
-                    f"must be {room} at most: the MTU of {vxlan.dev} less {_VXLAN_HEADROOM}"
-                )
+                limit = f"the MTU of {vxlan.dev} less {_VXLAN_HEADROOM}"
+                place.at("mtu").fault(f"must be {room} at most: {limit}")
+            self._new_device(place, vxlan, vxlan.mtu or room)
 
-    def _new_device(self, place: Place, spec: EndSpec | BridgeSpec | VxlanSpec) -> None:
-        self._check_ns(place.at("ns"), spec.ns)
+    def _new_device(self, place: Place, spec: _DeviceSpec, mtu: int) -> None:
+        seen: set[Interface] = set()
         for number, address in enumerate(spec.addresses):
-            if address != values.NO_INTERFACE and address in spec.addresses[:number]:
+            if address in seen:
                 place.at("addr").at(number).fault(f"{address} is in this list already")
-        if not spec.iface:
+            elif address != values.NO_INTERFACE:
+                seen.add(address)
+        if spec.iface:
+            values.check_new_iface(place.at("if"), spec.iface)
+        if not self._check_ns(place.at("ns"), spec.ns) or not spec.iface:
             return
-        values.check_new_iface(place.at("if"), spec.iface)
+        devices = self._devices[spec.ns]
         if spec.iface == "lo":
             place.at("if").fault("lo exists in every namespace already")
-        elif (spec.ns, spec.iface) in self._devices:
-            first = self._devices[spec.ns, spec.iface].line
+        elif spec.iface in devices:
+            first = devices[spec.iface].line
             place.at("if").fault(f"{spec.ns} has an interface {spec.iface} already (line {first})")
         else:
-            self._devices[spec.ns, spec.iface] = spec
-
-    def _mtu_of(self, ns: str, iface: str) -> int:
-        """Return the MTU that an interface begins with."""
-        match self._devices.get((ns, iface)):
-            case EndSpec(mtu=mtu):
-                return mtu
-            case BridgeSpec(mtu=None, ports=ports):
-                return min((self._mtu_of(ns, port.iface) for port in ports), default=ETHERNET_MTU)
-            case VxlanSpec(mtu=None, dev=dev):
-                return self._mtu_of(ns, dev) - _VXLAN_HEADROOM
-            case BridgeSpec(mtu=int(mtu)) | VxlanSpec(mtu=int(mtu)):
-                return mtu
-            case _:
-                return 65536
+            devices[spec.iface] = spec
+            self._mtus[spec.ns, spec.iface] = mtu
 
     # What refers to it
 
     def _sysctls(self) -> None:
         for spec in self._network.namespaces:
             place = self._top.at("namespaces").at(spec.name)
-            known = {iface for ns, iface in self._devices if ns == spec.name} | _NO_IFACES | {"lo"}
-            for key, names, sysctls in (
-                ("sysctls", _NO_IFACES | {"lo"}, spec.sysctls),
-                ("if_sysctls", known, spec.if_sysctls),
-            ):
+            devices = self._devices[spec.name]
+            for key, sysctls in (("sysctls", spec.sysctls), ("if_sysctls", spec.if_sysctls)):
                 for sysctl in sysctls:
                     found = _IFACE_SYSCTL.fullmatch(sysctl.name)
-                    if found and found["iface"] not in names:
-                        iface = found["iface"]
-                        later = iface in known
-                        reason = "exists later only: set it in if_sysctls" if later else "does not exist"
-                        place.at(key).at(sysctl.name).fault(f"interface {iface} {reason}")
+                    iface = found["iface"] if found else "all"
+                    if iface in _BEFORE_DEVICES or (iface in devices and key == "if_sysctls"):
+                        continue
+                    later = "exists later only: set it in if_sysctls"
+                    reason = later if iface in devices else "does not exist"
+                    place.at(key).at(sysctl.name).fault(f"interface {iface} {reason}")
 
     def _neighbours(self) -> None:
         for index, neighbour in enumerate(self._network.neighbours):
@@ -211,14 +211,17 @@ class _Checker:
         for index, ns in enumerate(self._network.conntrack):
             self._check_ns(self._top.at("conntrack").at(index), ns)
 
-    def _captures(self) -> None:
-        captures = self._network.captures
-        for index, point in enumerate(captures):
+    def _check_captures(self) -> None:
+        seen: set[CapturePoint] = set()
+        for index, point in enumerate(self._network.captures):
             place = self._top.at("captures").at(index)
-            if point.ns and self._check_ns(place, point.ns):
+            if not point.ns:
+                continue
+            if self._check_ns(place, point.ns):
                 self._check_device(place, point.ns, point.iface)
-            if point.ns and point in captures[:index]:
+            if point in seen:
                 place.fault(f"{point} is in this list already")
+            seen.add(point)
         compare = self._network.compare
         if isinstance(compare.unordered, tuple):
             self._recorded(self._top.at("compare").at("unordered"), compare.unordered)
@@ -229,7 +232,7 @@ class _Checker:
             self._check_recorded(place.at(index), point)
 
     def _check_recorded(self, place: Place, point: CapturePoint) -> None:
-        if point.ns and point not in self._network.captures:
+        if point.ns and point not in self._captures:
             hint = did_you_mean(str(point), map(str, self._network.captures))
             place.fault(f"{point} is none of the captures{hint}")
 
@@ -254,20 +257,15 @@ class _Checker:
 
     def _check_ns(self, place: Place, ns: str) -> bool:
         """Report if there is no such namespace, and return whether there is."""
-        if ns in self._namespaces:
+        if ns in self._devices:
             return True
         if ns:
-            place.fault(f"there is no namespace {ns!r}{did_you_mean(ns, self._namespaces)}")
+            place.fault(f"there is no namespace {ns!r}{did_you_mean(ns, self._devices)}")
         return False
 
     def _check_device(self, place: Place, ns: str, iface: str) -> None:
         """Report if a namespace that exists has no such interface."""
-        if not iface or iface == "lo" or ns not in self._namespaces or (ns, iface) in self._devices:
+        devices = self._devices.get(ns)
+        if devices is None or not iface or iface == "lo" or iface in devices:
             return
-        hint = did_you_mean(iface, self._names_in(ns, EndSpec, BridgeSpec, VxlanSpec))
-        place.fault(f"{ns} has no interface {iface!r}{hint}")
-
-    def _names_in(self, ns: str, *kinds: type) -> Iterable[str]:
-        return [
-            iface for (owner, iface), spec in self._devices.items() if owner == ns and isinstance(spec, kinds)
-        ]
+        place.fault(f"{ns} has no interface {iface!r}{did_you_mean(iface, devices)}")

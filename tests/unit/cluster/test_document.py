@@ -11,8 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emu.cluster import document
-from emu.cluster.document import MappingNode, SequenceNode, Value, load, parse, scan
+from emu.cluster.document import MappingNode, SequenceNode, Value, builder, load, parse, reading, scan
 from emu.errors import DocumentError
 
 if TYPE_CHECKING:
@@ -283,7 +282,7 @@ class TestLimits:
 
     def test_size_is_bounded(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """A text that is too long is not even parsed; a file is read up to the limit."""
-        monkeypatch.setattr(document, "MAX_OCTETS", 1024 * 1024)
+        monkeypatch.setattr(reading, "MAX_OCTETS", 1024 * 1024)
         assert faults("a" * (1024 * 1024 + 1)) == ["file.yaml:1: $: is longer than 1 MiB"]
         big = tmp_path / "big.yaml"
         big.write_bytes(b"#" * (2 * 1024 * 1024))
@@ -292,6 +291,12 @@ class TestLimits:
 
     def test_number_of_values_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Plain values count too."""
-        monkeypatch.setattr(document, "MAX_VALUES", 10)
+        monkeypatch.setattr(builder, "MAX_VALUES", 10)
         assert parse("[1, 2, 3, 4, 5, 6, 7, 8, 9]", "f")
         assert faults("[1, 2, 3, 4, 5, 6, 7, 8, 9,\n 10]")[0].startswith("file.yaml:2: $: holds more than 10")
+
+    def test_number_of_faults_is_bounded(self) -> None:
+        """Who has a thousand has another kind of file."""
+        told = faults("a: 1\n" * 2_000)
+        assert len(told) == 1001
+        assert "file.yaml:1001: $: has too many faults to tell them all" in told

@@ -57,6 +57,15 @@ class TestPlaces:
             reading.report.check()
         assert refused.value.faults == (Fault("x.rules", 7, "$.a", "is wrong"),)
 
+    def test_hopeless_document_is_given_up(self) -> None:
+        """A thousand faults are all that anybody wants to see."""
+        reading = Reading("[]")
+        for _ in range(999):
+            reading.top.fault("is wrong")
+        with pytest.raises(DocumentError) as refused:
+            reading.top.fault("is wrong")
+        assert len(refused.value.faults) == 1000
+
 
 class TestFields:
     """The keys of a mapping."""
