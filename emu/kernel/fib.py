@@ -265,7 +265,7 @@ class Fib:
         """
 
         def died(hop: Nexthop) -> Nexthop:
-            if hop.device != name or (hop.scope == Scope.NOWHERE and not force):
+            if hop.device != name or hop.dead or (hop.scope == Scope.NOWHERE and not force):
                 return hop
             return attrs.evolve(hop, dead=True, linkdown=True)
 

@@ -208,6 +208,14 @@ class TestRemembering:
         assert fib.flush(lambda _: False) == []
         assert fib.generation == generation
 
+    def test_what_is_dead_cannot_die(self, fib: Fib) -> None:
+        """A device that loses its last address and then goes down changes a multipath route once."""
+        fib.add(route("0.0.0.0/0", GATEWAY0, GATEWAY1))
+        inetdev.flush_addresses(fib, fib.devices["eth1"])
+        generation = fib.generation
+        fib.device_down("eth1")
+        assert fib.generation == generation
+
     def test_a_sysctl_that_changes_is_seen_at_once(self, fib: Fib) -> None:
         """Whether a route without carrier counts is asked at each look-up."""
         ignored: set[str] = set()
