@@ -13,7 +13,7 @@ from emu.kernel.tcp.socket import SocketInfo, TcpSocket
 from emu.kernel.tcp.table import TcpTable
 
 # isort: split
-from emu.kernel.tcp.delivery import error, receive
+from emu.kernel.tcp.delivery import error, has_sender, receive
 from emu.kernel.tcp.endpoint import (
     accept,
     close,
@@ -43,6 +43,7 @@ __all__ = [
     "close",
     "connect",
     "error",
+    "has_sender",
     "is_connected",
     "is_lingering",
     "is_listening",

@@ -235,6 +235,12 @@ def error(net: Namespace, header: Ipv4, payload: bytes, icmp_type: int, icmp_cod
     settle(net, entry)
 
 
+def has_sender(net: Namespace, inner: Ipv4, rest: bytes) -> bool:
+    """Return whether a connection here sent the segment which an ICMP error quotes."""
+    sport, dport = int.from_bytes(rest[:2], "big"), int.from_bytes(rest[2:4], "big")
+    return net.tcp.find(Key(inner.src, sport, inner.dst, dport)) is not None
+
+
 def _errno(icmp_type: int, icmp_code: int) -> int:
     """Return the errno that an ICMP error stands for, 0 for none."""
     if icmp_type == icmp.UNREACHABLE:
