@@ -159,7 +159,8 @@ class Fib:
 
         Raises:
             RouteError: what was given makes no sense (EINVAL, ENODEV,
-                ENETDOWN, ENETUNREACH, ...), or contradicts `how` (EEXIST, ENOENT).
+                ENETDOWN, ENETUNREACH, ...), contradicts `how` (EEXIST, ENOENT),
+                or is of IPv6 (EAFNOSUPPORT).
 
         Source: net/ipv4/fib_trie.c `fib_table_insert`.
         """
@@ -172,6 +173,8 @@ class Fib:
 
     def insert(self, route: Route, how: Insertion) -> Route:
         """Do the same for a route that comes with an address."""
+        if route.dst.address.family != 4:
+            raise RouteError(errno.EAFNOSUPPORT)
         if Prefix.of(route.dst.address, route.dst.length) != route.dst:
             raise RouteError(errno.EINVAL, "Invalid prefix for given prefix length")
         table = self._tables.make(route.table)

@@ -65,10 +65,12 @@ def add_address(
 
     Raises:
         RouteError: EEXIST, the device has it already; EINVAL, another address
-            of the subnet has another scope.
+            of the subnet has another scope; EAFNOSUPPORT, it is of IPv6.
 
     Source: net/ipv4/devinet.c `inet_rtm_newaddr`, `__inet_insert_ifa`.
     """
+    if interface.address.family != 4:
+        raise RouteError(errno.EAFNOSUPPORT)
     if scope is None:
         scope = "host" if interface.address.is_loopback else "global"
     prefix = interface.prefix if peer is None else peer

@@ -351,6 +351,16 @@ class TestEntering:
             fib.add(Route(wrong, RouteType.BLACKHOLE))
         assert caught.value.errno == errno.EINVAL
 
+    def test_ipv6_is_refused(self, fib: Fib) -> None:
+        """These are the tables of IPv4; nothing of IPv6 gets in by mistake."""
+        for call in (
+            lambda: fib.add(Route(Prefix.parse("2001:db8::/32"), RouteType.BLACKHOLE)),
+            lambda: inetdev.add_address(fib, fib.devices["eth0"], Interface.parse("2001:db8::1/64")),
+        ):
+            with pytest.raises(RouteError) as caught:
+                call()
+            assert caught.value.errno == errno.EAFNOSUPPORT
+
     def test_an_error_without_words_is_told_by_its_number(self, fib: Fib) -> None:
         """The message is what the number means; `extack` stays empty."""
         fib.add(route("0.0.0.0/0", GATEWAY0))
