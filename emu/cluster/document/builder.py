@@ -107,6 +107,8 @@ class Builder:
     def _scalar(self, event: ScalarEvent) -> None:
         self.line = line = _line_of(event)
         text = event.value
+        if not text.isascii():
+            text = self._whole(text, line)
         is_plain = event.implicit[0]
         top = self._stack[-1] if self._stack else None
         if top is not None and top.key is None and isinstance(top.node, MappingNode):
@@ -126,6 +128,15 @@ class Builder:
         if event.anchor:
             self._anchors[event.anchor] = (value, 1)
         self._attach(value, line)
+
+    def _whole(self, text: str, line: int) -> str:
+        """Return `text` if every character is whole; PyYAML without its C part lets halves pass."""
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self._fault(line, "holds half a character")
+            return ""
+        return text
 
     def _key(self, top: _Open, key: str | _Merge, line: int) -> None:
         top.key, top.key_line = key, line

@@ -331,7 +331,7 @@ def _compare(place: Place) -> Compare:
 
 
 def _rules_file(place: Place, kind: str, folder: Path, checks: Checks) -> RulesFile:
-    name = text(place)
+    name = values.file_name(place)
     if not name:
         return RulesFile("", "")
     path = folder / name

@@ -86,6 +86,11 @@ def iface_name(place: Place) -> str:
     return _parsed(place, "an interface's name (quote numbers)", str, "")
 
 
+def file_name(place: Place) -> str:
+    """Read the name of a file."""
+    return _parsed(place, "a file's name", str, "")
+
+
 def capture_point(place: Place) -> CapturePoint:
     """Read `NAMESPACE/INTERFACE`."""
     return _parsed(place, "NAMESPACE/INTERFACE", _capture_point, CapturePoint("", ""))

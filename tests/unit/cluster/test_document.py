@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+import gc
 import json
 from contextlib import suppress
 from pathlib import Path
@@ -216,6 +217,18 @@ class TestFaults:
             "file.yaml:12: $.i: the tag !!set is not supported",
         ]
 
+    def test_merge_key_can_stand_once(self) -> None:
+        """As any other key."""
+        assert faults("y:\n  <<: {a: 1}\n  <<: {b: 2}\n") == ["file.yaml:3: $.y.<<: duplicate key"]
+
+    @pytest.mark.parametrize("loader", ["C", "Python"])
+    def test_half_a_character_is_refused(self, monkeypatch: pytest.MonkeyPatch, loader: str) -> None:
+        """An escape of half a pair could never be written out again."""
+        if loader == "Python":
+            monkeypatch.delattr(yaml, "CSafeLoader")
+        (fault,) = faults('a: 1\nb: "\\ud800"\n')
+        assert fault.startswith("file.yaml:2: $")
+
     def test_faulty_document_can_be_read_on(self) -> None:
         """`scan` gives the value and the faults, so that a reader can tell its own with them."""
         first, second = scan("a: 1\na: 2\n---\nb: 3\n", "f")
@@ -294,6 +307,17 @@ class TestLimits:
         monkeypatch.setattr(builder, "MAX_VALUES", 10)
         assert parse("[1, 2, 3, 4, 5, 6, 7, 8, 9]", "f")
         assert faults("[1, 2, 3, 4, 5, 6, 7, 8, 9,\n 10]")[0].startswith("file.yaml:2: $: holds more than 10")
+
+    @pytest.mark.parametrize("was_on", [True, False])
+    def test_big_text_leaves_the_garbage_collector_as_it_was(self, *, was_on: bool) -> None:
+        """It pauses while a big tree grows."""
+        before = gc.isenabled()
+        try:
+            (gc.enable if was_on else gc.disable)()
+            assert parse("# " + "x" * 1_000_001 + "\n[1]", "f")[0].value == [1]
+            assert gc.isenabled() is was_on
+        finally:
+            (gc.enable if before else gc.disable)()
 
     def test_number_of_faults_is_bounded(self) -> None:
         """Who has a thousand has another kind of file."""

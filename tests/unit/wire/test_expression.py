@@ -205,6 +205,7 @@ class TestFaults:
             ("Ether()/TCP(options=[(256, b'')])", "column 21: TCP(options=...) has to name its options"),
             ("Ether()/TCP(options=[('MSS', 65536)])", "column 9: TCP: "),
             ("Ether()/TCP(options=[('MSS', None)])", "column 9: TCP: "),
+            ("Ether()/ICMP(unused='x')", "column 21: ICMP(unused=...) has to be a number or octets"),
             ("Ether()/Raw(5)", "column 13: Raw(load=...) has to be octets like b'hello'"),
             ("Ether()/Raw(1 + 2)", "column 13: + joins octets, * repeats them"),
             ("Ether()/Raw(b'a' + 'b')", "column 13: + joins octets, * repeats them"),

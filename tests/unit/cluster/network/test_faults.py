@@ -22,6 +22,7 @@ MARK = "#! "
 
 CHECKS = Checks(
     command=lambda argv: None if argv[:1] == ("ip",) else f"there is no command {' '.join(argv)!r}",
+    sysctl=lambda name, value: f"cannot be {value}" if name == "net.ipv4.nothing" else None,
     rules=lambda kind, text: [(2, f"is no {kind} rule: {text.splitlines()[1]}")],
 )
 
