@@ -93,6 +93,7 @@ class Fib:
     _check: RouteCheck = attrs.field(init=False)
     _cache: dict[Flow, Lookup | None] = attrs.field(factory=dict, init=False)
     _multipath: Multipath = attrs.field(init=False)
+    _dead_by: set[str] = attrs.field(factory=set, init=False)  # devices that may have dead nexthops
 
     def __attrs_post_init__(self) -> None:
         self._tables = RoutingTables(self.ignores_linkdown)
@@ -135,6 +136,11 @@ class Fib:
         """Return whether `address` is ours (`LOCAL`), a broadcast or multicast address, or another's."""
         return self._tables.address_type(address, device, table)
 
+    def forget_choices(self) -> None:
+        """Have the nexthops of multipath routes chosen anew, as after a restart of the machine."""
+        self._multipath.forget()
+        self._changed()
+
     def _spread(self, found: Lookup, flow: Flow, choice: Choice) -> Lookup:
         route = found.route
         usable = tuple(self._tables.is_usable(hop) for hop in route.nexthops)
@@ -164,23 +170,23 @@ class Fib:
 
         Source: net/ipv4/fib_trie.c `fib_table_insert`.
         """
+        if route.dst.address.family != 4:
+            raise RouteError(errno.EAFNOSUPPORT)
         if route.tos & ECN_MASK:
             raise RouteError(errno.EINVAL, "Invalid dsfield (tos): ECN bits must be 0")
+        if Prefix.of(route.dst.address, route.dst.length) != route.dst:
+            raise RouteError(errno.EINVAL, "Invalid prefix for given prefix length")
         entered = self.insert(route, how)
         if route.type is RouteType.LOCAL:
             self.has_custom_local_routes = True
         return entered
 
     def insert(self, route: Route, how: Insertion) -> Route:
-        """Do the same for a route that comes with an address."""
-        if route.dst.address.family != 4:
-            raise RouteError(errno.EAFNOSUPPORT)
-        if Prefix.of(route.dst.address, route.dst.length) != route.dst:
-            raise RouteError(errno.EINVAL, "Invalid prefix for given prefix length")
+        """Do the same for a route that comes with an address, whose parts are known to be sound."""
         table = self._tables.make(route.table)
         route = self._check.complete(route)
         equals = [known for known in table.at(route.dst) if _rank(known) == _rank(route)]
-        replaces = how in {Insertion.REPLACE, Insertion.CHANGE}
+        replaces = how in (Insertion.REPLACE, Insertion.CHANGE)
         if not equals and how is Insertion.CHANGE:
             raise RouteError(errno.ENOENT)
         if equals and replaces and equals[0] == route:
@@ -272,17 +278,24 @@ class Fib:
                 return hop
             return attrs.evolve(hop, dead=True, linkdown=True)
 
-        self._rewrite(died)
+        self._rewrite(name, died)
+        if any(table.uses[name] for table in self._tables.maps()):
+            self._dead_by.add(name)
 
     def device_removed(self, name: str) -> None:
         """Delete every route that leads by device `name`, which is gone."""
-        self.flush(lambda route: any(hop.device == name for hop in route.nexthops))
+        if any(table.uses[name] for table in self._tables.maps()):
+            self.flush(lambda route: any(hop.device == name for hop in route.nexthops))
+        self._dead_by.discard(name)
 
     def device_up(self, name: str) -> None:
         """Revive the dead nexthops by device `name`, which has come up or got an address.
 
         Source: net/ipv4/fib_semantics.c `fib_sync_up`.
         """
+        if name not in self._dead_by:
+            return
+        self._dead_by.remove(name)
         running = self.devices[name].carrier
 
         def revived(hop: Nexthop) -> Nexthop:
@@ -290,7 +303,7 @@ class Fib:
                 return hop
             return attrs.evolve(hop, dead=False, linkdown=not running)
 
-        self._rewrite(revived)
+        self._rewrite(name, revived)
 
     def carrier_changed(self, name: str) -> None:
         """Mark the routes by device `name`, which is up, as it has a carrier now or not."""
@@ -301,13 +314,13 @@ class Fib:
                 return hop
             return attrs.evolve(hop, linkdown=linkdown)
 
-        self._rewrite(marked)
+        self._rewrite(name, marked)
 
-    def _rewrite(self, change: Callable[[Nexthop], Nexthop]) -> None:
-        """Change every nexthop, and delete the routes that are dead then."""
+    def _rewrite(self, name: str, change: Callable[[Nexthop], Nexthop]) -> None:
+        """Change the nexthops by device `name`, and delete the routes that are dead then."""
         changed = False
         for table in self._tables.maps():
-            for route in tuple(table):
+            for route in tuple(table) if table.uses[name] else ():
                 nexthops = tuple(map(change, route.nexthops))
                 if all(map(operator.is_, nexthops, route.nexthops)):
                     continue

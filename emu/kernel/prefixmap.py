@@ -8,6 +8,7 @@ number of routes.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -31,13 +32,15 @@ class PrefixMap:
         levels: for each prefix length in use, the longest first: by how much an
             address is shifted to the right to be a key, and the routes by key.
             Routes to one prefix are in the order in which they are tried.
+        uses: how many nexthops lead by a device, by its name.
     """
 
-    __slots__ = ("_by_length", "levels")
+    __slots__ = ("_by_length", "levels", "uses")
 
     def __init__(self) -> None:
         self._by_length: dict[int, dict[int, list[Route]]] = {}
         self.levels: list[tuple[int, dict[int, list[Route]]]] = []
+        self.uses: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[Route]:
         """Yield all in the order of `ip route show`: by address, the longer prefix first."""
@@ -65,17 +68,22 @@ class PrefixMap:
         else:
             place = sum(_rank(known) < rank for known in routes)
         routes.insert(place, route)
+        for nexthop in route.nexthops:
+            self.uses[nexthop.device] += 1
 
     def replace(self, route: Route, successor: Route) -> None:
         """Put `successor` in the place of `route`, whose prefix it has."""
         routes = self._by_length[route.dst.length][_key(route.dst)]
         routes[routes.index(route)] = successor
+        self.uses.subtract(nexthop.device for nexthop in route.nexthops)
+        self.uses.update(nexthop.device for nexthop in successor.nexthops)
 
     def remove(self, route: Route) -> None:
         """Take `route` out."""
         leaves = self._by_length[route.dst.length]
         routes = leaves[_key(route.dst)]
         routes.remove(route)
+        self.uses.subtract(nexthop.device for nexthop in route.nexthops)
         if not routes:
             del leaves[_key(route.dst)]
         if not leaves:

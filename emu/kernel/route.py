@@ -62,7 +62,7 @@ class RouteType(enum.Enum):
         return self in _ERRORS
 
 
-_ERRORS: Final = frozenset((RouteType.BLACKHOLE, RouteType.UNREACHABLE, RouteType.PROHIBIT, RouteType.THROW))
+_ERRORS: Final = (RouteType.BLACKHOLE, RouteType.UNREACHABLE, RouteType.PROHIBIT, RouteType.THROW)
 
 
 class Scope(enum.IntEnum):
@@ -114,7 +114,7 @@ class Nexthop:
 
 def default_table(kind: RouteType) -> int:
     """Return the table that `ip route` means where none is given."""
-    if kind in {RouteType.LOCAL, RouteType.BROADCAST, RouteType.ANYCAST}:
+    if kind in (RouteType.LOCAL, RouteType.BROADCAST, RouteType.ANYCAST):
         return TABLE_LOCAL
     return TABLE_MAIN
 
@@ -123,7 +123,7 @@ def default_scope(kind: RouteType, nexthops: tuple[Nexthop, ...]) -> Scope:
     """Return the scope that `ip route add` gives where none is given."""
     if kind is RouteType.LOCAL:
         return Scope.HOST
-    if kind in {RouteType.BROADCAST, RouteType.MULTICAST, RouteType.ANYCAST}:
+    if kind in (RouteType.BROADCAST, RouteType.MULTICAST, RouteType.ANYCAST):
         return Scope.LINK
     if kind is RouteType.UNICAST and len(nexthops) == 1 and nexthops[0].gateway is None:
         return Scope.LINK

@@ -56,15 +56,15 @@ class RouteCheck:
             raise RouteError(errno.EINVAL, "Invalid scope")
         nexthops = route.nexthops or (Nexthop(),)
         if route.scope == Scope.HOST:
-            nexthops = (self._own_nexthop(nexthops),)
+            self._check_own(nexthops)
         else:
             nexthops = tuple(self._check_nexthop(nexthop, route) for nexthop in nexthops)
         if route.prefsrc is not None and not self._is_valid_prefsrc(route, route.prefsrc):
             raise RouteError(errno.EINVAL, "Invalid prefsrc address")
-        return attrs.evolve(route, nexthops=nexthops)
+        return route if nexthops is route.nexthops else attrs.evolve(route, nexthops=nexthops)
 
-    def _own_nexthop(self, nexthops: tuple[Nexthop, ...]) -> Nexthop:
-        """Return the checked nexthop of a route to this host itself."""
+    def _check_own(self, nexthops: tuple[Nexthop, ...]) -> None:
+        """Check the nexthop of a route to this host itself."""
         if len(nexthops) > 1:
             raise RouteError(errno.EINVAL, "Route with host scope can not have multiple nexthops")
         nexthop = nexthops[0]
@@ -72,7 +72,6 @@ class RouteCheck:
             raise RouteError(errno.EINVAL, "Route with host scope can not have a gateway")
         if nexthop.device not in self.devices:
             raise RouteError(errno.ENODEV)
-        return nexthop
 
     def _check_nexthop(self, nexthop: Nexthop, route: Route) -> Nexthop:
         """Return `nexthop` with its device found. Source: net/ipv4/fib_semantics.c `fib_check_nh`."""
@@ -95,7 +94,7 @@ class RouteCheck:
         device = self.devices[found.device]
         if not device.up:
             raise RouteError(errno.ENETDOWN)
-        return attrs.evolve(nexthop, device=device.name, scope=found.route.scope, linkdown=not device.carrier)
+        return _checked(nexthop, gateway, device, found.route.scope)
 
     def _check_direct(self, nexthop: Nexthop) -> Nexthop:
         if nexthop.onlink:
@@ -105,7 +104,7 @@ class RouteCheck:
             raise RouteError(errno.ENODEV)
         if not device.up:
             raise RouteError(errno.ENETDOWN, "Device for nexthop is not up")
-        return attrs.evolve(nexthop, gateway=None, scope=Scope.HOST, linkdown=not device.carrier)
+        return _checked(nexthop, None, device, Scope.HOST)
 
     def _check_onlink(self, nexthop: Nexthop, gateway: IpAddress, route: Route) -> Nexthop:
         if route.scope >= Scope.LINK:
@@ -117,13 +116,18 @@ class RouteCheck:
             raise RouteError(errno.ENETDOWN, "Nexthop device is not up")
         if self.tables.address_type(gateway) is not RouteType.UNICAST:
             raise RouteError(errno.EINVAL, "Nexthop has invalid gateway")
-        return attrs.evolve(nexthop, scope=Scope.LINK, linkdown=not device.carrier)
+        return _checked(nexthop, gateway, device, Scope.LINK)
 
     def _is_valid_prefsrc(self, route: Route, prefsrc: IpAddress) -> bool:
         """Return whether `prefsrc` is ours. Source: net/ipv4/fib_semantics.c `fib_valid_prefsrc`."""
         if route.type is RouteType.LOCAL and prefsrc == route.dst.address:
             return True
-        return any(
-            self.tables.address_type(prefsrc, table=table) is RouteType.LOCAL
-            for table in {TABLE_LOCAL, TABLE_LOCAL if route.table == TABLE_MAIN else route.table}
-        )
+        if self.tables.address_type(prefsrc) is RouteType.LOCAL:
+            return True
+        is_elsewhere = route.table not in {TABLE_MAIN, TABLE_LOCAL}
+        return is_elsewhere and self.tables.address_type(prefsrc, table=route.table) is RouteType.LOCAL
+
+
+def _checked(nexthop: Nexthop, gateway: IpAddress | None, device: Device, scope: Scope) -> Nexthop:
+    linkdown = not device.carrier
+    return Nexthop(device.name, gateway, nexthop.weight, nexthop.onlink, scope, linkdown=linkdown)

@@ -157,6 +157,10 @@ def test_lookup_is_longest_prefix_match(
         route = obvious.routes.pop(place % len(obvious.routes))
         assert fib.delete(RoutePattern.of(route)) == route
         check(fib, obvious, asked)
+    for name in NAMES:
+        fib.device_down(name)
+        obvious.routes = [route for route in obvious.routes if Nexthop(name) not in route.nexthops]
+        check(fib, obvious, asked)
 
 
 @given(entered=st.lists(routes(), max_size=30), asked=st.lists(flows(), min_size=1, max_size=10))
