@@ -228,7 +228,13 @@ def _all_routes(device: Device) -> dict[Route, None]:
 
 
 def _disconnect(fib: Fib, device: Device, before: dict[Route, None], gone: IfAddress) -> None:
-    """Delete those of the routes `before` that no address needs any more."""
+    """Delete those of the routes `before` that no address needs any more.
+
+    Linux tells need by the address alone, and so is wrong in two odd cases: it
+    keeps the route to a `broadcast` that is the first address of another subnet
+    of the device, and deletes the one to a `peer` of the loopback that is an
+    address of the loopback as well.
+    """
     needed = _all_routes(device)
     for route in before:
         if route not in needed:
