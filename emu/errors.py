@@ -15,6 +15,7 @@ kernel's errno, as it would for a program on Linux.
      +-- CommandError          a modelled command was refused, as the real tool refuses
      +-- SysctlError           no such name below /proc/sys/net, or a value it refuses
      +-- CableError            a cable's latency, bandwidth or loss is out of range
+     +-- EndPointError         who asks or is asked is not said as it has to be
      +-- UnknownNameError      no such namespace, interface or target
      +-- StormError            the budget of events is spent: frames go round in circles
      +-- OutputError           a file could not be written
@@ -76,6 +77,10 @@ class SysctlError(EmuError):
 
 class CableError(EmuError, ValueError):
     """A setting of a cable is out of range."""
+
+
+class EndPointError(EmuError, ValueError):
+    """An end point of a question (`NAME:PORT/PROTOCOL`) is wrong."""
 
 
 class UnknownNameError(EmuError, LookupError):

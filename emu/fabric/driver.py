@@ -126,6 +126,13 @@ class Fabric:
         for net in self.namespaces.values():
             net.recorder = recorder
 
+    def decide_by(self, choice: Choice) -> None:
+        """Have `choice` decide from now on, also what was decided and would be remembered."""
+        self.choice = choice
+        for net in self.namespaces.values():
+            net.choice = choice
+            net.fib.forget_choices()
+
     # --- doors ---
 
     def call(self, net: Namespace, function: Callable[[Namespace], T]) -> T:

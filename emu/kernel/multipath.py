@@ -57,11 +57,16 @@ class Multipath:
         if index is None:
             question = f"nexthop of {route.dst} from {IpAddress(flow.src)} to {IpAddress(flow.dst)}"
             total = sum(weights)
-            index = choice.pick(question, [Fraction(weight, total) for weight in weights])
+            odds = [Fraction(weight, total) for weight in weights]
+            index = choice.pick(question, odds, [_name(hop) for hop in route.nexthops])
             self._picks[key] = index
         if flow.src != ANY_IP4 and flow.iif in {"", "lo"}:
             index = self._prefer_source(route, usable, flow, index)
         return route.nexthops[index]
+
+    def forget(self) -> None:
+        """Forget what was chosen."""
+        self._picks.clear()
 
     def _prefer_source(self, route: Route, usable: tuple[bool, ...], flow: Flow, index: int) -> int:
         """Return the first nexthop from `index` on, else the first, with the flow's source address."""
@@ -75,3 +80,7 @@ class Multipath:
     def _source(self, hop: Nexthop, route: Route) -> IpAddress | None:
         device = self.devices.get(hop.device)
         return select_source(self.devices.values(), device, hop.gateway, route.scope)
+
+
+def _name(hop: Nexthop) -> str:
+    return f"via {hop.gateway} dev {hop.device}" if hop.gateway else f"dev {hop.device}"

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 class Choice(Protocol):
     """Decides between alternatives."""
 
-    def pick(self, question: str, odds: Sequence[Fraction]) -> int:
+    def pick(self, question: str, odds: Sequence[Fraction], names: Sequence[str] = ()) -> int:
         """Return the index of the alternative taken.
 
         Args:
             question: what is decided, in words for an explanation.
             odds: the probability of each alternative, 1 in total.
+            names: what the alternatives are called; none where the index says it.
         """
 
 
@@ -38,7 +39,7 @@ class DrawnChoice:
 
     stream: random.Random
 
-    def pick(self, question: str, odds: Sequence[Fraction]) -> int:  # noqa: ARG002
+    def pick(self, question: str, odds: Sequence[Fraction], names: Sequence[str] = ()) -> int:  # noqa: ARG002
         """Return an index drawn with the given odds; certainty draws nothing."""
         point: Fraction | None = None
         total = Fraction(0)
@@ -57,11 +58,15 @@ class DrawnChoice:
 
 @attrs.frozen
 class Taken:
-    """One decision on a branch: the question, which alternative, and its probability."""
+    """One decision on a branch: the question, which alternative, its probability, and what it is called."""
 
     question: str
     index: int
     probability: Fraction
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.question} -> {self.name or self.index} ({self.probability})"
 
 
 @attrs.define
@@ -76,7 +81,7 @@ class ScriptedChoice:
     taken: list[Taken] = attrs.field(factory=list, init=False)
     untaken: list[tuple[int, ...]] = attrs.field(factory=list, init=False)
 
-    def pick(self, question: str, odds: Sequence[Fraction]) -> int:
+    def pick(self, question: str, odds: Sequence[Fraction], names: Sequence[str] = ()) -> int:
         """Return the script's next index, or the first with a probability above 0."""
         possible = [index for index, share in enumerate(odds) if share]
         depth = len(self.taken)
@@ -86,7 +91,7 @@ class ScriptedChoice:
             index, *others = possible
             path = tuple(step.index for step in self.taken)
             self.untaken += [(*path, other) for other in others]
-        self.taken.append(Taken(question, index, odds[index]))
+        self.taken.append(Taken(question, index, odds[index], names[index] if names else ""))
         return index
 
     @property

@@ -27,7 +27,7 @@ Sending = tuple[int, int, int]  # (ns since the one before, octets, direction)
 class Asked:
     """A choice that fails the test: nothing is left to it."""
 
-    def pick(self, question: str, odds: object) -> int:
+    def pick(self, question: str, odds: object, names: object = ()) -> int:  # noqa: ARG002
         """Fail."""
         raise AssertionError(f"{question} {odds}")
 
