@@ -170,7 +170,7 @@ def _echo(net: Namespace, skb: Skb, payload: bytes) -> None:
         word1=request.word1,
         word2=request.word2,
     )
-    net.note(skb, "icmp", "echo answered")
+    net.note(skb, "echo", "answered")
     try:
         ipv4.send(
             net,
@@ -197,10 +197,10 @@ def _error(net: Namespace, skb: Skb, header: Icmp, quoted: bytes) -> None:
         net.drop(skb, DropReason.PKT_TOO_SMALL, "too little is quoted")
         return
     mtu = _reported_mtu(header, inner)
+    net.note(skb, "icmp", f"type {header.type} code {header.code} about a packet to {IpAddress(inner.dst)}")
     if header.type == icmp.REDIRECT:
         _redirected(net, skb, header, inner, rest)
         return
-    net.note(skb, "icmp", f"type {header.type} code {header.code} about a packet to {IpAddress(inner.dst)}")
     raw.error(net, inner, header, mtu)
     if inner.protocol == UDP:
         udp.error(net, inner, rest, header, mtu)

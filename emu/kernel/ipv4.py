@@ -135,10 +135,18 @@ def _route(net: Namespace, skb: Skb) -> Stage | None:
 
 
 def _describe(decision: RouteDecision) -> str:
-    if decision.kind is RouteType.UNICAST:
-        via = f" via {decision.gateway}" if decision.gateway else ""
-        return f"unicast{via} dev {decision.device.name}"
-    return str(decision.kind.value)
+    """Return the route that was found, about as `ip route` would show it."""
+    route, device = decision.route, decision.device.name
+    is_ours = decision.kind is not RouteType.UNICAST
+    words = [decision.kind.value] if is_ours else []
+    if route is not None:
+        dst = route.dst.address if route.dst.is_host else route.dst
+        words.append(str(dst) if route.dst.length else "default")
+        if is_ours and route.nexthops:
+            device = route.nexthops[0].device
+    if decision.gateway is not None:
+        words.append(f"via {decision.gateway}")
+    return " ".join((*words, "dev", device))
 
 
 # --- forward ---
@@ -161,6 +169,8 @@ def _forward(net: Namespace, skb: Skb) -> Stage | None:
         net.drop(skb, DropReason.PKT_TOO_BIG, f"{len(skb.packet)} octets, DF set, MTU {mtu}")
         return None
     skb.decrement_ttl()
+    if net.recorder is not None:
+        net.note(skb, "forward", f"TTL {skb.header.ttl + 1} becomes {skb.header.ttl}")
     if decision.redirect:
         _redirect(net, skb, decision)
     return _forward_hook
@@ -349,10 +359,7 @@ def _finish(net: Namespace, skb: Skb) -> None:
     """Cut it to size and hand it to the neighbour's MAC address. Source: `ip_finish_output`."""
     decision = skb.route
     assert decision is not None, "routed before"
-    if skb.device is None:
-        mtu = path_mtu(net, decision, skb.header.dst)
-    else:
-        mtu = forward_mtu(decision)
+    mtu = path_mtu(net, decision, skb.header.dst) if skb.device is None else forward_mtu(decision)
     if len(skb.packet) <= mtu and skb.frag_max <= mtu:
         arp.output(net, skb, decision.device, decision.next_hop)
         return
@@ -362,7 +369,8 @@ def _finish(net: Namespace, skb: Skb) -> None:
         return
     if skb.frag_max:
         mtu = min(mtu, skb.frag_max)
-    net.note(skb, "fragment", f"{len(skb.packet)} octets, MTU {mtu}")
+    if net.recorder is not None:
+        net.note(skb, "fragment", f"{len(skb.packet)} octets, MTU {mtu}")
     for piece in fragment.split(skb.packet, mtu):
         part = Skb(piece, skb.packet_id, skb.trail)
         part.device, part.route, part.mark, part.socket = skb.device, decision, skb.mark, skb.socket

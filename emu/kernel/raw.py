@@ -48,6 +48,8 @@ def receive(net: Namespace, skb: Skb) -> bool:
         if socket.is_connected and socket.remote != skb.header.src:
             continue
         taken = sockets.enqueue(net, socket, sockets.Datagram(skb.packet, skb.src, 0)) or taken
+    if taken:
+        net.note(skb, "socket", "a copy for a raw ICMP socket")
     return taken
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from emu.kernel.fib import Lookup
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
+    from emu.kernel.route import Route
     from emu.kernel.skb import Skb
 
 _ALL_HOSTS: Final = b"\xe0\x00\x00\x01"  # 224.0.0.1, the one group that every host is in
@@ -47,6 +48,7 @@ class RouteDecision(NamedTuple):
         src: the source address our own packets get.
         mtu: of the route if it has one, else 0.
         redirect: the sender could have sent it to `next_hop` itself.
+        route: what was found in the tables, None where they were not asked.
     """
 
     kind: RouteType
@@ -56,6 +58,7 @@ class RouteDecision(NamedTuple):
     src: IpAddress = ANY_IP4
     mtu: int = 0
     redirect: bool = False
+    route: Route | None = None
 
 
 class Refusal(NamedTuple):
@@ -123,7 +126,9 @@ def _route_input(net: Namespace, skb: Skb, device: Device) -> RouteDecision | Re
     flow = Flow(dst=dst, src=src, iif=device.name, mark=skb.mark, tos=skb.header.tos)
     if device.is_loopback:
         found = lookup(net, flow)
-        return _no_route(device, errno.ENETUNREACH) if found is None else _here(net, found.type, dst)
+        if found is None:
+            return _no_route(device, errno.ENETUNREACH)
+        return _here(net, found.type, dst, found.route)
     martian = _martian(net, device, src, dst)
     if martian is not None:
         return martian
@@ -136,7 +141,7 @@ def _route_input(net: Namespace, skb: Skb, device: Device) -> RouteDecision | Re
         return _broadcast_input(net, device, src, dst)
     if found.type is RouteType.LOCAL:
         refused = validate_source(net, device, src, dst, out=net.loopback)
-        return refused if isinstance(refused, Refusal) else _here(net, RouteType.LOCAL, dst)
+        return refused if isinstance(refused, Refusal) else _here(net, RouteType.LOCAL, dst, found.route)
     if not device.conf["forwarding"]:
         return _no_route(device, errno.EHOSTUNREACH)
     if found.type in _ERRNO:
@@ -144,8 +149,8 @@ def _route_input(net: Namespace, skb: Skb, device: Device) -> RouteDecision | Re
     return _forward(net, found, skb, device)
 
 
-def _here(net: Namespace, kind: RouteType, dst: bytes) -> RouteDecision:
-    return RouteDecision(kind, net.loopback, IpAddress(dst))
+def _here(net: Namespace, kind: RouteType, dst: bytes, route: Route | None = None) -> RouteDecision:
+    return RouteDecision(kind, net.loopback, IpAddress(dst), route=route)
 
 
 def _multicast_input(net: Namespace, device: Device, src: bytes, dst: bytes) -> RouteDecision | Refusal:
@@ -211,7 +216,9 @@ def _forward(net: Namespace, found: Lookup, skb: Skb, device: Device) -> RouteDe
         and (bool(device.conf["shared_media"]) or _is_on_link(device, skb.header.src, gateway))
     )
     next_hop = gateway or IpAddress(skb.header.dst)
-    return RouteDecision(found.type, out, next_hop, gateway, mtu=found.mtu, redirect=redirect)
+    return RouteDecision(
+        found.type, out, next_hop, gateway, mtu=found.mtu, redirect=redirect, route=found.route
+    )
 
 
 def _is_on_link(device: Device, src: bytes, gateway: IpAddress | None) -> bool:
@@ -314,7 +321,7 @@ def route_output(
 def _own(net: Namespace, found: Lookup, dst: bytes, src: bytes) -> RouteDecision:
     if found.type is RouteType.LOCAL:
         chosen = IpAddress(src) if src != ANY_IP4 else found.prefsrc or IpAddress(dst)
-        return RouteDecision(RouteType.LOCAL, net.loopback, IpAddress(dst), src=chosen)
+        return RouteDecision(RouteType.LOCAL, net.loopback, IpAddress(dst), src=chosen, route=found.route)
     device = net.devices[found.device]
     if src != ANY_IP4:
         chosen = IpAddress(src)
@@ -327,7 +334,9 @@ def _own(net: Namespace, found: Lookup, dst: bytes, src: bytes) -> RouteDecision
     if learned is not None and learned.gateway is not None:
         gateway = learned.gateway
     kind = RouteType.MULTICAST if _is_multicast(dst) else found.type
-    return RouteDecision(kind, device, gateway or IpAddress(dst), gateway, chosen, found.mtu)
+    return RouteDecision(
+        kind, device, gateway or IpAddress(dst), gateway, chosen, found.mtu, route=found.route
+    )
 
 
 def _source(net: Namespace, device: Device, dst: bytes, scope: Scope) -> IpAddress:

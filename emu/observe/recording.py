@@ -47,6 +47,7 @@ class Step(NamedTuple):
         stage: where in the stack; at a tap empty.
         detail: what was decided.
         reason: why it ended, None for other steps.
+        framed: `octets` begins with the Ethernet header.
     """
 
     number: int
@@ -60,6 +61,7 @@ class Step(NamedTuple):
     stage: str = ""
     detail: str = ""
     reason: DropReason | None = None
+    framed: bool = True
 
 
 class Listener(Protocol):
@@ -129,6 +131,7 @@ class Recording:
             stage,
             detail,
             reason,
+            isinstance(packet, Frame),
         )
         packet.trail = self._count
         for listener in self._listeners:

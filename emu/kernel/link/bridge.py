@@ -172,7 +172,7 @@ class Bridge:
             return
         ports, _ = self.forward(frame.octets[:6], None, net.now)
         if net.recorder is not None:
-            net.note(frame, "bridge", _describe(device, ports, up=False))
+            net.note(frame, "bridge", _describe(net, device, self, frame.octets[:6], ports, up=False))
         if not ports:
             net.drop(frame, DropReason.BRIDGE_NO_EGRESS_PORT, device.name, device.name)
         for port in ports:
@@ -221,7 +221,7 @@ def finish(net: Namespace, port: Port, frame: Frame, *, filtered: bool) -> None:
         return
     ports, up = port.link.forward(frame.octets[:6], port, net.now)
     if net.recorder is not None:
-        net.note(frame, "bridge", _describe(port.bridge, ports, up=up))
+        net.note(frame, "bridge", _describe(net, port.bridge, port.link, frame.octets[:6], ports, up=up))
     alone = len(ports) + up == 1
     for egress in ports:
         copy = frame if alone else _copy(frame)
@@ -288,8 +288,18 @@ def _copy(frame: Frame) -> Frame:
     return Frame(frame.octets, frame.packet_id, frame.trail)
 
 
-def _describe(bridge: Device, ports: Sequence[Port], *, up: bool) -> str:
+def _describe(
+    net: Namespace, bridge: Device, link: Bridge, dst: bytes, ports: Sequence[Port], *, up: bool
+) -> str:
+    """Say where a frame for `dst` goes, and what the bridge knows of that address."""
     ways = [port.name for port in ports]
     if up:
         ways.append("this host")
-    return f"{bridge.name}: to {', '.join(ways)}" if ways else f"{bridge.name}: to nobody"
+    where = ", ".join(ways) or "nobody"
+    if dst[0] & 1:
+        return f"{bridge.name}: {'broadcast' if dst == BROADCAST_MAC else 'group address'}, to {where}"
+    entry = link.fdb.lookup(dst, net.now)
+    if entry is None:
+        return f"{bridge.name}: {MacAddress(dst)} is unknown, flooded to {where}"
+    place = "ours" if entry.state is _PERMANENT or entry.port is None else f"behind {entry.port.name}"
+    return f"{bridge.name}: {MacAddress(dst)} is {place}, to {where}"

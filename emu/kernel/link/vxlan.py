@@ -104,7 +104,8 @@ class Vxlan:
             net.drop(frame, DropReason.NO_TX_TARGET, str(MacAddress(dst)), device.name)
             return
         if net.recorder is not None:
-            net.note(frame, "vxlan", f"{device.name}: to {', '.join(str(remote.dst) for remote in remotes)}")
+            places = ", ".join(str(remote.dst) for remote in remotes)
+            net.note(frame, "vxlan", f"{device.name}: VNI {self.vni}, {MacAddress(dst)} is sent to {places}")
         self._is_sending = True
         try:
             for remote in remotes:

@@ -306,12 +306,12 @@ def test_a_trace_tells_what_was_learned_and_where_a_frame_went(
     netdev.transmit(node, br0, frame(BR0))
     assert notes == [
         "fdb: 0a:00:00:00:00:01 learned: v1",
-        "bridge: br0: to v3, v2, this host",
-        "bridge: br0: to v3, v2",
+        "bridge: br0: broadcast, to v3, v2, this host",
+        "bridge: br0: 0a:00:00:00:00:02 is unknown, flooded to v3, v2",
         "fdb: 0a:00:00:00:00:01 moved: v2",
-        "bridge: br0: to nobody",
-        "bridge: br0: to nobody",
-        "bridge: br0: to nobody",
+        "bridge: br0: 0a:00:00:00:00:01 is behind v2, to nobody",
+        "bridge: br0: 0a:00:00:00:00:01 is behind v2, to nobody",
+        "bridge: br0: 02:00:00:00:01:00 is ours, to nobody",
     ]
 
 

@@ -370,7 +370,7 @@ def test_a_trace_tells_where_a_tunnel_led(vtep: Namespace, link: Vxlan, notes: l
     arrive(vtep, inner(dst=VX, src=PEER))
     ours = [line for line in notes if line.startswith(("vxlan", "fdb"))]
     assert ours == [
-        "vxlan: vx: to 192.168.0.3, 192.168.0.2",
+        "vxlan: vx: VNI 9, ff:ff:ff:ff:ff:ff is sent to 192.168.0.3, 192.168.0.2",
         "fdb: 02:00:00:00:09:02 learned: vx 192.168.0.2",
         "vxlan: vx: VNI 9 from 192.168.0.2",
     ]
