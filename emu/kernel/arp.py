@@ -54,6 +54,8 @@ def output(net: Namespace, skb: Skb, device: Device, next_hop: IpAddress) -> Non
     """
     neighbour = net.neighbours.get(device.name, next_hop)
     if neighbour is not None and neighbour.header:
+        if net.recorder is not None:
+            net.note(skb, "neighbour", _describe(neighbour))
         netdev.transmit(net, device, Frame(neighbour.header + skb.packet, skb.packet_id, skb.trail))
         return
     if neighbour is None:
@@ -145,7 +147,13 @@ def _send(net: Namespace, neighbour: Neighbour[Skb], packets: tuple[Skb, ...]) -
             continue
         header = ethernet.header(neighbour.mac, device.mac, ethernet.IPV4)
         neighbour.remember(header)
+        if net.recorder is not None:
+            net.note(skb, "neighbour", _describe(neighbour))
         netdev.transmit(net, device, Frame(header + skb.packet, skb.packet_id, skb.trail))
+
+
+def _describe(neighbour: Neighbour[Skb]) -> str:
+    return f"{neighbour.ip} is at {neighbour.mac} dev {neighbour.device}, {neighbour.state.name.lower()}"
 
 
 def _report(net: Namespace, neighbour: Neighbour[Skb], packets: tuple[Skb, ...]) -> None:
@@ -278,11 +286,13 @@ def _process(
 def _answer_probe(net: Namespace, device: Device, frame: Frame, packet: Arp) -> None:
     """Defend an address of ours against somebody who asks whether it is free (RFC 5227)."""
     if packet.operation != REQUEST or net.fib.address_type(packet.target_ip) is not RouteType.LOCAL:
+        net.note(frame, "arp", "passed over: nothing is asked of us")
         return
     silence = arp_policy.ignores(net, device, packet)
     if silence:
         net.note(frame, "arp", f"not answered: {silence}")
     else:
+        net.note(frame, "arp", f"answered: {packet.target_ip} is ours")
         _reply(net, device, packet)
 
 
@@ -293,6 +303,8 @@ def _answer(net: Namespace, device: Device, frame: Frame, packet: Arp, *, silenc
     elif _hear(net, device, packet):
         net.note(frame, "arp", f"answered: {packet.target_ip} is ours")
         _reply(net, device, packet)
+    else:
+        net.note(frame, "arp", "not answered: the neighbour table is full")
 
 
 def _answer_for_another(net: Namespace, device: Device, frame: Frame, packet: Arp, *, at_once: bool) -> None:
@@ -331,6 +343,7 @@ def _learn(net: Namespace, device: Device, frame: Frame, packet: Arp, packet_typ
     if known is None and not arp_policy.accepts(net, device, packet, gratuitous=gratuitous):
         net.note(frame, "arp", f"not learned: {packet.sender_ip} is no neighbour")
         return
+    net.note(frame, "arp", f"heard that {packet.sender_ip} is at {packet.sender_mac}")
     actions = net.neighbours.learn(
         device.name,
         packet.sender_ip,

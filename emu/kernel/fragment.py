@@ -7,7 +7,7 @@ Source: RFC 791 §3.2, RFC 5722 (overlaps), net/ipv4/ip_output.c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
 
@@ -63,23 +63,63 @@ def _blank_uncopied(options: bytes) -> bytes:
 
 @attrs.define
 class _Datagram:
-    """The fragments of one datagram that are here so far: payloads by their offset."""
+    """The fragments of one datagram that are here so far: payloads by their offset.
+
+    `runs` are the stretches of payload that came in order, by offset, each
+    (start, end); Linux looks for overlaps among these.
+    """
 
     deadline: Instant
     parts: dict[int, bytes] = attrs.field(factory=dict)
+    pieces: list[Skb] = attrs.field(factory=list)
+    runs: list[tuple[int, int]] = attrs.field(factory=list)
     total: int | None = None  # octets of the whole payload, known from the last fragment
     first: Skb | None = None
     largest: int = 0
-    all_df: bool = True
+    largest_with_df: int = 0
+
+    def place(self, start: int, end: int) -> None:
+        """Find room for the octets from `start` to `end` of the payload.
+
+        Raises:
+            Refused: they, or some of them, are here.
+
+        Source: net/ipv4/inet_fragment.c `inet_frag_queue_insert`.
+        """
+        runs = self.runs
+        if runs and start == runs[-1][1]:
+            runs[-1] = runs[-1][0], end
+            return
+        for at, (first, last) in enumerate(runs):
+            if end <= first:
+                runs.insert(at, (start, end))
+                return
+            if first <= start and end <= last:
+                raise Refused(DropReason.DUP_FRAG, "is here already", discards=False)
+            if start < last:
+                raise Refused(DropReason.DUP_FRAG, "overlaps another: the datagram is discarded")
+        runs.append((start, end))
 
 
 class Refused(Exception):  # noqa: N818 - control flow between two functions of this module
-    """The fragment, or the whole datagram, is not accepted."""
+    """The fragment is not accepted, and its datagram is discarded, unless `discards` is False.
 
-    def __init__(self, reason: DropReason, detail: str) -> None:
+    `others` are the fragments that go with it then.
+    """
+
+    def __init__(self, reason: DropReason, detail: str, *, discards: bool = True) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+        self.discards = discards
+        self.others: list[Skb] = []
+
+
+class Overdue(NamedTuple):
+    """A datagram that is given up: its fragments, and the one that begins it, if that has come."""
+
+    first: Skb | None
+    pieces: list[Skb]
 
 
 @attrs.define
@@ -97,13 +137,14 @@ class Reassembly:
         """Take a fragment; return the whole packet if it was the last one missing.
 
         Args:
-            skb: the fragment.
+            skb: the fragment; octets behind the last multiple of 8 are cut off if more are to follow.
             now: virtual time.
             lifetime: ns that the datagram's other fragments may take from now.
 
         Raises:
-            Refused: it is malformed, there already, or overlaps; an overlap
-                discards the datagram.
+            Refused: it is malformed, there already, or overlaps, or what it completes is too long.
+
+        Source: net/ipv4/ip_fragment.c `ip_frag_queue`.
         """
         header = skb.header
         key = (header.src, header.dst, header.protocol, header.identification)
@@ -112,57 +153,62 @@ class Reassembly:
             datagram = self._waiting[key] = _Datagram(later(now, lifetime))
         try:
             self._insert(datagram, skb)
+            if datagram.first is None or datagram.total != sum(map(len, datagram.parts.values())):
+                datagram.pieces.append(skb)
+                return None
+            whole = _join(datagram, datagram.first)
         except Refused as refused:
-            if refused.reason is not DropReason.DUP_FRAG or refused.detail.startswith("overlaps"):
+            if refused.discards:
+                refused.others = datagram.pieces
                 del self._waiting[key]
             raise
-        if datagram.first is None or datagram.total != sum(map(len, datagram.parts.values())):
-            return None
         del self._waiting[key]
-        return _join(datagram, datagram.first)
+        skb.frag_max = datagram.largest
+        return whole
 
     @staticmethod
     def _insert(datagram: _Datagram, skb: Skb) -> None:
         header, payload = skb.header, skb.payload
         start = header.offset
-        if header.mf:
+        if header.mf and len(payload) & 7:
             payload = payload[: len(payload) & ~7]
-            skb.packet = skb.packet[: header.header_length + len(payload)]  # what an error will quote
+            skb.replace(skb.packet[: header.header_length] + payload)
         end = start + len(payload)
-        if end == start or end + header.header_length > MAX_PACKET:
-            raise Refused(DropReason.IP_INHDR, "malformed fragment")
         known = max((at + len(part) for at, part in datagram.parts.items()), default=0)
         last = datagram.total
         if not header.mf:
             if end < known or (last is not None and end != last):
                 raise Refused(DropReason.IP_INHDR, "two different ends of one datagram")
-            last = end
+            datagram.total = end
         elif last is not None and end > last:
             raise Refused(DropReason.IP_INHDR, "fragment behind the end of its datagram")
-        for at, part in datagram.parts.items():
-            if at <= start and end <= at + len(part):
-                raise Refused(DropReason.DUP_FRAG, "is here already")
-            if start < at + len(part) and at < end:
-                raise Refused(DropReason.DUP_FRAG, "overlaps another: the datagram is discarded")
-        datagram.total = last
+        if end == start:
+            raise Refused(DropReason.IP_INHDR, "a fragment without payload")
+        datagram.place(start, end)
         datagram.parts[start] = payload
-        datagram.largest = max(datagram.largest, header.total_length)
-        datagram.all_df = datagram.all_df and header.df
+        length = len(skb.packet)
+        datagram.largest = max(datagram.largest, length)
+        if header.df:
+            datagram.largest_with_df = max(datagram.largest_with_df, length)
         if start == 0:
             datagram.first = skb
 
-    def expire(self, now: Instant) -> list[Skb | None]:
-        """Give up what is due; return the first fragment of each datagram, None where it is missing."""
+    def expire(self, now: Instant) -> list[Overdue]:
+        """Give up what is due, and return it."""
         due = [key for key, entry in self._waiting.items() if entry.deadline <= now]
-        return [self._waiting.pop(key).first for key in due]
+        gone = [self._waiting.pop(key) for key in due]
+        return [Overdue(entry.first, entry.pieces) for entry in gone]
 
 
 def _join(datagram: _Datagram, first: Skb) -> bytes:
+    """Return the whole packet. It has DF if the largest fragment had. Source: `ip_frag_reasm`."""
     head = first.packet[: first.header.header_length]
     payload = b"".join(datagram.parts[at] for at in sorted(datagram.parts))
-    total = (len(head) + len(payload)).to_bytes(2, "big")
-    flags = (DF if datagram.all_df else 0).to_bytes(2, "big")
-    first.frag_max = datagram.largest
+    length = len(head) + len(payload)
+    if length > MAX_PACKET:
+        raise Refused(DropReason.PKT_TOO_BIG, f"{length} octets are no IP packet any more")
+    total = length.to_bytes(2, "big")
+    flags = (DF if datagram.largest_with_df == datagram.largest else 0).to_bytes(2, "big")
     return rechecksum(head[:2] + total + head[4:6] + flags + head[8:]) + payload
 
 
@@ -173,6 +219,8 @@ def gather(net: Namespace, skb: Skb) -> Skb | None:
         packet = net.reassembly.add(skb, net.now, lifetime)
     except Refused as refused:
         net.drop(skb, refused.reason, refused.detail)
+        for other in refused.others:
+            net.drop(other, refused.reason, "its datagram is discarded")
         return None
     if packet is None:
         net.note(skb, "reassembly", "waits for the other fragments")
@@ -187,7 +235,8 @@ def gather(net: Namespace, skb: Skb) -> Skb | None:
 
 def timeout(net: Namespace) -> None:
     """Give up datagrams whose time is over, telling the sender if the first fragment came."""
-    for first in net.reassembly.expire(net.now):
+    for first, pieces in net.reassembly.expire(net.now):
         if first is not None:
             icmp.send_error(net, first, TIME_EXCEEDED, REASSEMBLY_EXCEEDED)
-            net.drop(first, DropReason.FRAG_REASM_TIMEOUT)
+        for piece in pieces:
+            net.drop(piece, DropReason.FRAG_REASM_TIMEOUT)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from emu.errors import UnknownNameError
 from emu.kernel import arp, fragment, netdev, tcp
+from emu.kernel.drops import DropReason
 from emu.kernel.effects import Drop, SetTimer
 from emu.kernel.fib import Fib
 from emu.kernel.icmp_limits import IcmpLimits
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterator
 
-    from emu.kernel.drops import DropReason
     from emu.kernel.effects import Effect
     from emu.kernel.link.device import Link
     from emu.kernel.recorder import Recorder
@@ -129,6 +129,8 @@ class Namespace:
         device = self.devices.get(iface)
         if device is not None and device.up:
             netdev.deliver(self, device, frame)
+        else:
+            self.drop(frame, DropReason.DEV_READY, f"{iface} is down", iface)
         return self.take_effects()
 
     def send_frame(self, iface: str, frame: Frame, now: Instant) -> list[Effect]:

@@ -7,6 +7,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from emu.kernel import ipv4, path, routing, sockets, udp
+from emu.kernel.drops import DropReason
 from emu.kernel.fib import RouteType
 from emu.kernel.skb import Skb
 from emu.wire import icmp
@@ -47,9 +48,11 @@ def receive(net: Namespace, skb: Skb) -> bool:
             continue
         if socket.is_connected and socket.remote != skb.header.src:
             continue
-        taken = sockets.enqueue(net, socket, sockets.Datagram(skb.packet, skb.src, 0)) or taken
-    if taken:
-        net.note(skb, "socket", "a copy for a raw ICMP socket")
+        if sockets.enqueue(net, socket, sockets.Datagram(skb.packet, skb.src, 0)):
+            taken = True
+            net.note(skb, "socket", "a copy for a raw ICMP socket")
+        else:
+            net.drop(skb, DropReason.SOCKET_RCVBUFF, "a copy for a raw ICMP socket")
     return taken
 
 
