@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import itertools
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 
-from emu.errors import UnknownNameError
+from emu.errors import StormError, UnknownNameError
 from emu.fabric.process import Process
 from emu.kernel import rtnetlink
 from emu.kernel.drops import DropReason
@@ -23,7 +23,7 @@ from emu.kernel.namespace import Namespace
 from emu.sim.choice import DrawnChoice
 from emu.sim.loop import DEFAULT_BUDGET, EventLoop
 from emu.sim.rng import Streams
-from emu.sim.time import START
+from emu.sim.time import START, to_seconds
 from emu.wire.frame import Frame
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ if TYPE_CHECKING:
     from emu.sim.time import Instant
 
 T = TypeVar("T")
+
+MOST_CABLES: Final = 65_536
+"""How many cables one packet, all its copies counted, may pass before it is called a storm."""
+
+_COUNTED_PACKETS: Final = 100_000
 
 
 @attrs.frozen
@@ -76,6 +81,7 @@ class Fabric:
         self._timers: dict[str, Event] = {}
         self._waiting: dict[tuple[str, int], list[Process[Any]]] = {}
         self._packet_ids = itertools.count(1)
+        self._passed: dict[int, int] = {}  # cables by packet id
         self._flow_secret = self.streams.stream("flow hash").getrandbits(64)
         self._recorder: Recorder | None = None
 
@@ -200,6 +206,7 @@ class Fabric:
             net.drop(effect.frame, DropReason.CABLE_UNPLUGGED, iface=effect.iface)
             net.take_effects()
             return
+        self._count(effect.frame.packet_id)
         loop = self.loop
         if plug.cable is None:
             loop.at(loop.now, self._arrive, plug, effect.frame)
@@ -210,6 +217,22 @@ class Fabric:
             net.take_effects()
         else:
             loop.at(due, self._arrive, plug, effect.frame)
+
+    def _count(self, packet_id: int) -> None:
+        """Count a cable that a packet passes.
+
+        Raises:
+            StormError: it has passed more than any packet that arrives.
+        """
+        passed = self._passed.get(packet_id, 0) + 1
+        if passed > MOST_CABLES:
+            raise StormError(
+                f"packet {packet_id} and its copies have passed {MOST_CABLES} cables, at "
+                f"{to_seconds(self.loop.now):.6f} s: frames go round in circles (is there a bridge loop?)"
+            )
+        if len(self._passed) > _COUNTED_PACKETS:
+            self._passed.clear()
+        self._passed[packet_id] = passed
 
     def _arrive(self, plug: Plug, frame: Frame) -> None:
         net = plug.net

@@ -33,6 +33,8 @@ class _Since(NamedTuple):
 
 
 _NOTHING: Final = _Since(-1, ())
+_MOST_COMMENTS: Final = 99  # of a frame; a packet that goes round in circles would gather them for ever
+_MOST_TRAILS: Final = 200_000
 
 
 @attrs.define(eq=False)
@@ -72,7 +74,7 @@ class Capture:
         if step.kind is Kind.NOTE:
             since = self._trails.get(step.parent, _NOTHING)
             remark = f"{step.net} {step.stage}: {step.detail}" if step.detail else f"{step.net} {step.stage}"
-            self._trails[step.number] = _Since(since.last, (*since.comments, remark))
+            self._remember(step.number, _Since(since.last, (*since.comments[-_MOST_COMMENTS:], remark)))
         elif step.kind is Kind.DROP:
             self._end(step)
         else:
@@ -82,18 +84,24 @@ class Capture:
         since = self._trails.get(step.parent, _NOTHING)
         point = self._index.get((step.net, step.device))
         if point is None:
-            self._trails[step.number] = since
+            self._remember(step.number, since)
             return
         self.last = step.time
         if self.is_full or (self.condition is not None and not self.condition.matches(step.octets)):
-            self._trails[step.number] = since
+            self._remember(step.number, since)
             return
-        self._trails[step.number] = _Since(len(self.frames), ())
+        self._remember(step.number, _Since(len(self.frames), ()))
         self.frames.append(
             CapturedFrame(
                 self.epoch + step.time, point, step.octets, _TAPS[step.kind], step.packet_id, since.comments
             )
         )
+
+    def _remember(self, number: int, since: _Since) -> None:
+        """Keep what is known at a step, for the steps after it; the oldest are forgotten."""
+        self._trails[number] = since
+        if len(self._trails) > _MOST_TRAILS:
+            del self._trails[next(iter(self._trails))]
 
     def _end(self, step: Step) -> None:
         since = self._trails.get(step.parent, _NOTHING)

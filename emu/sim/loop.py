@@ -18,7 +18,7 @@ from emu.sim.time import START, Duration, Instant, later, to_seconds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DEFAULT_BUDGET: Final = 1_000_000
+DEFAULT_BUDGET: Final = 10_000_000
 
 
 class Event:
