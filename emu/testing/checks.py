@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from emu.observe.recording import Step
     from emu.testing.lab import Lab
 
-_TAPS: Final = frozenset((Kind.IN, Kind.OUT))
 _IPV4: Final = ethernet.IPV4.to_bytes(2, "big")
 _ADDRESS: Final = re.compile(r"\b\d+\.\d+\.\d+\.\d+\b")
 
@@ -155,9 +154,7 @@ def _datagram(packet: bytes) -> bytes:
 
 def _payload(step: Step) -> int:
     """Return how many octets follow the IP header of the packet at `step`, which may be in a frame."""
-    octets = step.octets
-    is_packet = octets[0] >> 4 == 4 and int.from_bytes(octets[2:4], "big") == len(octets)
-    packet = octets if is_packet and step.kind not in _TAPS else octets[ethernet.HEADER_LENGTH :]
+    packet = step.octets[ethernet.HEADER_LENGTH :] if step.framed else step.octets
     return len(packet) - Ipv4.parse(packet).header_length
 
 
