@@ -182,10 +182,8 @@ def _martian(net: Namespace, device: Device, src: bytes, dst: bytes) -> Refusal 
 
 def _no_route(device: Device, error: int) -> Refusal:
     """Return the refusal for a look-up that ended with `error`. Source: `ip_error`."""
-    if not device.conf["forwarding"]:
-        if error == errno.EHOSTUNREACH:
-            return Refusal(DropReason.IP_INADDRERRORS, "the destination is not ours; ip_forward is 0")
-        return Refusal(DropReason.IP_INNOROUTES, "no route; ip_forward is 0")
+    if not device.conf["forwarding"]:  # whatever the tables say
+        return Refusal(DropReason.IP_INADDRERRORS, "the destination is not ours; ip_forward is 0")
     if error == errno.ENETUNREACH:
         return Refusal(DropReason.IP_INNOROUTES, "no route", error)
     names = {errno.EINVAL: "blackhole", errno.EHOSTUNREACH: "unreachable", errno.EACCES: "prohibit"}
