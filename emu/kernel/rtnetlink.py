@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Changing a running namespace: what `ip link set` does, and a cable that is cut.
+"""Changing a running namespace: what `ip link set` and `ip addr` do, and a cable that is cut.
 
 Everything that hangs on a device follows from here: its routes, its neighbours,
 its place in a bridge, the carrier of the device at the other end.
@@ -24,7 +24,7 @@ from emu.kernel.link.vxlan import Vxlan, default_mtu
 if TYPE_CHECKING:
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
-    from emu.wire.addresses import MacAddress
+    from emu.wire.addresses import Interface, IpAddress, MacAddress, Prefix
 
 MAX_MTU: Final = 65535
 
@@ -33,7 +33,7 @@ def set_up(net: Namespace, device: Device) -> None:
     """Bring `device` up: its routes appear, the other end gets a carrier."""
     if device.up:
         return
-    device.up = True
+    device.up = device.activated = True
     inetdev.device_up(net.fib, device)
     if isinstance(device.link, Veth):
         net.emit(Carrier(device.name, up=True))
@@ -126,3 +126,40 @@ def set_master(net: Namespace, device: Device, bridge: Device | None) -> None:
     for end, had in changed:
         if end.carrier != had:
             _carrier_changed(net, end)
+
+
+# --- addresses ---
+
+
+def add_address(
+    net: Namespace,
+    device: Device,
+    interface: Interface,
+    *,
+    peer: Prefix | None = None,
+    broadcast: IpAddress | None = None,
+    scope: str | None = None,
+) -> None:
+    """Give `device` an address; see `inetdev.add_address`.
+
+    Raises:
+        RouteError: EEXIST, EINVAL.
+    """
+    inetdev.add_address(net.fib, device, interface, peer=peer, broadcast=broadcast, scope=scope)
+    net.sysctl.address_added(device.name)
+
+
+def delete_address(
+    net: Namespace, device: Device, wanted: Interface | IpAddress, *, peer: Prefix | None = None
+) -> None:
+    """Take an address from `device`; with the last one its neighbours go, too.
+
+    Raises:
+        RouteError: EADDRNOTAVAIL, it has none such.
+
+    Source: net/ipv4/fib_frontend.c `fib_disable_ip`.
+    """
+    promote = net.sysctl.conf_or(device.name, "promote_secondaries")
+    inetdev.delete_address(net.fib, device, wanted, promote=promote, peer=peer)
+    if not device.addresses:
+        arp.act(net, net.neighbours.forget_device(device.name, keep_permanent=False))

@@ -80,6 +80,7 @@ class Device:
         peer_index: ifindex of a veth's other end, 0 if there is none.
         conf: the values of `net.ipv4.conf.NAME.*`.
         tapped: somebody captures here.
+        activated: it has been up; before, it has no queueing discipline to show.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Device:
     conf: dict[str, int] = attrs.field(factory=dict)
     counters: Counters = attrs.field(factory=Counters)
     tapped: bool = False
+    activated: bool = False
 
     @property
     def is_running(self) -> bool:
