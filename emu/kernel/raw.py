@@ -29,7 +29,7 @@ def send(net: Namespace, socket: Socket, message: bytes, address: IpAddress) -> 
     Raises:
         OSError: EMSGSIZE, EACCES (a broadcast without SO_BROADCAST), no route.
     """
-    decision = routing.route_output(net, address, src=socket.local, mark=socket.mark, tos=socket.tos)
+    decision = routing.route_output(net, address, src=socket.source, mark=socket.mark, tos=socket.tos)
     if decision.kind is RouteType.BROADCAST and not socket.broadcast:
         raise sockets.error(errno.EACCES)
     udp.send_payload(net, socket, protocol=ICMP, payload=message, address=address, decision=decision)
@@ -102,7 +102,7 @@ def send_packet(net: Namespace, packet: bytes) -> int:
     if not header.identification:
         fixed[4:6] = net.next_identification().to_bytes(2, "big")
     if header.src == ANY_IP4:
-        fixed[12:16] = decision.src
+        fixed[12:16] = bytes(decision.src)
     skb = Skb(rechecksum(bytes(fixed)) + packet[length:], net.new_packet_id())
     skb.route = decision
     ipv4.walk(net, skb, ipv4.local_out)

@@ -67,6 +67,8 @@ class Socket:
         kind: what it speaks.
         local: bound address, unspecified if none.
         local_port: bound port, 0 if none.
+        source: where its packets come from; unspecified, routing chooses.
+            Not `local` if that is a broadcast address.
         remote: where it is connected to, unspecified if nowhere.
         remote_port: the port there.
         ttl: IP_TTL.
@@ -83,6 +85,7 @@ class Socket:
     _table: SocketTable
     local: IpAddress = ANY_IP4
     local_port: int = 0
+    source: IpAddress = ANY_IP4
     remote: IpAddress = ANY_IP4
     remote_port: int = 0
     ttl: int = _DEFAULT_TTL
@@ -173,10 +176,11 @@ def bind(net: Namespace, socket: Socket, address: IpAddress, port: int) -> None:
     """
     if socket.local_port:
         raise error(errno.EINVAL)
-    if address not in (ANY_IP4, LIMITED_BROADCAST):
-        kind = net.fib.address_type(address)
-        if kind is RouteType.UNICAST and not net.sysctl.number("net.ipv4.ip_nonlocal_bind"):
-            raise error(errno.EADDRNOTAVAIL)
+    kind = net.fib.address_type(address)
+    is_anyones = address in (ANY_IP4, LIMITED_BROADCAST) or kind is not RouteType.UNICAST
+    if not is_anyones and not net.sysctl.number("net.ipv4.ip_nonlocal_bind"):
+        raise error(errno.EADDRNOTAVAIL)
+    socket.source = ANY_IP4 if kind in (RouteType.BROADCAST, RouteType.MULTICAST) else address
     if socket.kind is SocketKind.ICMP:
         socket.local = address
         return
@@ -188,7 +192,7 @@ def bind(net: Namespace, socket: Socket, address: IpAddress, port: int) -> None:
 
 
 def _clashes(net: Namespace, socket: Socket, address: IpAddress, port: int) -> bool:
-    """Return whether a bound socket keeps `socket` from `address` and `port`. Source: bind(2), `inet_csk_get_port`."""
+    """Return whether a bound socket keeps `socket` from `address` and `port`. Source: `inet_csk_get_port`."""
     for other in net.sockets.holders(socket.kind, port):
         if other is socket or not (ANY_IP4 in (other.local, address) or other.local == address):
             continue
@@ -222,11 +226,13 @@ def connect(net: Namespace, socket: Socket, address: IpAddress, port: int) -> No
     """
     if address == ANY_IP4:
         address = IpAddress(b"\x7f\0\0\1")
-    decision = route_output(net, address, src=socket.local, mark=socket.mark, tos=socket.tos)
+    decision = route_output(net, address, src=socket.source, mark=socket.mark, tos=socket.tos)
     if socket.kind is SocketKind.TCP and decision.kind in (RouteType.BROADCAST, RouteType.MULTICAST):
         raise error(errno.ENETUNREACH)
     if decision.kind is RouteType.BROADCAST and not socket.broadcast:
         raise error(errno.EACCES)
+    if socket.source == ANY_IP4:
+        socket.source = decision.src
     if socket.local == ANY_IP4:
         socket.local = decision.src
     if not socket.local_port and socket.kind is not SocketKind.ICMP:

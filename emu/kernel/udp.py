@@ -56,12 +56,12 @@ def send(net: Namespace, socket: Socket, data: bytes, address: IpAddress, port: 
         raise sockets.error(errno.EINVAL)
     if len(data) > MAX_PACKET - MIN_HEADER - HEADER_LENGTH:
         raise sockets.error(errno.EMSGSIZE)
-    decision = routing.route_output(net, address, src=socket.local, mark=socket.mark, tos=socket.tos)
+    decision = routing.route_output(net, address, src=socket.source, mark=socket.mark, tos=socket.tos)
     if decision.kind is RouteType.BROADCAST and not socket.broadcast:
         raise sockets.error(errno.EACCES)
     if address == ANY_IP4:
         address = decision.next_hop
-    src = ipv4.source_of(decision, socket.local)
+    src = ipv4.source_of(decision, socket.source)
     payload = udp.build(src, address, socket.local_port, port, data)
     send_payload(net, socket, protocol=UDP, payload=payload, address=address, decision=decision)
 
@@ -90,7 +90,7 @@ def send_payload(
         protocol=protocol,
         dst=address,
         payload=payload,
-        src=ipv4.source_of(decision, socket.local),
+        src=ipv4.source_of(decision, socket.source),
         decision=decision,
         ttl=1 if decision.kind is RouteType.MULTICAST else socket.ttl,  # IP_MULTICAST_TTL
         tos=socket.tos,

@@ -57,6 +57,8 @@ Result = TypedDict(
 )
 """One object of `results.json`, with the keys of the format."""
 
+_ONE_SEND: Final = 1  # ns: all that a frame causes at once comes before the next one
+
 NOTHING: Final = Result()
 
 
@@ -112,8 +114,7 @@ def _inject(fabric: Fabric, action: Inject) -> Program[Result]:
     for _ in range(action.count):
         for octets in action.frames:
             fabric.send_frame(net, action.iface, octets)
-            if action.interval:
-                yield from program.sleep(action.interval)
+            yield from program.sleep(action.interval or _ONE_SEND)
     return NOTHING
 
 
