@@ -60,12 +60,14 @@ class FilterError(EmuError, ValueError):
 class CommandError(EmuError):
     """A modelled command (`ip`, `bridge`, ...) failed.
 
-    `str()` of it is what the real tool prints on standard error.
+    `str()` of it is what the real tool prints on standard error; `stdout` what
+    it had printed before, and `status` its exit status.
     """
 
-    def __init__(self, message: str, status: int = 2) -> None:
+    def __init__(self, message: str, status: int = 2, *, stdout: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.stdout = stdout
 
 
 class SysctlError(EmuError):

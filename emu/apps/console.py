@@ -61,7 +61,7 @@ def run(argv: Sequence[str]) -> Program[Finished]:
             return (yield from tool(argv[1:]))
         text = yield from program.call(partial(commands.execute, argv=argv))
     except CommandError as error:
-        return Finished(stderr=f"{error}\n", status=error.status)
+        return Finished(error.stdout, f"{error}\n", error.status)
     if text and not text.endswith("\n"):
         text += "\n"
     return Finished(text)
