@@ -1,34 +1,73 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The modelled commands: arguments in, tables changed, text out."""
+"""The modelled commands: arguments in, tables changed, text out.
+
+Each is read as a whole before anything happens, so `check` can judge a command
+line without running it. What a tool warns of on standard error while it does
+what it was asked is left out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from emu.apps.commands import bridge, ip, sysctl
+from emu.apps.commands import bridge, hostname, ip, ss, sysctl
+from emu.apps.commands.action import Action
 from emu.errors import CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from emu.kernel.namespace import Namespace
 
-Command: TypeAlias = "Callable[[Namespace, list[str]], str]"
+Command: TypeAlias = Callable[[Sequence[str]], Action]
 
-COMMANDS: Final[Mapping[str, Command]] = {"ip": ip.run, "bridge": bridge.run, "sysctl": sysctl.run}
-"""The commands that there are."""
+COMMANDS: Final[Mapping[str, Command]] = {
+    "ip": ip.prepare,
+    "bridge": bridge.prepare,
+    "ss": ss.prepare,
+    "sysctl": sysctl.prepare,
+    "hostname": hostname.prepare,
+}
+"""The commands that there are: each takes its arguments and returns what they ask for."""
+
+_NOT_YET: Final = frozenset(
+    {
+        "conntrack",
+        "ip6tables",
+        "ipset",
+        "iptables",
+        "iptables-restore",
+        "iptables-save",
+        "nft",
+    }
+)
+_NOT_FOUND: Final = 127  # exit status of a shell
 
 
 def execute(net: Namespace, argv: Sequence[str]) -> str:
     """Run a command in `net` and return what it prints on standard output.
 
     Raises:
-        CommandError: it failed; the error carries what it prints on standard
-            error, and its exit status.
+        CommandError: it failed; `str()` of it is what it prints on standard
+            error, and it has the exit status.
     """
+    return _prepare(argv)(net)
+
+
+def check(argv: Sequence[str]) -> str | None:
+    """Return what is wrong with a command as far as one can tell without running it, None for nothing."""
+    try:
+        _prepare(argv)
+    except CommandError as error:
+        return str(error).rstrip()
+    return None
+
+
+def _prepare(argv: Sequence[str]) -> Action:
+    if not argv:
+        raise CommandError("no command is given", _NOT_FOUND)
     name, *arguments = map(str, argv)
-    command = COMMANDS.get(name)
-    if command is None:
-        raise CommandError(f"{name} is not modelled; there are {', '.join(COMMANDS)}", 127)
-    return command(net, arguments)
+    if name in _NOT_YET:
+        raise CommandError(f"{name} is not modelled yet", _NOT_FOUND)
+    if name not in COMMANDS:
+        raise CommandError(f"{name} is not modelled; there are {', '.join(COMMANDS)}", _NOT_FOUND)
+    return COMMANDS[name](arguments)

@@ -24,22 +24,25 @@ def refusals(status: int = 2, extacks: Mapping[int, str] | None = None) -> Itera
 
     Args:
         status: the tool's exit status then.
-        extacks: the kernel's own words, by errno, where emu's `OSError` does not carry them.
+        extacks: the kernel's own words, by errno, where an `OSError` does not carry them.
     """
     try:
         yield
     except RouteError as error:
-        raise CommandError(_words(error.errno, error.extack), status) from None
+        raise refusal(error.errno, error.extack, status) from None
     except OSError as error:
         number = error.errno or 0
-        raise CommandError(_words(number, (extacks or {}).get(number, "")), status) from None
+        raise refusal(number, (extacks or {}).get(number, ""), status) from None
 
 
-def _words(number: int, extack: str) -> str:
-    return f"Error: {extack}." if extack else f"RTNETLINK answers: {os.strerror(number)}"
+def refusal(number: int, extack: str = "", status: int = 2) -> CommandError:
+    """Return what the tools print when the kernel answers with errno `number`."""
+    return CommandError(
+        f"Error: {extack}." if extack else f"RTNETLINK answers: {os.strerror(number)}", status
+    )
 
 
-def find_device(net: Namespace, name: str) -> Device:
+def find_device(net: Namespace, name: str, status: int = 1) -> Device:
     """Return the device `name`.
 
     Raises:
@@ -47,5 +50,5 @@ def find_device(net: Namespace, name: str) -> Device:
     """
     device = net.devices.get(name)
     if device is None:
-        raise no_device(name)
+        raise no_device(name, status)
     return device

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The arguments of `ip link`, and what it prints.
+"""The arguments of `ip link`.
 
-Source: iproute2 6.1, ip/iplink.c.
+Source: iproute2 6.1, ip/iplink.c `iplink_parse`, ip/ipaddress.c `ipaddr_list_flush_or_save`.
 """
 
 from __future__ import annotations
@@ -11,47 +11,16 @@ from typing import Final
 import attrs
 
 from emu.errors import CommandError
-from emu.tools.ip.neigh import mac_octets
-from emu.tools.ip.words import USAGE, Words, garbage, not_modelled, number, wrong
+from emu.tools.ip.values import count, link_address
+from emu.tools.ip.words import USAGE, Grammar, Option, Words, garbage, not_modelled, text
 from emu.wire.addresses import MacAddress
 
-_UNMODELLED: Final = (
-    "name",
-    "index",
-    "link",
-    "broadcast",
-    "txqueuelen",
-    "qlen",
-    "txqlen",
-    "netns",
-    "xdp",
-    "arp",
-    "carrier",
-    "dynamic",
-    "multicast",
-    "allmulticast",
-    "promisc",
-    "trailers",
-    "vf",
-    "vrf",
-    "type",
-    "alias",
-    "group",
-    "mode",
-    "state",
-    "numtxqueues",
-    "numrxqueues",
-    "addrgenmode",
-    "link-netnsid",
-    "protodown",
-    "gso_max_size",
-    "parentdev",
-)
+# --- set ---
 
 
-@attrs.frozen
+@attrs.define
 class Change:
-    """`ip link set`; None where nothing changes.
+    """What `ip link set` changes; None where nothing does.
 
     Attributes:
         device: name of the device.
@@ -61,11 +30,66 @@ class Change:
         master: name of the bridge it is to be a port of; empty for none.
     """
 
-    device: str
+    device: str = ""
     up: bool | None = None
     mtu: int | None = None
     mac: MacAddress | None = None
     master: str | None = None
+
+
+def _mac(words: Words) -> MacAddress:
+    octets = link_address(words.take())
+    if len(octets) != 6:
+        raise CommandError(f"Invalid address length {len(octets)} - must be 6 bytes", 1)
+    return MacAddress(octets)
+
+
+def _device(change: Change, word: str, words: Words) -> None:
+    if word == "dev":
+        word = words.take()
+    if change.device:
+        raise garbage("dev", word)
+    change.device = word
+
+
+_SET: Final = Grammar[Change](
+    "a link",
+    (
+        Option(("up",), "up", lambda _: True),
+        Option(("down",), "up", lambda _: False),
+        Option(("mtu",), "mtu", count('Invalid "mtu" value\n')),
+        Option(("address",), "mac", _mac),
+        Option(("master",), "master", text),
+        Option(("nomaster",), "master", lambda _: ""),
+    ),
+    _device,
+    (
+        "addrgenmode",
+        "alias",
+        "allmulticast",
+        "arp",
+        "broadcast",
+        "carrier",
+        "dynamic",
+        "group",
+        "index",
+        "mode",
+        "multicast",
+        "name",
+        "netns",
+        "promisc",
+        "protodown",
+        "qlen",
+        "state",
+        "trailers",
+        "txqlen",
+        "txqueuelen",
+        "type",
+        "vf",
+        "vrf",
+        "xdp",
+    ),
+)
 
 
 def parse_set(words: Words) -> Change:
@@ -74,36 +98,57 @@ def parse_set(words: Words) -> Change:
     Raises:
         CommandError: they describe none.
     """
-    change = Change("")
-    while words:
-        change = _option(words.take(), words, change)
+    change = _SET.fill(Change(), words)
     if not change.device:
         raise CommandError('Not enough information: "dev" argument is required.', USAGE)
     return change
 
 
-def _option(word: str, words: Words, change: Change) -> Change:
-    if word in {"up", "down"}:
-        return attrs.evolve(change, up=word == "up")
-    if word == "mtu":
-        text = words.take()
-        mtu = number(text)
-        if mtu is None:
-            raise wrong(text, 'Invalid "mtu" value\n')
-        return attrs.evolve(change, mtu=mtu)
-    if word in {"address", "addr"}:
-        octets = mac_octets(words.take())
-        if len(octets) != 6:
-            raise CommandError(f"Invalid address length {len(octets)} - must be 6 bytes", 1)
-        return attrs.evolve(change, mac=MacAddress(octets))
-    if word == "master":
-        return attrs.evolve(change, master=words.take())
-    if word == "nomaster":
-        return attrs.evolve(change, master="")
-    if word in _UNMODELLED:
-        raise not_modelled(f"ip link set {word}")
+# --- show ---
+
+
+@attrs.define
+class Selection:
+    """Which devices `ip link show` lists.
+
+    Attributes:
+        device: name of one device, empty for all.
+        up: only those that are up.
+        master: only ports of this bridge.
+        kind: only devices of this type.
+    """
+
+    device: str = ""
+    up: bool = False
+    master: str = ""
+    kind: str = ""
+
+
+def _selected(selection: Selection, word: str, words: Words) -> None:
     if word == "dev":
         word = words.take()
-    if change.device:
+    if selection.device:
         raise garbage("dev", word)
-    return attrs.evolve(change, device=word)
+    selection.device = word
+
+
+SELECTORS: Final = (
+    Option(("up",), "up", lambda _: True),
+    Option(("master",), "master", text),
+    Option(("type",), "kind", text),
+)
+_SHOW: Final = Grammar[Selection](
+    "ip link show", SELECTORS, _selected, ("group", "nomaster", "permanent", "vf", "vrf")
+)
+
+
+def parse_show(words: Words) -> Selection:
+    """Return the devices that `words` mean.
+
+    Raises:
+        CommandError: they make no sense.
+    """
+    selection = _SHOW.fill(Selection(), words)
+    if selection.kind.endswith("_slave"):
+        raise not_modelled(f"ip link show type {selection.kind}")
+    return selection

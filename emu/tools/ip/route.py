@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The arguments of `ip route add`, `del` and their like.
 
-Source: iproute2 6.1, ip/iproute.c `iproute_modify`.
+A line that `ip route show` prints is such arguments, too. Source: iproute2 6.1,
+ip/iproute.c `iproute_modify`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import attrs
 
 from emu.kernel.route import (
     PROTOCOL_BOOT,
-    Insertion,
     Nexthop,
     Route,
     RoutePattern,
@@ -21,76 +21,123 @@ from emu.kernel.route import (
     default_scope,
     default_table,
 )
+from emu.kernel.rules import EVERYWHERE
 from emu.tools.ip.names import PROTOCOLS, SCOPES, TABLES
-from emu.tools.ip.words import (
-    Words,
-    address,
-    garbage,
-    incomplete,
-    is_short_for,
-    named,
-    not_modelled,
-    number,
-    prefix,
-    wrong,
-)
+from emu.tools.ip.values import MAX_U32, address, count, next_address, number, prefix
+from emu.tools.ip.words import Grammar, Option, Words, garbage, not_modelled, text, wrong, yes
 
 if TYPE_CHECKING:
     from emu.wire.addresses import IpAddress, Prefix
 
 TYPES: Final = {kind.value: kind for kind in RouteType}
 _FAMILIES: Final = frozenset({"inet", "inet6", "mpls", "bridge", "link"})
-_UNMODELLED: Final = (
-    "as",
-    "from",
-    "expires",
-    "hoplimit",
-    "advmss",
-    "reordering",
-    "rtt",
-    "rto_min",
-    "window",
-    "cwnd",
-    "initcwnd",
-    "initrwnd",
-    "features",
-    "quickack",
-    "congctl",
-    "rttvar",
-    "ssthresh",
-    "realms",
-    "nhid",
-    "vrf",
-    "pref",
-    "encap",
-    "ttl-propagate",
-    "fastopen_no_cookie",
-    "pervasive",
+
+
+def scope(words: Words) -> Scope:
+    """Take a scope; Linux has any number, emu those with a name."""
+    value = count('"scope" value is invalid\n', 255, SCOPES)(words)
+    try:
+        return Scope(value)
+    except ValueError:
+        raise not_modelled(f"scope {value} of a route") from None
+
+
+table: Final = count('"table" value is invalid\n', MAX_U32, TABLES)
+protocol: Final = count('"protocol" value is invalid\n', 255, PROTOCOLS)
+tos: Final = count('"tos" value is invalid\n', 255)
+
+
+# --- nexthops ---
+
+
+@attrs.define
+class _Hop:
+    device: str = ""
+    gateway: IpAddress | None = None
+    weight: int = 1
+    onlink: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.device and self.gateway is None and not self.onlink
+
+    def nexthop(self) -> Nexthop:
+        return Nexthop(self.device, self.gateway, self.weight, self.onlink)
+
+
+def _gateway(words: Words) -> IpAddress:
+    word = words.take()
+    if word in _FAMILIES:
+        if word != "inet":
+            raise not_modelled(f"a gateway of family {word}")
+        word = words.take()
+    return address(word)
+
+
+def _weight(words: Words) -> int:
+    word = words.take()
+    weight = number(word, 256)
+    if not weight:
+        raise wrong(word, '"weight" is invalid\n')
+    return weight
+
+
+def _refuse(_hop: _Hop, word: str, _words: Words) -> None:
+    raise garbage("nexthop", word)
+
+
+_WAY: Final = (
+    Option(("via",), "gateway", _gateway),
+    Option(("dev", "oif"), "device", text),
+    Option(("onlink",), "onlink", yes),
+)
+_HOP: Final = Grammar[_Hop](
+    "a nexthop", (*_WAY, Option(("weight",), "weight", _weight)), _refuse, ("encap", "realms", "pervasive")
 )
 
 
-@attrs.frozen
-class RouteSpec:
+def _nexthops(words: Words) -> tuple[Nexthop, ...]:
+    """Take all that follows the first `nexthop`. Source: `parse_nexthops`."""
+    parts: list[list[str]] = [[]]
+    while words:
+        word = words.take()
+        if word == "nexthop":
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    return tuple(_HOP.fill(_Hop(), Words(part)).nexthop() for part in parts)
+
+
+# --- routes ---
+
+
+@attrs.define
+class RouteSpec(_Hop):
     """A route as it is written down; None where nothing is said."""
 
-    dst: Prefix
+    dst: Prefix | None = None
     type: RouteType | None = None
-    nexthops: tuple[Nexthop, ...] = ()
+    hops: tuple[Nexthop, ...] = ()
     table: int | None = None
     scope: Scope | None = None
     prefsrc: IpAddress | None = None
     protocol: int | None = None
     metric: int = 0
     tos: int = 0
-    mtu: int = 0
-    mtu_locked: bool = False
+    mtu: tuple[int, bool] = (0, False)  # octets, locked
+
+    @property
+    def nexthops(self) -> tuple[Nexthop, ...]:
+        """All ways that it leads."""
+        return self.hops if self.is_empty else (self.nexthop(),)
 
     @property
     def route(self) -> Route:
-        """The route that `ip route add` enters."""
+        """What `ip route add` enters."""
         kind = self.type or RouteType.UNICAST
+        mtu, locked = self.mtu
         return Route(
-            self.dst,
+            self.dst or EVERYWHERE,
             kind,
             self.nexthops,
             table=default_table(kind) if self.table is None else self.table,
@@ -99,43 +146,94 @@ class RouteSpec:
             metric=self.metric,
             tos=self.tos,
             protocol=PROTOCOL_BOOT if self.protocol is None else self.protocol,
-            mtu=self.mtu,
-            mtu_locked=self.mtu_locked,
+            mtu=mtu,
+            mtu_locked=locked,
         )
 
     @property
     def pattern(self) -> RoutePattern:
         """What `ip route del` deletes."""
+        kind = self.type or RouteType.UNICAST
         scope = self.scope
-        if scope is None and self.type in {RouteType.LOCAL, RouteType.BROADCAST, RouteType.MULTICAST}:
-            scope = default_scope(self.type, ())
+        if scope is None and not kind.is_error and kind is not RouteType.UNICAST:
+            scope = default_scope(kind, ())
         return RoutePattern(
-            self.dst,
+            self.dst or EVERYWHERE,
             self.tos,
-            default_table(self.type or RouteType.UNICAST) if self.table is None else self.table,
+            default_table(kind) if self.table is None else self.table,
             self.type,
             scope,
             self.prefsrc,
             self.protocol,
             self.metric,
             self.nexthops,
-            self.mtu or None,
+            self.mtu[0] or None,
         )
 
 
-@attrs.frozen
-class Enter:
-    """`ip route add` and its like."""
+def _mtu(words: Words) -> tuple[int, bool]:
+    locked = words.peek() == "lock"
+    if locked:
+        words.take()
+    return count('"mtu" value is invalid\n')(words), locked
 
-    spec: RouteSpec
-    how: Insertion
+
+def _destination(spec: RouteSpec, word: str, words: Words) -> None:
+    if word == "to":
+        word = words.take()
+    if word in TYPES:
+        spec.type = TYPES[word]
+        word = words.take()
+    if spec.dst is not None:
+        raise garbage("to", word)
+    spec.dst = prefix(word)
 
 
-@attrs.frozen
-class Delete:
-    """`ip route del`."""
-
-    spec: RouteSpec
+_METRIC: Final = count('"metric" value is invalid\n')
+_ROUTE: Final = Grammar[RouteSpec](
+    "a route",
+    (
+        *_WAY,
+        Option(("nexthop",), "hops", _nexthops),
+        Option(("src",), "prefsrc", next_address),
+        Option(("mtu",), "mtu", _mtu),
+        Option(("metric", "preference"), "metric", _METRIC),
+        Option(("priority",), "metric", _METRIC, short=True),
+        Option(("scope",), "scope", scope),
+        Option(("tos",), "tos", tos),
+        Option(("dsfield",), "tos", tos, short=True),
+        Option(("protocol",), "protocol", protocol, short=True),
+        Option(("table",), "table", table, short=True),
+    ),
+    _destination,
+    (
+        "advmss",
+        "as",
+        "congctl",
+        "cwnd",
+        "encap",
+        "expires",
+        "fastopen_no_cookie",
+        "features",
+        "from",
+        "hoplimit",
+        "initcwnd",
+        "initrwnd",
+        "nhid",
+        "pervasive",
+        "pref",
+        "quickack",
+        "realms",
+        "reordering",
+        "rto_min",
+        "rtt",
+        "rttvar",
+        "ssthresh",
+        "ttl-propagate",
+        "vrf",
+        "window",
+    ),
+)
 
 
 def parse_spec(words: Words) -> RouteSpec:
@@ -144,162 +242,7 @@ def parse_spec(words: Words) -> RouteSpec:
     Raises:
         CommandError: they describe none.
     """
-    reader = _SpecReader(words)
-    return reader.read()
-
-
-class _SpecReader:
-    def __init__(self, words: Words) -> None:
-        self.words = words
-        self.spec = RouteSpec(prefix("default"))
-        self.has_dst = False
-        self.device = ""
-        self.gateway: IpAddress | None = None
-        self.onlink = False
-        self.hops: tuple[Nexthop, ...] = ()
-
-    def read(self) -> RouteSpec:
-        while self.words:
-            self._option(self.words.take())
-        if not self.has_dst and not (self.device or self.gateway or self.hops):
-            raise incomplete()
-        hops = self.hops
-        if self.device or self.gateway is not None or self.onlink:
-            if hops:
-                raise not_modelled("a device or gateway beside nexthops")
-            hops = (Nexthop(self.device, self.gateway, onlink=self.onlink),)
-        return attrs.evolve(self.spec, nexthops=hops)
-
-    def _option(self, word: str) -> None:  # noqa: PLR0912 - one line for each word of the language
-        take = self.words.take
-        if word == "src":
-            self._set(prefsrc=address(take()))
-        elif word == "via":
-            self.gateway = _gateway(self.words)
-        elif word in {"dev", "oif"}:
-            self.device = take()
-        elif word == "onlink":
-            self.onlink = True
-        elif word == "nexthop":
-            self.hops = _nexthops(self.words)
-        elif word == "mtu":
-            self._mtu()
-        elif word == "metric" or is_short_for(word, "priority") or word == "preference":
-            self._set(metric=_value(take(), "metric"))
-        elif word == "scope":
-            self._set(scope=scope(take()))
-        elif is_short_for(word, "table"):
-            self._set(table=table(take()))
-        elif word == "tos" or is_short_for(word, "dsfield"):
-            self._set(tos=_tos(take()))
-        elif is_short_for(word, "protocol"):
-            self._set(protocol=protocol(take()))
-        elif word in _UNMODELLED:
-            raise not_modelled(f"{word} of a route")
-        else:
-            self._destination(word)
-
-    def _set(self, **values: object) -> None:
-        self.spec = attrs.evolve(self.spec, **values)
-
-    def _mtu(self) -> None:
-        text = self.words.take()
-        locked = text == "lock"
-        if locked:
-            text = self.words.take()
-        self._set(mtu=_value(text, "mtu"), mtu_locked=locked)
-
-    def _destination(self, word: str) -> None:
-        if word == "to":
-            word = self.words.take()
-        if not word[:1].isdigit() and word in TYPES:
-            self._set(type=TYPES[word])
-            word = self.words.take()
-        if self.has_dst:
-            raise garbage("to", word)
-        self._set(dst=prefix(word))
-        self.has_dst = True
-
-
-def _gateway(words: Words) -> IpAddress:
-    text = words.take()
-    if text in _FAMILIES:
-        if text != "inet":
-            raise not_modelled(f"a gateway of family {text}")
-        text = words.take()
-    return address(text)
-
-
-def _nexthops(words: Words) -> tuple[Nexthop, ...]:
-    """Return the nexthops of which the first `nexthop` was taken. Source: `parse_nexthops`."""
-    hops = []
-    while True:
-        hop = Nexthop()
-        while words and words.peek() != "nexthop":
-            word = words.take()
-            if word == "via":
-                hop = attrs.evolve(hop, gateway=_gateway(words))
-            elif word == "dev":
-                hop = attrs.evolve(hop, device=words.take())
-            elif word == "weight":
-                hop = attrs.evolve(hop, weight=_weight(words.take()))
-            elif word == "onlink":
-                hop = attrs.evolve(hop, onlink=True)
-            else:
-                raise (
-                    garbage("nexthop", word)
-                    if word not in _UNMODELLED
-                    else not_modelled(f"{word} of a route")
-                )
-        hops.append(hop)
-        if not words:
-            return tuple(hops)
-        words.take()
-
-
-def _weight(text: str) -> int:
-    weight = number(text, 256)
-    if not weight:
-        raise wrong(text, '"weight" is invalid\n')
-    return weight
-
-
-def _value(text: str, what: str) -> int:
-    value = number(text)
-    if value is None:
-        raise wrong(text, f'"{what}" value is invalid\n')
-    return value
-
-
-def _tos(text: str) -> int:
-    tos = named(text, {"default": 0}, 255)
-    if tos is None:
-        raise wrong(text, '"tos" value is invalid\n')
-    return tos
-
-
-def scope(text: str) -> Scope:
-    """Return the scope `text`; Linux has any number, emu those with a name."""
-    value = named(text, SCOPES, 255)
-    if value is None:
-        raise wrong(text, 'invalid "scope" value\n')
-    try:
-        return Scope(value)
-    except ValueError:
-        raise not_modelled(f"scope {text}") from None
-
-
-def table(text: str, message: str = '"table" value is invalid\n') -> int:
-    """Return the number of table `text`."""
-    value = named(text, TABLES)
-    if value is None:
-        raise wrong(text, message)
-    return value
-
-
-def protocol(text: str) -> int:
-    """Return the number of the routing protocol `text`."""
-    value = named(text, PROTOCOLS, 255)
-    if value is None:
-        raise wrong(text, '"protocol" value is invalid\n')
-    return value
+    spec = _ROUTE.fill(RouteSpec(), words)
+    if spec.hops and not spec.is_empty:
+        raise not_modelled("a device or gateway beside nexthops")
+    return spec

@@ -1,105 +1,228 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The arguments of `ip rule`, and what it prints.
 
-Source: iproute2 6.1, ip/iprule.c.
+Who entered a rule (`proto`, with `-d`) is not kept: the three rules that every
+namespace begins with are said to be the kernel's, also where somebody deleted
+and added one. Source: iproute2 6.1, ip/iprule.c.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from emu.errors import CommandError
-from emu.kernel.rules import RuleAction, RulePattern
-from emu.tools.ip.names import TABLES
-from emu.tools.ip.words import Words, is_short_for, named, not_modelled, number, prefix, wrong
+from emu.kernel.route import TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN
+from emu.kernel.rules import EVERYWHERE, RoutingRule, RuleAction, RulePattern
+from emu.tools.ip.names import TABLES, name_of
+from emu.tools.ip.record import Record
+from emu.tools.ip.values import MAX_U32, contains, count, next_prefix
+from emu.tools.ip.words import Grammar, Option, Words, text, wrong, yes
 
-_ACTIONS: Final = {action.value: action for action in RuleAction}
-_UNMODELLED: Final = (
-    "realms",
-    "protocol",
-    "tun_id",
-    "suppress_ifgroup",
-    "l3mdev",
-    "uidrange",
-    "nat",
-    "map-to",
-    "ipproto",
-    "sport",
-    "dport",
-    "goto",
-)
-_ALL_BITS: Final = 0xFFFFFFFF
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from emu.tools.ip.options import Options
+    from emu.wire.addresses import Prefix
+
+_ACTIONS: Final = {action.value: action for action in RuleAction if action is not RuleAction.LOOKUP}
+_OF_THE_KERNEL: Final = {(0, TABLE_LOCAL), (32766, TABLE_MAIN), (32767, TABLE_DEFAULT)}
 
 
-@attrs.frozen
+@attrs.define
 class RuleSpec:
-    """A routing rule as it is written down: a pattern to delete one, or what to add."""
+    """A routing rule as it is written down: one to add, to delete or to list."""
 
-    pattern: RulePattern
+    priority: int | None = None
+    action: RuleAction | None = None
+    table: int = 0
+    src: Prefix = EVERYWHERE
+    dst: Prefix = EVERYWHERE
+    iif: str = ""
+    oif: str = ""
+    mark: tuple[int, int] = (0, 0)  # value, mask
+    tos: int = 0
+    suppress_length: int = -1
     inverted: bool = False
 
+    @property
+    def pattern(self) -> RulePattern:
+        """What `ip rule del` deletes."""
+        return RulePattern(
+            self.priority,
+            self.action,
+            self.table,
+            self.src,
+            self.dst,
+            self.iif,
+            self.oif,
+            *self.mark,
+            self.tos,
+            self.suppress_length,
+        )
 
-def parse_spec(words: Words, *, deleting: bool) -> RuleSpec:
-    """Return the rule that `words` describe.
+    def rule(self, priority: int) -> RoutingRule:
+        """Return the rule that `ip rule add` adds; `priority` where none was given."""
+        action = self.action or RuleAction.LOOKUP
+        mark, mask = self.mark
+        return RoutingRule(
+            priority if self.priority is None else self.priority,
+            action,
+            table=self.table or (TABLE_MAIN if action is RuleAction.LOOKUP else 0),
+            src=self.src,
+            dst=self.dst,
+            iif=self.iif,
+            oif=self.oif,
+            mark=mark,
+            mask=mask,
+            tos=self.tos,
+            inverted=self.inverted,
+            suppress_length=self.suppress_length,
+        )
+
+    def selects(self, rule: RoutingRule) -> bool:
+        """Return whether `ip rule show` with these words lists `rule`. Source: `filter_nlmsg`."""
+        return (
+            self.priority in {None, rule.priority}
+            and self.table in {0, rule.table}
+            and self.iif in {"", rule.iif}
+            and self.oif in {"", rule.oif}
+            and self.tos in {0, rule.tos}
+            and (not self.mark[1] or (rule.mark, rule.mask) == self.mark)
+            and _is_in(rule.src, self.src)
+            and _is_in(rule.dst, self.dst)
+        )
+
+
+def _is_in(known: Prefix, wanted: Prefix) -> bool:
+    return not wanted.length or (known.length > 0 and contains(wanted, known))
+
+
+def _mark(words: Words) -> tuple[int, int]:
+    mark, slash, mask = words.take().partition("/")
+    value = count("fwmark value is invalid\n")(Words([mark]))
+    return value, count("fwmask value is invalid\n")(Words([mask])) if slash else MAX_U32
+
+
+def _action(spec: RuleSpec, word: str, words: Words) -> None:
+    if word == "type":
+        word = words.take()
+    if word not in _ACTIONS:
+        raise wrong(word, "Failed to parse rule type")
+    spec.action = _ACTIONS[word]
+
+
+_TABLE: Final = Option(("table", "lookup"), "table", count("invalid table ID\n", MAX_U32, TABLES), short=True)
+_SPEC: Final = Grammar[RuleSpec](
+    "a routing rule",
+    (
+        Option(("not",), "inverted", yes),
+        Option(("from",), "src", next_prefix),
+        Option(("to",), "dst", next_prefix),
+        Option(
+            ("preference", "order", "priority"),
+            "priority",
+            count("preference value is invalid\n"),
+            short=True,
+        ),
+        Option(("tos",), "tos", count("TOS value is invalid\n", 255)),
+        Option(("dsfield",), "tos", count("TOS value is invalid\n", 255), short=True),
+        Option(("fwmark",), "mark", _mark),
+        _TABLE,
+        Option(
+            ("suppress_prefixlength", "sup_pl"),
+            "suppress_length",
+            count("suppress_prefixlength value is invalid\n"),
+        ),
+        Option(("dev", "iif"), "iif", text),
+        Option(("oif",), "oif", text),
+    ),
+    _action,
+    (
+        "dport",
+        "goto",
+        "ipproto",
+        "l3mdev",
+        "map-to",
+        "nat",
+        "protocol",
+        "realms",
+        "sport",
+        "suppress_ifgroup",
+        "tun_id",
+        "uidrange",
+    ),
+)
+
+
+def parse_spec(words: Words, *, deleting: bool = False) -> RuleSpec:
+    """Return the rule, or the rules to list, that `words` describe.
 
     Raises:
         CommandError: they describe none.
     """
     if deleting and not words:
         raise CommandError('"ip rule del" requires arguments.', 1)
-    found = RuleSpec(RulePattern())
-    while words:
-        found = _option(words.take(), words, found)
-    return found
+    return _SPEC.fill(RuleSpec(), words)
 
 
-def _option(word: str, words: Words, found: RuleSpec) -> RuleSpec:  # noqa: PLR0912 - a line for each word
-    def given(**values: object) -> RuleSpec:
-        return attrs.evolve(found, pattern=attrs.evolve(found.pattern, **values))
+def render(rule: RoutingRule, options: Options, devices: Container[str]) -> Record:
+    """Return what is printed of one rule.
 
-    if word == "not":
-        return attrs.evolve(found, inverted=True)
-    if word == "from":
-        return given(src=prefix(words.take()))
-    if word == "to":
-        return given(dst=prefix(words.take()))
-    if is_short_for(word, "preference", "order", "priority"):
-        return given(priority=_value(words.take(), "preference value is invalid\n"))
-    if word == "tos" or is_short_for(word, "dsfield"):
-        return given(tos=_value(words.take(), "TOS value is invalid\n", 255))
-    if word == "fwmark":
-        mark, _, mask = words.take().partition("/")
-        value = _value(mark, "fwmark value is invalid\n")
-        bits = _value(mask, "fwmask value is invalid\n") if mask else _ALL_BITS
-        return given(mark=value, mask=bits)
-    if is_short_for(word, "table", "lookup"):
-        return given(table=_table(words.take()))
-    if word in {"suppress_prefixlength", "sup_pl"}:
-        return given(suppress_length=_value(words.take(), "suppress_prefixlength value is invalid\n"))
-    if word in {"dev", "iif"}:
-        return given(iif=words.take())
-    if word == "oif":
-        return given(oif=words.take())
-    if word in _UNMODELLED:
-        raise not_modelled(f"{word} of a routing rule")
-    if word == "type":
-        word = words.take()
-    if word in _ACTIONS:
-        return given(action=_ACTIONS[word])
-    raise wrong(word, "Failed to parse rule type")
-
-
-def _value(text: str, message: str, most: int = 2**32 - 1) -> int:
-    value = number(text, most)
-    if value is None:
-        raise wrong(text, message)
-    return value
+    Args:
+        rule: the rule.
+        options: how it is to look.
+        devices: the names of the devices that there are; others are `[detached]`.
+    """
+    record = Record()
+    record.put("priority", rule.priority, f"{rule.priority}:\t")
+    if rule.inverted:
+        record.put("not", None, "not ")
+    _put_prefix(record, "src", "from", rule.src)
+    if rule.dst.length:
+        _put_prefix(record, "dst", "to", rule.dst)
+    if rule.tos:
+        record.put("tos", f"{rule.tos:#x}", f"tos {rule.tos:#x} ")
+    _put_mark(record, rule)
+    for key, name in (("iif", rule.iif), ("oif", rule.oif)):
+        if name:
+            record.put(key, name, f"{key} {name} ")
+            if name not in devices:
+                record.put(f"{key}_detached", None, "[detached] ")
+    if rule.table:
+        table = name_of(rule.table, TABLES)
+        record.put("table", table, f"lookup {table} ")
+        if rule.suppress_length >= 0:
+            record.put(
+                "suppress_prefixlen", rule.suppress_length, f"suppress_prefixlength {rule.suppress_length} "
+            )
+    if rule.action is RuleAction.NOP:
+        record.put("nop", None, "nop ")
+    elif rule.action is not RuleAction.LOOKUP:
+        record.put("action", rule.action.value, f"{rule.action.value} ")
+    if options.details:
+        origin = "kernel" if (rule.priority, rule.table) in _OF_THE_KERNEL else "unspec"
+        record.put("protocol", origin, f"proto {origin} ")
+    record.end()
+    return record
 
 
-def _table(text: str) -> int:
-    value = named(text, TABLES)
-    if value is None:
-        raise wrong(text, "invalid table ID\n")
-    return value
+def _put_prefix(record: Record, key: str, word: str, prefix: Prefix) -> None:
+    if not prefix.length:
+        record.put(key, "all", f"{word} all ")
+        return
+    shown = str(prefix.address)
+    record.put(key, shown, f"{word} {shown}")
+    if not prefix.is_host:
+        record.put(f"{key}len", prefix.length, f"/{prefix.length}")
+    record.show(" ")
+
+
+def _put_mark(record: Record, rule: RoutingRule) -> None:
+    if not rule.mask:
+        return
+    record.put("fwmark", f"{rule.mark:#x}", f"fwmark {rule.mark:#x}")
+    if rule.mask != MAX_U32:
+        record.put("fwmask", f"{rule.mask:#x}", f"/{rule.mask:#x}")
+    record.show(" ")
