@@ -12,15 +12,13 @@ import attrs
 
 from emu.errors import AddressError, CommandError
 from emu.kernel.link.fdb import FdbState
-from emu.sim.time import SECOND
 from emu.tools.ip.record import Record
-from emu.tools.ip.values import address, count
+from emu.tools.ip.values import SECOND, address, count
 from emu.tools.ip.words import USAGE, Grammar, Option, Words, garbage, is_short_for, not_modelled, text, yes
 from emu.wire.addresses import ZERO_MAC, MacAddress
 
 if TYPE_CHECKING:
     from emu.kernel.link.vxlan_fdb import Remote
-    from emu.sim.time import Duration
     from emu.tools.ip.options import Options
     from emu.wire.addresses import IpAddress
 
@@ -189,7 +187,7 @@ class Line:
         state: how long it lives.
         bridge: name of the bridge whose table it is in; empty for the device's own.
         remote: where frames for it are sent, of a VXLAN device.
-        used: how long ago it was last used and changed; None where nobody keeps that.
+        used: how long ago it was last used and changed, ns; None where nobody keeps that.
     """
 
     mac: MacAddress
@@ -197,7 +195,7 @@ class Line:
     state: FdbState
     bridge: str = ""
     remote: Remote | None = None
-    used: tuple[Duration, Duration] | None = None
+    used: tuple[int, int] | None = None
 
 
 def render(line: Line, selection: Selection, options: Options) -> Record:

@@ -16,8 +16,8 @@ from emu.kernel.link.bridge import Bridge
 from emu.kernel.link.device import MIN_MTU
 from emu.kernel.link.veth import Veth
 from emu.kernel.link.vxlan import Df, Vxlan
-from emu.sim.time import SECOND
 from emu.tools.ip.record import Literal, Record
+from emu.tools.ip.values import SECOND
 
 if TYPE_CHECKING:
     from emu.kernel.link.bridge import Port

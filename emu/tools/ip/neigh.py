@@ -13,16 +13,14 @@ import attrs
 
 from emu.errors import CommandError
 from emu.kernel.nud import TIMED, VALID, Nud
-from emu.sim.time import SECOND
 from emu.tools.ip.record import Record
-from emu.tools.ip.values import address, contains, link_address, next_address, next_prefix, prefix
+from emu.tools.ip.values import SECOND, address, contains, link_address, next_address, next_prefix, prefix
 from emu.tools.ip.words import USAGE, Grammar, Option, Words, garbage, text, wrong, yes
 from emu.wire.addresses import ANY_IP4, IpAddress, MacAddress, Prefix
 
 if TYPE_CHECKING:
     from emu.kernel.neighbour import Neighbour
     from emu.kernel.skb import Skb
-    from emu.sim.time import Instant
     from emu.tools.ip.options import Options
 
 _NOT_GIVEN: Final = IpAddress(ANY_IP4)
@@ -162,14 +160,14 @@ def parse_selection(words: Words) -> Selection:
     return _SHOW.fill(Selection(), words)
 
 
-def render(entry: Neighbour[Skb], selection: Selection, options: Options, now: Instant) -> Record:
+def render(entry: Neighbour[Skb], selection: Selection, options: Options, now: int) -> Record:
     """Return what is printed of one neighbour.
 
     Args:
         entry: the neighbour.
         selection: what was asked for: its device is not said again.
         options: how it is to look.
-        now: virtual time, for the ages.
+        now: virtual time, ns, for the ages.
     """
     record = Record()
     _put_key(record, entry.ip, entry.device, selection)

@@ -12,17 +12,15 @@ import attrs
 
 from emu.errors import CommandError
 from emu.kernel.route import TABLE_MAIN, RouteType
-from emu.sim.time import SECOND
 from emu.tools.ip.names import TABLES, name_of
 from emu.tools.ip.record import Record
 from emu.tools.ip.route import tos
 from emu.tools.ip.route_show import put_flags
-from emu.tools.ip.values import count, interface
+from emu.tools.ip.values import SECOND, count, interface
 from emu.tools.ip.words import Grammar, Option, Words, text, yes
 from emu.wire.addresses import ANY_IP4, IpAddress
 
 if TYPE_CHECKING:
-    from emu.sim.time import Duration
     from emu.tools.ip.options import Options
 
 _NOT_GIVEN: Final = IpAddress(ANY_IP4)
@@ -101,7 +99,7 @@ class Answer:
         table: number of the table in which the route was found.
         mtu: of the route, or learned; 0 for neither.
         mtu_locked: what ICMP reports about the MTU does not count.
-        expires: how long what was learned lives on; None where nothing was.
+        expires: how long what was learned lives on, ns; None where nothing was.
         redirected: a router said so (ICMP redirect).
         redirects: its sender is told of a better way.
     """
@@ -113,7 +111,7 @@ class Answer:
     table: int = TABLE_MAIN
     mtu: int = 0
     mtu_locked: bool = False
-    expires: Duration | None = None
+    expires: int | None = None
     redirected: bool = False
     redirects: bool = False
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MAX_U32: Final = 2**32 - 1
+SECOND: Final = 1_000_000_000  # ns
 _ANY: Final = frozenset({"default", "all", "any"})
 _OCTET: Final = re.compile(r"[0-9a-fA-F]{1,2}")
 

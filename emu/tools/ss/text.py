@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from emu.sim.time import MILLISECOND
 from emu.wire.addresses import ANY_IP4
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from emu.tools.ss.arguments import Request
     from emu.tools.ss.line import SocketLine
 
+_MILLISECOND: Final = 1_000_000  # ns
 _SERVICES: Final = {
     20: "ftp-data",
     21: "ftp",
@@ -108,7 +108,7 @@ def _port(line: SocketLine, port: int, request: Request) -> str:
 
 def _timer(timer: Timer) -> str:
     name, left, count = timer
-    return f" timer:({name},{_duration(max(left, 0) // MILLISECOND)},{count})"
+    return f" timer:({name},{_duration(max(left, 0) // _MILLISECOND)},{count})"
 
 
 def _duration(milliseconds: int) -> str:
