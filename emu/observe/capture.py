@@ -34,7 +34,7 @@ class _Since(NamedTuple):
 
 _NOTHING: Final = _Since(-1, ())
 _MOST_COMMENTS: Final = 99  # of a frame; a packet that goes round in circles would gather them for ever
-_MOST_TRAILS: Final = 200_000
+_TRAILS: Final = 100_000  # steps that are remembered at least
 
 
 @attrs.define(eq=False)
@@ -60,6 +60,7 @@ class Capture:
     last: Instant = attrs.field(default=Instant(0), init=False)
     _index: dict[tuple[str, str], int] = attrs.field(init=False)
     _trails: dict[int, _Since] = attrs.field(factory=dict, init=False)
+    _older_trails: dict[int, _Since] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._index = {point: index for index, point in enumerate(self.points)}
@@ -72,7 +73,7 @@ class Capture:
     def hear(self, step: Step) -> None:
         """Take note of `step`: keep a frame at one of the points, or a remark for the next one."""
         if step.kind is Kind.NOTE:
-            since = self._trails.get(step.parent, _NOTHING)
+            since = self._known(step.parent)
             remark = f"{step.net} {step.stage}: {step.detail}" if step.detail else f"{step.net} {step.stage}"
             self._remember(step.number, _Since(since.last, (*since.comments[-_MOST_COMMENTS:], remark)))
         elif step.kind is Kind.DROP:
@@ -81,7 +82,7 @@ class Capture:
             self._see(step)
 
     def _see(self, step: Step) -> None:
-        since = self._trails.get(step.parent, _NOTHING)
+        since = self._known(step.parent)
         point = self._index.get((step.net, step.device))
         if point is None:
             self._remember(step.number, since)
@@ -99,12 +100,15 @@ class Capture:
 
     def _remember(self, number: int, since: _Since) -> None:
         """Keep what is known at a step, for the steps after it; the oldest are forgotten."""
+        if len(self._trails) >= _TRAILS:
+            self._older_trails, self._trails = self._trails, {}
         self._trails[number] = since
-        if len(self._trails) > _MOST_TRAILS:
-            del self._trails[next(iter(self._trails))]
+
+    def _known(self, number: int) -> _Since:
+        return self._trails.get(number) or self._older_trails.get(number, _NOTHING)
 
     def _end(self, step: Step) -> None:
-        since = self._trails.get(step.parent, _NOTHING)
+        since = self._known(step.parent)
         if since.last < 0 or step.reason is None:
             return
         why = f"DROP: {step.reason.name} in {step.net}" + (f" ({step.detail})" if step.detail else "")
