@@ -29,7 +29,7 @@ from emu.kernel.route import (
     RouteType,
     Scope,
 )
-from emu.wire.addresses import LIMITED_BROADCAST, Interface, IpAddress, Prefix
+from emu.wire.addresses import ANY_IP4, LIMITED_BROADCAST, Interface, IpAddress, Prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -120,7 +120,7 @@ def _routes(device: Device, address: IfAddress, *, up: bool) -> Iterator[Route]:
     if address.broadcast is not None and address.broadcast != LIMITED_BROADCAST:
         yield _route(device, RouteType.BROADCAST, Prefix.of(address.broadcast, 32), primary)
     is_lone = prefix.length == 32 and prefix.address == address.address
-    if prefix.address[0] == 0 or address.secondary or is_lone:
+    if prefix.address == ANY_IP4 or address.secondary or is_lone:
         return
     kind = RouteType.LOCAL if device.is_loopback else RouteType.UNICAST
     yield _route(device, kind, prefix, primary)

@@ -118,7 +118,7 @@ def learn_gateway(net: Namespace, dst: bytes, gateway: IpAddress, teller: bytes,
     """
     forwarding = bool(device.conf["forwarding"])
     accept = net.sysctl.conf_and if forwarding else net.sysctl.conf_or
-    if not accept(device.name, "accept_redirects") or gateway.is_multicast or gateway[0] == 0:
+    if not accept(device.name, "accept_redirects") or gateway.is_multicast or gateway.is_unspecified:
         return
     try:
         decision = routing.route_output(net, dst)

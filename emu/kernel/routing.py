@@ -72,9 +72,10 @@ class Refusal(NamedTuple):
     detail: str
     error: int = 0
 
-
-def _is_zeronet(address: bytes) -> bool:
-    return address[0] == 0
+    @property
+    def is_error_route(self) -> bool:
+        """Whether Linux counts it as routed, to `ip_error`: then its IP options are read all the same."""
+        return self.reason in (DropReason.IP_INNOROUTES, DropReason.IP_INADDRERRORS)
 
 
 def _is_multicast(address: bytes) -> bool:
@@ -132,7 +133,7 @@ def _route_input(net: Namespace, skb: Skb, device: Device) -> RouteDecision | Re
     martian = _martian(net, device, src, dst)
     if martian is not None:
         return martian
-    if dst == LIMITED_BROADCAST or (_is_zeronet(src) and _is_zeronet(dst)):
+    if dst == LIMITED_BROADCAST or src == dst == ANY_IP4:
         return _broadcast_input(net, device, src, dst)
     found = lookup(net, flow)
     if found is None:
@@ -161,7 +162,7 @@ def _multicast_input(net: Namespace, device: Device, src: bytes, dst: bytes) -> 
         return Refusal(DropReason.IP_INVALID_SOURCE, "the source is a group or broadcast address")
     if src[0] == 127 and not net.sysctl.conf_or(device.name, "route_localnet"):
         return Refusal(DropReason.IP_LOCALNET, "127.0.0.0/8 came in from outside")
-    refused = False if _is_zeronet(src) else validate_source(net, device, src, dst, out=None)
+    refused = False if src == ANY_IP4 else validate_source(net, device, src, dst, out=None)
     return refused if isinstance(refused, Refusal) else _here(net, RouteType.MULTICAST, dst)
 
 
@@ -169,12 +170,12 @@ def _martian(net: Namespace, device: Device, src: bytes, dst: bytes) -> Refusal 
     """Return why addresses like these must not be on a wire, None where they may."""
     if _is_multicast(src) or src == LIMITED_BROADCAST:
         return Refusal(DropReason.IP_INVALID_SOURCE, "the source is a group or broadcast address")
-    if dst == LIMITED_BROADCAST or (_is_zeronet(src) and _is_zeronet(dst)):
+    if dst == LIMITED_BROADCAST or src == dst == ANY_IP4:
         return None
-    if _is_zeronet(src):
-        return Refusal(DropReason.IP_INVALID_SOURCE, "the source is in 0.0.0.0/8")
-    if _is_zeronet(dst):
-        return Refusal(DropReason.IP_INVALID_DEST, "the destination is in 0.0.0.0/8")
+    if src == ANY_IP4:
+        return Refusal(DropReason.IP_INVALID_SOURCE, "the source is 0.0.0.0")
+    if dst == ANY_IP4:
+        return Refusal(DropReason.IP_INVALID_DEST, "the destination is 0.0.0.0")
     if 127 in (src[0], dst[0]) and not net.sysctl.conf_or(device.name, "route_localnet"):
         return Refusal(DropReason.IP_LOCALNET, "127.0.0.0/8 came in from outside")
     return None
@@ -192,7 +193,7 @@ def _no_route(device: Device, error: int) -> Refusal:
 
 
 def _broadcast_input(net: Namespace, device: Device, src: bytes, dst: bytes) -> RouteDecision | Refusal:
-    if not _is_zeronet(src):
+    if src != ANY_IP4:
         refused = validate_source(net, device, src, dst, out=None)
         if isinstance(refused, Refusal):
             return refused
@@ -293,7 +294,7 @@ def route_output(
             ours or a blackhole; EHOSTUNREACH, EACCES for routes of that type;
             ENODEV for a device that is not there.
     """
-    if src != ANY_IP4 and (_is_multicast(src) or src == LIMITED_BROADCAST or _is_zeronet(src)):
+    if _is_multicast(src) or src == LIMITED_BROADCAST:
         raise _error(errno.EINVAL)
     if src != ANY_IP4 and not _is_local(net, src):
         raise _error(errno.EINVAL)

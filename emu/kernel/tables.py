@@ -149,7 +149,7 @@ class RoutingTables:
 
         Source: net/ipv4/fib_frontend.c `inet_addr_type`.
         """
-        if address[0] == 0 or address == LIMITED_BROADCAST:
+        if address in (ANY_IP4, LIMITED_BROADCAST):
             return RouteType.BROADCAST
         if address[0] >> 4 == 14:
             return RouteType.MULTICAST

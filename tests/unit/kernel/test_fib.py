@@ -134,7 +134,8 @@ class TestLookup:
             ("127.3.2.1", "", RouteType.LOCAL),
             ("192.168.1.255", "", RouteType.BROADCAST),
             ("255.255.255.255", "", RouteType.BROADCAST),
-            ("0.1.2.3", "", RouteType.BROADCAST),
+            ("0.0.0.0", "", RouteType.BROADCAST),  # noqa: S104
+            ("0.1.2.3", "", RouteType.UNICAST),
             ("224.0.0.1", "", RouteType.MULTICAST),
             ("192.168.0.77", "", RouteType.UNICAST),
             ("8.8.8.8", "", RouteType.UNICAST),
