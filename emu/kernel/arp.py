@@ -161,13 +161,14 @@ def _report(net: Namespace, neighbour: Neighbour[Skb], packets: tuple[Skb, ...])
 
     Source: `neigh_invalidate`, `arp_error_report`, net/ipv4/route.c `ipv4_link_failure`.
     """
-    from emu.kernel import icmp  # noqa: PLC0415 - icmp sends packets, and so needs this module
+    from emu.kernel import icmp, ip_options  # noqa: PLC0415 - they send packets, and so need this module
 
     for skb in packets:
         if neighbour.state is not Nud.FAILED:
             net.drop(skb, DropReason.QUEUE_PURGE, iface=neighbour.device)
             continue
-        icmp.send_error(net, skb, UNREACHABLE, HOST_UNREACHABLE)
+        if ip_options.read_again(net, skb):
+            icmp.send_error(net, skb, UNREACHABLE, HOST_UNREACHABLE)
         net.drop(skb, DropReason.NEIGH_FAILED, f"nobody answers for {neighbour.ip}", neighbour.device)
 
 

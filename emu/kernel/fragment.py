@@ -164,6 +164,7 @@ class Reassembly:
             raise
         del self._waiting[key]
         skb.frag_max = datagram.largest
+        skb.options = datagram.first.options
         return whole
 
     @staticmethod

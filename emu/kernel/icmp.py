@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from emu.errors import HeaderError
-from emu.kernel import inetdev, ipv4, path, raw, routing, tcp, udp
+from emu.kernel import inetdev, ip_options_echo, ipv4, path, raw, routing, tcp, udp
 from emu.kernel.drops import DropReason
 from emu.kernel.fib import RouteType, Scope
 from emu.kernel.skb import PacketType
@@ -59,28 +59,38 @@ def send_error(net: Namespace, skb: Skb, kind: int, code: int, info: int = 0) ->
     ):
         net.note(skb, "icmp", "no error is sent: icmp_msgs_per_sec")
         return
+    echoed = ip_options_echo.echo(net, skb)
+    if echoed is None:
+        net.note(skb, "icmp", "no error is sent: no room in an IP option")
+        return
     src = _error_source(net, skb)
     tos = header.tos & _TOS_MASK | _INTERNET_CONTROL
     try:
-        decision = routing.route_output(net, header.src, src=src, tos=tos, mark=_reply_mark(net, skb))
+        decision = routing.route_output(net, echoed.dst, src=src, tos=tos, mark=_reply_mark(net, skb))
     except OSError:
         return
     if limited and not decision.device.is_loopback:
         interval = net.sysctl.number("net.ipv4.icmp_ratelimit") * MILLISECOND
-        if interval and not net.icmp_limits.allow_peer(header.src, net.now, interval):
+        if not net.icmp_limits.allow_peer(echoed.dst, net.now, interval):
             net.note(skb, "icmp", "no error is sent: icmp_ratelimit")
             return
         net.icmp_limits.consume(net.random)
-    room = min(path.path_mtu(net, decision, header.src), _ERROR_LENGTH) - MIN_HEADER - icmp.HEADER_LENGTH
+    src = ipv4.source_of(decision, src)
+    options = echoed.fill(src, net.now)
+    room = min(path.path_mtu(net, decision, echoed.dst), _ERROR_LENGTH)
+    room -= MIN_HEADER + len(options) + icmp.HEADER_LENGTH
+    if room <= MIN_HEADER:
+        return
     message = icmp.build(kind, code, skb.packet[:room], word1=info >> 16, word2=info & 0xFFFF)
     ipv4.send(
         net,
         protocol=ICMP,
-        dst=header.src,
+        dst=echoed.dst,
         payload=message,
-        src=ipv4.source_of(decision, src),
+        src=src,
         decision=decision,
         tos=tos,
+        options=options,
         mark=_reply_mark(net, skb),
     )
 
@@ -170,16 +180,25 @@ def _echo(net: Namespace, skb: Skb, payload: bytes) -> None:
         word1=request.word1,
         word2=request.word2,
     )
+    echoed = ip_options_echo.echo(net, skb)
+    if echoed is None:
+        net.note(skb, "echo", "not answered: no room in an IP option")
+        return
     net.note(skb, "echo", "answered")
+    tos, mark = skb.header.tos, _reply_mark(net, skb)
     try:
+        decision = routing.route_output(net, echoed.dst, src=src, tos=tos, mark=mark)
+        src = ipv4.source_of(decision, src)
         ipv4.send(
             net,
             protocol=ICMP,
-            dst=skb.header.src,
+            dst=echoed.dst,
             payload=reply,
             src=src,
-            tos=skb.header.tos,
-            mark=_reply_mark(net, skb),
+            decision=decision,
+            tos=tos,
+            mark=mark,
+            options=echoed.fill(src, net.now),
         )
     except OSError as error:
         net.note(skb, "icmp", f"the reply has no way: {error.strerror}")

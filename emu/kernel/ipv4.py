@@ -24,7 +24,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Optional, TypeAlias
 
 from emu.errors import HeaderError
-from emu.kernel import arp, fragment, icmp, raw, tcp, udp
+from emu.kernel import arp, fragment, icmp, ip_options, raw, tcp, udp
 from emu.kernel.drops import DropReason
 from emu.kernel.fib import RouteType
 from emu.kernel.netfilter import hooks
@@ -42,6 +42,7 @@ from emu.wire.icmp import (
     PROTOCOL_UNREACHABLE,
     REDIRECT,
     REDIRECT_HOST,
+    SOURCE_ROUTE_FAILED,
     TIME_EXCEEDED,
     TTL_EXCEEDED,
     UNREACHABLE,
@@ -120,6 +121,8 @@ def _route(net: Namespace, skb: Skb) -> Stage | None:
     device = skb.device
     assert device is not None, "only packets that came in are routed here"
     decision = route_input(net, skb, device)
+    if skb.header.version_ihl != ip_options.WITHOUT:
+        decision = ip_options.receive(net, skb, device, decision)
     if isinstance(decision, Refusal):
         kind = _ROUTE_ERRORS.get(decision.error)
         if kind is not None and net.icmp_limits.allow_route_error(skb.header.src, net.now):
@@ -163,6 +166,11 @@ def _forward(net: Namespace, skb: Skb) -> Stage | None:
         icmp.send_error(net, skb, TIME_EXCEEDED, TTL_EXCEEDED)
         net.drop(skb, DropReason.IP_INHDR, "the TTL is spent")
         return None
+    options = skb.options
+    if options is not None and options.is_strict and decision.gateway is not None:
+        icmp.send_error(net, skb, UNREACHABLE, SOURCE_ROUTE_FAILED)
+        net.drop(skb, DropReason.NOT_SPECIFIED, "a strict source route, and the next hop is no neighbour")
+        return None
     mtu = forward_mtu(decision)
     if len(skb.packet) > mtu and skb.header.df:
         icmp.send_error(net, skb, UNREACHABLE, FRAGMENTATION_NEEDED, mtu)
@@ -171,7 +179,7 @@ def _forward(net: Namespace, skb: Skb) -> Stage | None:
     skb.decrement_ttl()
     if net.recorder is not None:
         net.note(skb, "forward", f"TTL {skb.header.ttl + 1} becomes {skb.header.ttl}")
-    if decision.redirect:
+    if decision.redirect and not (options is not None and options.source_route):
         _redirect(net, skb, decision)
     return _forward_hook
 
@@ -186,9 +194,13 @@ def _redirect(net: Namespace, skb: Skb, decision: RouteDecision) -> None:
 
 
 def _forward_hook(net: Namespace, skb: Skb) -> Stage | None:
-    """Let the hook FORWARD look at it."""
+    """Let the hook FORWARD look at it, then fill in its options. Source: `ip_forward_finish`."""
     assert skb.route is not None, "routed before"
-    return postrouting if hooks.passes(net, Hook.FORWARD, skb, oif=skb.route.device.name) else None
+    if not hooks.passes(net, Hook.FORWARD, skb, oif=skb.route.device.name):
+        return None
+    if skb.options is not None:
+        ip_options.forward(net, skb, skb.options)
+    return postrouting
 
 
 # --- to this host ---
@@ -234,6 +246,7 @@ def send(
     df: bool = False,
     ignore_df: bool = True,
     identification: int | None = None,
+    options: bytes = b"",
     oif: str = "",
     mark: int = 0,
     socket: int = 0,
@@ -247,11 +260,12 @@ def send(
         payload: the transport header and what follows, its checksum done.
         src: source address; `ANY_IP4` for the one that routing chooses.
         decision: the routing decision, if the caller has made it.
-        ttl: None for `net.ipv4.ip_default_ttl`.
+        ttl: None for `net.ipv4.ip_default_ttl`, or 1 to a group.
         tos: the octet of DSCP and ECN.
         df: set DF.
         ignore_df: fragment it here all the same if it is too large.
         identification: None to have one chosen.
+        options: the IP options, a multiple of 4 octets.
         oif: bound to this device.
         mark: the firewall mark.
         socket: number of the sending socket.
@@ -266,10 +280,13 @@ def send(
         decision = route_output(net, dst, src=src, oif=oif, mark=mark, tos=tos)
     if src == ANY_IP4:
         src = decision.src
-    if len(payload) + ipv4.MIN_HEADER > ipv4.MAX_PACKET:
+    length = ipv4.MIN_HEADER + len(options) + len(payload)
+    if length > ipv4.MAX_PACKET:
         raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
-    if df and not ignore_df and len(payload) + ipv4.MIN_HEADER > path_mtu(net, decision, dst):
+    if df and not ignore_df and length > path_mtu(net, decision, dst):
         raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+    if ttl is None:
+        ttl = 1 if decision.kind is RouteType.MULTICAST else net.sysctl.number("net.ipv4.ip_default_ttl")
     if identification is None:
         identification = 0 if df and not ignore_df else net.next_identification()
     packet = ipv4.build(
@@ -277,10 +294,11 @@ def send(
         src,
         dst,
         payload,
-        ttl=net.sysctl.number("net.ipv4.ip_default_ttl") if ttl is None else ttl,
+        ttl=ttl,
         tos=tos,
         identification=identification,
         fragment=ipv4.DF if df else 0,
+        options=options,
     )
     skb = Skb(packet, net.new_packet_id())
     skb.route = decision

@@ -10,6 +10,7 @@ from emu.wire import checksum, ipv4
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
+    from emu.kernel.ip_options_reader import Options
     from emu.kernel.link.device import Device
     from emu.kernel.routing import RouteDecision
     from emu.wire.frame import Frame
@@ -45,6 +46,7 @@ class Skb:
         socket: number of the socket that sent it, 0 for none.
         ignore_df: fragment it though DF is set (the sender's socket said so).
         frag_max: the largest fragment it was reassembled from, 0 if it was whole.
+        options: what its IP options ask for; None if it has none or they have not been read.
     """
 
     __slots__ = (
@@ -53,6 +55,7 @@ class Skb:
         "header",
         "ignore_df",
         "mark",
+        "options",
         "packet",
         "packet_id",
         "packet_type",
@@ -75,6 +78,7 @@ class Skb:
         self.socket = 0
         self.ignore_df = False
         self.frag_max = 0
+        self.options: Options | None = None
 
     @classmethod
     def received(cls, frame: Frame, packet: bytes, device: Device, packet_type: PacketType) -> Skb:
@@ -129,6 +133,6 @@ class Skb:
         old = int.from_bytes(packet[offset:end], "big")
         total = checksum.update(self.header.checksum, old, int.from_bytes(octets, "big"))
         changed = bytearray(packet)
-        changed[offset:end] = octets
+        changed[offset:end] = bytes(octets)
         changed[_CHECKSUM] = total.to_bytes(2, "big")
         self.replace(bytes(changed))
