@@ -7,6 +7,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, assert_never
 
+from emu.errors import CommandError
 from emu.fabric.program import Block, Do, Sleep, Spawn
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Process(Generic[T]):
             raise RuntimeError("the program still runs")
         return self._result  # type: ignore[return-value]  # a program that is done has returned a T
 
-    def resume(self, value: object = None, error: OSError | None = None) -> None:
+    def resume(self, value: object = None, error: OSError | CommandError | None = None) -> None:
         """Let it run until it has to wait; its last call gives `value`, or raises `error`."""
         while True:
             try:
@@ -67,7 +68,7 @@ class Process(Generic[T]):
                 case Do(function):
                     try:
                         value = self._fabric.call(self.net, function)
-                    except OSError as caught:
+                    except (OSError, CommandError) as caught:
                         error = caught
                 case Block():
                     try:
