@@ -7,6 +7,7 @@ on standard error, and nothing was written.
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib import import_module
 from typing import Final
@@ -24,6 +25,8 @@ VERBS: Final = {
     "trace": "emu.cli.trace:trace",
 }
 """Each verb and where its command is."""
+
+_GARBAGE_THRESHOLD: Final = 50_000  # objects; what is imported and loaded is no garbage, so search it rarely
 
 _SUMMARIES: Final = {
     "run": "Run a network's steps and check their outcomes.",
@@ -60,6 +63,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; the entry point of `emu` and `kubectl emu`."""
+    gc.set_threshold(_GARBAGE_THRESHOLD)
     try:
         status = cli.main(standalone_mode=False)
     except click.ClickException as error:

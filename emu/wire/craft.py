@@ -4,7 +4,10 @@
 Scapy makes the template of each header once; the stack patches octets. It also
 builds what people write as Scapy expressions and dissects what they want shown.
 Scapy fills in what is left out from the machine it runs on (routes, ARP table,
-name service); here every such field is given, so nothing outside leaks in.
+name service); here every such field is given, so nothing outside leaks in, and
+where emu is the first to import it, it does not read the machine's routes: that
+takes time, and they are of no use here. A program that also sends frames of its
+own by Scapy calls `conf.route.resync()` of Scapy first.
 """
 
 from __future__ import annotations
@@ -58,6 +61,9 @@ def template(kind: str) -> bytes:
 def layers() -> dict[str, type[Packet]]:
     """Return the Scapy layers that frames are written with, by name."""
     logging.getLogger("scapy").setLevel(logging.ERROR)
+    from scapy.config import conf
+
+    conf.route_autoload = conf.route6_autoload = False  # read when `scapy.layers` is imported, never later
     from scapy.layers.inet import ICMP, IP, TCP, UDP
     from scapy.layers.l2 import ARP, Dot1Q, Ether
     from scapy.layers.vxlan import VXLAN
