@@ -7,6 +7,7 @@ between two actions is a silence on the captures, as the format lays down.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -113,7 +114,7 @@ class NetworkRun:
         """Return the tables of all namespaces as they are now, in canonical form."""
         document = self.document
         return {
-            name: tables.dump(net, conntrack=name in document.conntrack)
+            name: self.fabric.call(net, partial(tables.dump, conntrack=name in document.conntrack))
             for name, net in self.fabric.namespaces.items()
         }
 
