@@ -23,6 +23,7 @@ VERBS: Final = {
     "capture": "emu.cli.capture:capture",
     "send": "emu.cli.send:send",
     "trace": "emu.cli.trace:trace",
+    "explain": "emu.cli.explain:explain",
 }
 """Each verb and where its command is."""
 
@@ -34,6 +35,7 @@ _SUMMARIES: Final = {
     "capture": "Run a command and record frames.",
     "send": "Inject frames and see what comes back.",
     "trace": "Tell what happens to a packet, stage by stage.",
+    "explain": "Print a page about a reason code.",
 }
 
 

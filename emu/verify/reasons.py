@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reason codes: why a question got no answer.
+
+Most are the kernel's own drop reasons, which are stable and known to users of
+`pwru`. Where the kernel has one word for several mistakes that people make, or
+none at all because nothing was dropped, the code is ours. Each has a page
+(`emu explain CODE`, `emu/reasons`).
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from emu.kernel.drops import DropReason
+from emu.observe.recording import Kind
+from emu.verify.exchange import STORM
+from emu.verify.fivetuple import packet_of
+from emu.verify.story import Way
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from emu.verify.endpoint import Source, Target
+    from emu.verify.exchange import Exchange
+    from emu.verify.story import Packet, Story
+
+IP_FORWARD_OFF: Final = "IP_FORWARD_OFF"
+TTL_EXPIRED: Final = "TTL_EXPIRED"
+NO_ANSWER: Final = "NO_ANSWER"
+FRAME_STORM: Final = "FRAME_STORM"
+SEND_REFUSED: Final = "SEND_REFUSED"
+
+OURS: Final[Mapping[str, str]] = {
+    IP_FORWARD_OFF: "the destination is not ours and this host does not forward",
+    TTL_EXPIRED: "the TTL is spent",
+    NO_ANSWER: "it arrived, and nothing was sent back",
+    FRAME_STORM: "frames go round in circles",
+    SEND_REFUSED: "the system call that was to send it failed",
+}
+"""The codes that no kernel has, and what they say."""
+
+CODES: Final[Mapping[str, str]] = {**{reason.name: reason.value for reason in DropReason}, **OURS}
+"""Every code, and what it says in a few words."""
+
+_FIXES: Final[Mapping[str, str]] = {
+    IP_FORWARD_OFF: "sysctl -w net.ipv4.ip_forward=1 in {net}",
+    "IP_INNOROUTES": "ask `ip route get {dst}` in {net}, and give it a route that leads there",
+    "IP_OUTNOROUTES": "ask `ip route get {dst}` in {net}, and give it a route that leads there",
+    "IP_RPFILTER": "give {net} a route back to {src} by {device}, or set rp_filter to 2 (loose) or 0",
+    "NO_SOCKET": "have a program in {net} listen there",
+    "PKT_TOO_BIG": "let the MTUs on the way agree, or let the ICMP error reach the sender",
+    TTL_EXPIRED: "look for a routing loop: which hops does the packet pass twice?",
+}
+_NO_ROUTE: Final = frozenset((errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EINVAL))
+_NO_ROUTE_NAMES: Final = frozenset(errno.errorcode[number] for number in _NO_ROUTE)
+
+
+@attrs.frozen
+class Cause:
+    """Why, where and when a question failed.
+
+    Attributes:
+        code: one of `CODES`.
+        words: what happened, in words.
+        way: whether the request or the reply ended.
+        net: the namespace where it did.
+        device: the device there, empty where none is concerned.
+        fix: what would help, empty where that is not known.
+    """
+
+    code: str
+    words: str
+    way: Way
+    net: str
+    device: str = ""
+    fix: str = ""
+
+    @property
+    def place(self) -> str:
+        """Namespace and device, as capture points are called."""
+        return f"{self.net}/{self.device}" if self.device else self.net
+
+
+def find_cause(exchange: Exchange, story: Story, source: Source, target: Target) -> Cause:
+    """Return why `exchange` was not completed, as its packets tell it."""
+    if exchange.outcome == STORM:
+        return _storm(exchange, source)
+    if story.request is None:
+        return _unsent(exchange, source, target)
+    if not story.request.is_accepted:
+        return _ended(story.request, Way.REQUEST)
+    if story.answer is not None and not story.answer.is_accepted:
+        return _unwelcome(_ended(story.answer, Way.REPLY), story.answer, target)
+    step = story.request.end.step
+    return Cause(NO_ANSWER, f"{CODES[NO_ANSWER]} ({step.detail})", Way.REPLY, step.net, step.device)
+
+
+def _storm(exchange: Exchange, source: Source) -> Cause:
+    """Name the place that saw a frame most often."""
+    passed: dict[tuple[str, str], int] = {}
+    for step, _ in exchange.told:
+        if step.kind is Kind.IN:
+            passed[step.net, step.device] = passed.get((step.net, step.device), 0) + 1
+    net, device = max(passed, key=passed.__getitem__, default=(source.namespace, ""))
+    times = passed.get((net, device), 0)
+    words = f"{CODES[FRAME_STORM]}: {times} came in here before this was stopped"
+    return Cause(FRAME_STORM, words, Way.REQUEST, net, device)
+
+
+def _unsent(exchange: Exchange, source: Source, target: Target) -> Cause:
+    """Nothing was sent: the program's call failed."""
+    net, dst = source.namespace, target.address
+    if exchange.outcome in _NO_ROUTE_NAMES:
+        code = DropReason.IP_OUTNOROUTES.name
+        words = f"no route to {dst} ({exchange.outcome})"
+        return Cause(code, words, Way.REQUEST, net, fix=_FIXES[code].format(net=net, dst=dst))
+    return Cause(SEND_REFUSED, f"{CODES[SEND_REFUSED]}: {exchange.outcome}", Way.REQUEST, net)
+
+
+def _ended(packet: Packet, way: Way) -> Cause:
+    """Return why the copy of `packet` that matters ended where it did."""
+    step = packet.end.step
+    device = step.device or next(
+        (one.step.device for one in reversed(packet.line) if one.step.net == step.net and one.step.device),
+        "",
+    )
+    code, words = drop_code(packet)
+    there = packet.tuples[-1]
+    fix = _FIXES.get(code, "").format(net=step.net, device=device, src=there.src, dst=there.dst)
+    return Cause(code, words, way, step.net, device, fix)
+
+
+def _unwelcome(cause: Cause, answer: Packet, target: Target) -> Cause:
+    """Say so if the answer found no socket because it is not from who was asked."""
+    src = answer.tuples[-1].src
+    if cause.code != DropReason.NO_SOCKET.name:
+        return cause
+    words = f"the answer comes from {src}, and {target.address} was asked" if src != target.address else ""
+    return attrs.evolve(cause, words=words or cause.words, fix="")
+
+
+def drop_code(packet: Packet) -> tuple[str, str]:
+    """Return the code for the end of `packet`, and what happened in words.
+
+    One that vanished without a drop (it waits still, or a device swallowed it)
+    gets the reason that fits where it was seen last.
+    """
+    step = packet.end.step
+    before = packet.line[-2].step if len(packet.line) > 1 else step
+    if step.kind is not Kind.DROP:
+        code = DropReason.NEIGH_FAILED if step.stage == "neighbour" else DropReason.NOT_SPECIFIED
+        last = f"{step.stage}: {step.detail}" if step.stage else f"passing {step.device}"
+        return code.name, f"it is not seen again after {last}"
+    assert step.reason is not None, "a drop has a reason"
+    code_name = step.reason.name
+    if step.reason is DropReason.IP_INADDRERRORS:
+        code_name = IP_FORWARD_OFF
+    elif step.reason is DropReason.IP_INHDR and before.stage == "route" and packet_of(step)[8:9] <= b"\1":
+        code_name = TTL_EXPIRED
+    return code_name, step.detail or CODES[code_name]

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whether an exchange succeeds: on every branch of chance, each with its exact probability."""
+
+from __future__ import annotations
+
+import enum
+from fractions import Fraction
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from emu.kernel.drops import DropReason
+from emu.observe.recording import Kind
+from emu.sim.choice import branches
+from emu.verify import endpoint, fivetuple, reasons, story
+from emu.verify.exchange import ask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from emu.cluster.network.lab import Network
+    from emu.sim.choice import Taken
+    from emu.verify.endpoint import Source, Target
+    from emu.verify.exchange import Exchange
+    from emu.verify.reasons import Cause
+    from emu.verify.story import Packet, Story
+    from emu.wire.addresses import IpAddress
+
+MAX_BRANCHES: Final = 1000
+_REFUSALS: Final = frozenset(("ECONNREFUSED", "ECONNRESET"))
+
+
+class Result(enum.Enum):
+    """What the client sees of a complete exchange."""
+
+    DELIVERED = "delivered"
+    REFUSED = "refused"  # RST or ICMP unreachable came back
+    DROPPED = "dropped"  # silence
+
+
+class Word(enum.Enum):
+    """The answer in one word."""
+
+    ALWAYS = "ALWAYS"
+    SOMETIMES = "SOMETIMES"
+    NEVER = "NEVER"
+    UNKNOWN = "UNKNOWN"
+
+
+@attrs.frozen
+class Arrival:
+    """Where the request arrived, and from whom, as the host there saw it; ports are None for ICMP."""
+
+    net: str
+    address: IpAddress
+    port: int | None
+    source: IpAddress
+    source_port: int | None
+
+
+@attrs.frozen
+class Outcome:
+    """What happens on one branch.
+
+    Attributes:
+        probability: of the branch.
+        result: what the client sees.
+        cause: why it was not delivered, None if it was.
+        arrival: where the request got to, None if it got nowhere.
+        dnat: the request's destination was rewritten on the way.
+        masquerade: its source was.
+        choices: what chance decided.
+        story: the packets.
+    """
+
+    probability: Fraction
+    result: Result
+    cause: Cause | None
+    arrival: Arrival | None
+    dnat: bool
+    masquerade: bool
+    choices: tuple[Taken, ...]
+    story: Story
+
+
+@attrs.frozen
+class Verdict:
+    """The answer to a question.
+
+    Attributes:
+        source: who asked.
+        target: whom.
+        outcomes: one for each branch.
+        unknown: what kept it from an answer; empty if nothing did.
+    """
+
+    source: Source
+    target: Target
+    outcomes: tuple[Outcome, ...]
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def delivered(self) -> Fraction | None:
+        """The probability that it is delivered; None if that is not known."""
+        if self.unknown:
+            return None
+        shares = (one.probability for one in self.outcomes if one.result is Result.DELIVERED)
+        return sum(shares, Fraction(0))
+
+    @property
+    def word(self) -> Word:
+        """The answer in one word."""
+        delivered = self.delivered
+        if delivered is None:
+            return Word.UNKNOWN
+        if delivered == 1:
+            return Word.ALWAYS
+        return Word.SOMETIMES if delivered else Word.NEVER
+
+    @property
+    def failure(self) -> Outcome | None:
+        """The most probable outcome that is not delivered, the first of equals; None if there is none."""
+        failed = [one for one in self.outcomes if one.result is not Result.DELIVERED]
+        return max(failed, key=lambda one: one.probability, default=None)
+
+
+def judge(start: Callable[[], Network], source: str, target: str) -> Verdict:
+    """Ask `target` from `source` on every branch.
+
+    Args:
+        start: gives the network, in the same state each time.
+        source: an end point, as in `emu.verify.endpoint`.
+        target: an end point.
+
+    Raises:
+        EndPointError: an end point is wrong.
+        UnknownNameError: it is not in the network.
+    """
+    network = start()
+    asker, asked = endpoint.find_source(network, source), endpoint.find_target(network, target)
+    outcomes: list[Outcome] = []
+    for choice in islice(branches(), MAX_BRANCHES + 1):
+        if len(outcomes) == MAX_BRANCHES:
+            return Verdict(asker, asked, tuple(outcomes), (f"more than {MAX_BRANCHES} branches",))
+        network = network if not outcomes else start()
+        network.fabric.decide_by(choice)
+        exchange = ask(network, asker, asked)
+        outcomes.append(_outcome(exchange, asker, asked, choice.probability, tuple(choice.taken)))
+    return Verdict(asker, asked, tuple(outcomes))
+
+
+def _outcome(
+    exchange: Exchange, source: Source, target: Target, probability: Fraction, choices: tuple[Taken, ...]
+) -> Outcome:
+    told = story.tell(exchange, source, target)
+    result = _result(exchange, told, source)
+    delivered = result is Result.DELIVERED
+    tuples = told.request.tuples if told.request is not None else ()
+    return Outcome(
+        probability,
+        result,
+        None if delivered else reasons.find_cause(exchange, told, source, target),
+        None if told.request is None else _arrival(told.request),
+        dnat=any((one.dst, one.dport) != (tuples[0].dst, tuples[0].dport) for one in tuples),
+        masquerade=any((one.src, one.sport) != (tuples[0].src, tuples[0].sport) for one in tuples),
+        choices=choices,
+        story=told,
+    )
+
+
+def _result(exchange: Exchange, told: Story, source: Source) -> Result:
+    """Return what the client sees: what its program saw, or an ICMP unreachable that came back."""
+    if exchange.is_answered:
+        return Result.DELIVERED
+    if exchange.outcome in _REFUSALS or exchange.outcome.startswith("icmp 3/"):
+        return Result.REFUSED
+    answer = told.answer
+    if answer is None or answer.end.step.net != source.namespace or answer.end.step.kind is Kind.DROP:
+        return Result.DROPPED
+    complains = fivetuple.is_unreachable(fivetuple.packet_of(answer.end.step))
+    return Result.REFUSED if complains else Result.DROPPED
+
+
+def _arrival(request: Packet) -> Arrival | None:
+    """Return where `request` met the protocols above IP, None if it did not."""
+    step = request.end.step
+    if not request.is_accepted and step.reason is not DropReason.NO_SOCKET:
+        return None
+    there = request.tuples[-1]
+    port, source_port = (there.dport, there.sport) if there.has_ports else (None, None)
+    return Arrival(step.net, there.dst, port, there.src, source_port)
