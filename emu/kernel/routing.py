@@ -303,14 +303,14 @@ def route_output(
         return RouteDecision(RouteType.LOCAL, net.loopback, IpAddress(dst), src=IpAddress(dst))
     bound = _bound_device(net, dst, src, oif)
     if bound is not None and (_is_multicast(dst) or dst == LIMITED_BROADCAST):
-        chosen = IpAddress(src) if src != ANY_IP4 else _source(net, bound, dst, Scope.LINK)
+        chosen = IpAddress(src) if src != ANY_IP4 else _source(net, bound, None, Scope.LINK)
         kind = RouteType.MULTICAST if _is_multicast(dst) else RouteType.BROADCAST
         return RouteDecision(kind, bound, IpAddress(dst), src=chosen)
     found = lookup(net, Flow(dst=dst, src=src, iif="lo", oif=oif, mark=mark, tos=tos))
     if found is None:
         if bound is None:
             raise _error(errno.ENETUNREACH)
-        chosen = IpAddress(src) if src != ANY_IP4 else _source(net, bound, dst, Scope.LINK)
+        chosen = IpAddress(src) if src != ANY_IP4 else _source(net, bound, None, Scope.LINK)
         return RouteDecision(RouteType.UNICAST, bound, IpAddress(dst), src=chosen)
     if found.type in _ERRNO:
         raise _error(_ERRNO[found.type])
@@ -322,12 +322,14 @@ def _own(net: Namespace, found: Lookup, dst: bytes, src: bytes) -> RouteDecision
         chosen = IpAddress(src) if src != ANY_IP4 else found.prefsrc or IpAddress(dst)
         return RouteDecision(RouteType.LOCAL, net.loopback, IpAddress(dst), src=chosen, route=found.route)
     device = net.devices[found.device]
+    if src[0] == 127 and not device.is_loopback and not net.sysctl.conf_or(device.name, "route_localnet"):
+        raise _error(errno.EINVAL)
     if src != ANY_IP4:
         chosen = IpAddress(src)
     elif found.prefsrc is not None:
         chosen = found.prefsrc
     else:
-        chosen = _source(net, device, found.gateway or dst, found.route.scope)
+        chosen = _source(net, device, found.gateway, found.route.scope)
     gateway = found.gateway
     learned = net.exceptions.get(dst, net.now)
     if learned is not None and learned.gateway is not None:
@@ -338,8 +340,8 @@ def _own(net: Namespace, found: Lookup, dst: bytes, src: bytes) -> RouteDecision
     )
 
 
-def _source(net: Namespace, device: Device, dst: bytes, scope: Scope) -> IpAddress:
-    chosen = inetdev.select_source(net.devices.values(), device, IpAddress(dst), scope)
+def _source(net: Namespace, device: Device, gateway: IpAddress | None, scope: Scope) -> IpAddress:
+    chosen = inetdev.select_source(net.devices.values(), device, gateway, scope)
     return chosen if chosen is not None else ANY_IP4
 
 
