@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from emu.apps.ping import Echo, ping
+from emu.cluster.network import steps
 from emu.cluster.network.lab import Network
 from emu.cluster.network.model import (
     BridgeSpec,
@@ -38,6 +39,8 @@ from emu.wire.addresses import Interface, IpAddress, MacAddress, Prefix
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from emu.cluster.network.actions import Action
+    from emu.cluster.network.steps import Result
     from emu.fabric.cable import Cable
     from emu.fabric.process import Process
     from emu.fabric.program import Program
@@ -136,6 +139,15 @@ class Lab(Network):
         process = self.start(name, program)
         self.finish(process)
         return process.result
+
+    def begin(self, action: Action) -> Process[Result]:
+        """Start what a document's `actions` tell; those that wait for captures (`quiet`) are not taken.
+
+        Raises:
+            ValueError: it is one of these.
+        """
+        name = getattr(action, "ns", self.document.namespaces[0].name)
+        return self.start(name, steps.as_program(self.fabric, action))
 
     def call(self, name: str, function: Callable[[Namespace], T]) -> T:
         """Call `function` with the namespace `name`, and carry out what follows at once."""
