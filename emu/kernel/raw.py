@@ -32,6 +32,8 @@ def send(net: Namespace, socket: Socket, message: bytes, address: IpAddress) -> 
     decision = routing.route_output(net, address, src=socket.source, mark=socket.mark, tos=socket.tos)
     if decision.kind is RouteType.BROADCAST and not socket.broadcast:
         raise sockets.error(errno.EACCES)
+    if address == ANY_IP4:
+        address = decision.next_hop  # this host itself
     udp.send_payload(net, socket, protocol=ICMP, payload=message, address=address, decision=decision)
 
 
