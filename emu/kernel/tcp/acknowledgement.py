@@ -133,7 +133,7 @@ def acknowledge(tcb: Tcb, arrival: Arrival, *, challenge: bool) -> Verdict:
     Args:
         tcb: the connection.
         arrival: an acceptable segment with ACK.
-        challenge: answer a number from long ago (RFC 5961 §5.2).
+        challenge: answer a number from long ago, or beyond what was sent (RFC 5961 §5.2).
     """
     snd, loss = tcb.snd, tcb.loss
     ack = Ack(snd.una)
@@ -149,6 +149,8 @@ def acknowledge(tcb: Tcb, arrival: Arrival, *, challenge: bool) -> Verdict:
             recovery.transmit(tcb, rexmit)
         return Verdict.OLD
     if arrival.ack > snd.nxt:
+        if challenge:
+            send_challenge(tcb)
         return Verdict.UNSENT
     if arrival.ack > snd.una:
         ack.advanced = True

@@ -45,6 +45,7 @@ class TcpConfig:
         keepalive_interval: pause between probes.
         keepalive_probes: unanswered ones until the connection is given up.
         syncookies: answer SYNs even if too many wait already.
+        ecn: agree to ECN when a peer asks for it.
         abort_on_overflow: refuse with RST, instead of silence, what the accept queue has no room for.
         invalid_ratelimit: the least pause between ACKs for segments that do not fit.
         pingpong_thresh: answers until a connection counts as interactive.
@@ -75,6 +76,7 @@ class TcpConfig:
     keepalive_interval: Duration = 75 * SECOND
     keepalive_probes: int = 9
     syncookies: bool = True
+    ecn: bool = True
     abort_on_overflow: bool = False
     invalid_ratelimit: Duration = 500 * MILLISECOND
     rfc1337: bool = False
@@ -131,6 +133,7 @@ class TcpConfig:
             keepalive_interval=number("keepalive_intvl") * SECOND,
             keepalive_probes=number("keepalive_probes"),
             syncookies=bool(number("syncookies")),
+            ecn=bool(number("ecn")),
             abort_on_overflow=bool(number("abort_on_overflow")),
             invalid_ratelimit=number("invalid_ratelimit") * MILLISECOND,
             rfc1337=bool(number("rfc1337")),

@@ -25,7 +25,6 @@ from emu.kernel.tcp.handshake import advertised_mss
 from emu.kernel.tcp.input import Outcome, finish, receive
 from emu.kernel.tcp.output import has_room, push, send_fin, write
 from emu.kernel.tcp.reception import has_read, read
-from emu.kernel.tcp.recovery import retransmit_oversized
 from emu.kernel.tcp.segment import Chunk
 from emu.kernel.tcp.sequence import unwrap
 from emu.kernel.tcp.states import Cause, State
@@ -34,6 +33,7 @@ from emu.kernel.tcp.timers import Purpose
 from emu.kernel.tcp.timers import expiry as fires_at
 from emu.kernel.tcp.timewait import TimeWait
 from emu.kernel.tcp.window import ReceiveWindow
+from emu.sim.time import later
 from emu.wire.tcp import SYN
 
 if TYPE_CHECKING:
@@ -217,6 +217,9 @@ class Connection:
     def path_is_narrow(self, mtu: int, now: Instant) -> None:
         """Send smaller segments, and what was too large again: the path has `mtu` only (RFC 1191).
 
+        While the program's own call is under way, which is until this instant is
+        over, the connection is its own: then it is done afterwards.
+
         Source: net/ipv4/tcp_ipv4.c `tcp_v4_mtu_reduced`.
         """
         tcb = self.tcb
@@ -224,8 +227,11 @@ class Connection:
             return
         tcb.now = now
         tcb.soft_error = errno.EMSGSIZE
-        sync_mss(tcb, mtu)
-        retransmit_oversized(tcb)
+        tcb.narrow = mtu
+        if tcb.called_at == now:
+            tcb.timers.narrow_at = later(now, 1)
+        else:
+            expiry.path_is_narrow(tcb)
 
     def path_has_changed(self, mtu: int, now: Instant) -> None:
         """Fit segments that are not sent yet to a path of `mtu`."""
@@ -285,6 +291,7 @@ class Connection:
             raise _error(errno.EPIPE)
         if tcb.state in _OPENING:
             raise _error(errno.EAGAIN)
+        tcb.called_at = now
         taken = write(tcb, data)
         if data and not taken:
             raise _error(errno.EAGAIN)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from emu.kernel.sockets import Socket
     from emu.wire.ipv4 import Ipv4
 
+_ECN_MASK: Final = 3  # of the octet of DSCP and ECN
 _ROUTE_LOST: Final = (icmp.NET_UNREACHABLE, icmp.HOST_UNREACHABLE)
 
 
@@ -145,6 +146,7 @@ def _request(
         mtu=mtu,
         now=net.now,
         stamp_offset=net.random.getrandbits(32),
+        ect=bool(skb.header.tos & _ECN_MASK),
     )
     entry = Entry(key, sock, handshake=handshake)
     net.tcp.add(entry)

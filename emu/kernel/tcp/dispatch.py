@@ -98,6 +98,8 @@ def _send(net: Namespace, entry: Entry, segment: Segment) -> None:
     sock, connection = entry.sock, entry.connection
     assert connection is not None, "segments have a connection"
     entry.identification = entry.identification % 0xFFFF + 1
+    progress = entry.una not in (None, connection.tcb.snd.una)
+    entry.una = connection.tcb.snd.una
     remote = IpAddress(entry.key.remote)
     try:
         ipv4.send(
@@ -113,6 +115,7 @@ def _send(net: Namespace, entry: Entry, segment: Segment) -> None:
             identification=entry.identification,
             mark=sock.mark,
             socket=sock.number,
+            confirms=progress,
         )
     except OSError as error:
         if error.errno == errno.EMSGSIZE:

@@ -62,7 +62,12 @@ def _syn_options(tcb: Tcb) -> TcpOptions:
 
 def transmit(tcb: Tcb, chunk: Chunk) -> None:
     """Send `chunk`, as one segment or as several, and note what that changes."""
-    flags, rcv, acks = chunk.flags, tcb.rcv, tcb.acks
+    rcv, acks = tcb.rcv, tcb.acks
+    flags = chunk.flags
+    if chunk.segments > 1:
+        flags |= PSH  # so that the receiver does not wait for more to merge with a burst
+    tcb.snd.transmissions += 1
+    chunk.transmission = tcb.snd.transmissions
     chunk.sent_at = tcb.now
     if flags & SYN:
         options = _syn_options(tcb)

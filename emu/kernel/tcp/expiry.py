@@ -9,10 +9,11 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from emu.kernel.tcp.acknowledgement import sync_mss
 from emu.kernel.tcp.config import INITIAL_RTO, TIME_WAIT_LENGTH
 from emu.kernel.tcp.emission import send_ack, send_reset
 from emu.kernel.tcp.input import finish
-from emu.kernel.tcp.recovery import enter_loss, reordering_is_over
+from emu.kernel.tcp.recovery import enter_loss, reordering_is_over, retransmit_oversized
 from emu.kernel.tcp.retransmission import probe_window, retransmit, send_loss_probe, wake_peer
 from emu.kernel.tcp.states import Cause, State
 from emu.kernel.tcp.timers import Purpose, expiry
@@ -32,6 +33,9 @@ def serve(tcb: Tcb) -> None:
         timers.compressed_ack_at = None
         if tcb.compressed_acks:
             send_ack(tcb)
+    if _is_due(timers.narrow_at, now):
+        timers.narrow_at = None
+        path_is_narrow(tcb)
     if _is_due(timers.ack_at, now):
         _ack_is_due(tcb)
     if _is_due(timers.send_at, now):
@@ -69,6 +73,13 @@ def _send_is_due(tcb: Tcb) -> None:
             _retransmit(tcb)
         else:
             _probe(tcb)
+
+
+def path_is_narrow(tcb: Tcb) -> None:
+    """Adapt to the path MTU `tcb.narrow`. Source: `tcp_v4_mtu_reduced`."""
+    if tcb.narrow < tcb.snd.mtu:
+        sync_mss(tcb, tcb.narrow)
+        retransmit_oversized(tcb)
 
 
 # --- retransmission ---

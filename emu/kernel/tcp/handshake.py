@@ -2,7 +2,8 @@
 """A connection that a listener was asked for: from the SYN to the ACK of our SYN-ACK.
 
 Linux keeps a small request socket for it; the connection is made when the
-handshake is done.
+handshake is done. ECN is agreed to, as Linux does by default when it is asked, but
+the connection then goes on without.
 
 Source: RFC 9293 §3.10.7.2, net/ipv4/tcp_minisocks.c `tcp_check_req`,
 net/ipv4/inet_connection_sock.c `reqsk_timer_handler`.
@@ -23,12 +24,13 @@ from emu.kernel.tcp.tcb import Tcb
 from emu.kernel.tcp.timers import expiry
 from emu.kernel.tcp.window import LARGEST_FIELD, ReceiveWindow
 from emu.sim.time import MILLISECOND
-from emu.wire.tcp import ACK, FIN, RST, SYN, TcpOptions
+from emu.wire.tcp import ACK, CWR, ECE, FIN, RST, SYN, TcpOptions
 
 if TYPE_CHECKING:
     from emu.kernel.tcp.config import TcpConfig
     from emu.sim.time import Instant
 
+_ECN: Final = ECE | CWR
 _LARGEST_MSS: Final = 65535 - HEADERS
 _LEAST_ADVERTISED: Final = 256  # net.ipv4.route.min_adv_mss
 
@@ -51,6 +53,8 @@ class Step(enum.Enum):
 class Handshake:
     """A connection in the making, in state SYN-RECEIVED.
 
+    It begins with `syn`, whose packet may carry ECN marks (`ect`).
+
     Attributes:
         irs: the peer's initial sequence number.
         iss: ours.
@@ -62,7 +66,15 @@ class Handshake:
     """
 
     def __init__(
-        self, config: TcpConfig, syn: Segment, *, iss: int, mtu: int, now: Instant, stamp_offset: int
+        self,
+        config: TcpConfig,
+        syn: Segment,
+        *,
+        iss: int,
+        mtu: int,
+        now: Instant,
+        stamp_offset: int = 0,
+        ect: bool = False,
     ) -> None:
         options = syn.options
         self.state = TRANSITIONS[State.LISTEN, Cause.SYN]
@@ -80,6 +92,7 @@ class Handshake:
         self._stamps = options.timestamps if config.timestamps else None
         self._stamp_offset = stamp_offset
         self._window = self._fresh_window()
+        self._ecn = config.ecn and not ect and syn.flags & _ECN == _ECN
         self._sent_at = now
         self._answered_at: Instant | None = None
         self._send(now)
@@ -101,7 +114,8 @@ class Handshake:
             timestamps=(self._clock(now), self._stamps[0]) if self._stamps else None,
         )
         window = min(self._window.size, LARGEST_FIELD)
-        self.outbox.append(Segment(SYN | ACK, self.iss, wire(self.irs + 1), window, options))
+        flags = SYN | ACK | (ECE if self._ecn else 0)
+        self.outbox.append(Segment(flags, self.iss, wire(self.irs + 1), window, options))
 
     def _send_ack(self, now: Instant) -> None:
         """Acknowledge again what the peer has sent. Source: `tcp_v4_reqsk_send_ack`."""
@@ -128,6 +142,10 @@ class Handshake:
             return Step.WAIT
         if seq == self.irs:
             flags &= ~SYN
+        if flags & RST and seq != self.irs + 1:
+            if not self._is_limited(segment, now):
+                self._send_ack(now)
+            return Step.WAIT
         if flags & RST:
             return Step.OVER
         if flags & SYN:

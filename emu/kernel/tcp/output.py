@@ -12,7 +12,7 @@ from emu.kernel.tcp.config import INITIAL_RTO
 from emu.kernel.tcp.emission import segment_size, transmit
 from emu.kernel.tcp.segment import Chunk
 from emu.kernel.tcp.tcb import Phase
-from emu.kernel.tcp.timers import JIFFY, Purpose, round_up
+from emu.kernel.tcp.timers import LEAST_TIMEOUT, Purpose, round_up
 from emu.sim.time import MILLISECOND
 from emu.wire.tcp import ACK, FIN, PSH
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from emu.sim.time import Duration
 
 _LARGEST_BURST: Final = 65215  # GSO_LEGACY_MAX_SIZE less the largest headers
-_LEAST_TIMEOUT: Final = 2 * JIFFY  # TCP_TIMEOUT_MIN
 
 
 def push(tcb: Tcb, *, nagle: bool | None = None) -> None:
@@ -250,7 +249,7 @@ def schedule_loss_probe(tcb: Tcb, *, from_now: bool) -> bool:
     if tcb.loss.phase not in (Phase.OPEN, Phase.CWR):
         return False
     if tcb.rtt.srtt:
-        margin = tcb.config.rto_min if flight.out == 1 else _LEAST_TIMEOUT
+        margin = tcb.config.rto_min if flight.out == 1 else LEAST_TIMEOUT
         timeout = round_up((tcb.rtt.srtt >> 2) * 1000 + margin)
     else:
         timeout = INITIAL_RTO

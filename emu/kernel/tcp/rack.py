@@ -6,18 +6,16 @@ Source: net/ipv4/tcp_recovery.c.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from emu.kernel.tcp.tcb import Phase
-from emu.kernel.tcp.timers import JIFFY, Purpose, round_up
+from emu.kernel.tcp.timers import LEAST_TIMEOUT, Purpose, round_up
 from emu.sim.time import MICROSECOND
 
 if TYPE_CHECKING:
     from emu.kernel.tcp.segment import Chunk
     from emu.kernel.tcp.tcb import Tcb
     from emu.sim.time import Duration
-
-_LEAST_TIMEOUT: Final = 2 * JIFFY
 
 
 def advance(tcb: Tcb, chunk: Chunk) -> None:
@@ -29,9 +27,7 @@ def advance(tcb: Tcb, chunk: Chunk) -> None:
         return  # rather the first transmission, come late
     rack.advanced = True
     rack.rtt = took
-    if (chunk.sent_at, chunk.end) > (rack.sent_at, rack.end):
-        rack.sent_at = chunk.sent_at
-        rack.end = chunk.end
+    rack.newest = max(rack.newest, chunk.order)
 
 
 def reordering_window(tcb: Tcb) -> Duration:
@@ -68,10 +64,10 @@ def _detect(tcb: Tcb) -> Duration:
     rack = tcb.rack
     window = reordering_window(tcb)
     wait = 0
-    for chunk in sorted(tcb.snd.inflight, key=lambda chunk: chunk.sent_at):
+    for chunk in sorted(tcb.snd.inflight, key=lambda chunk: chunk.order):
         if chunk.sacked or (chunk.lost and not chunk.retransmitted):
             continue
-        if (rack.sent_at, rack.end) <= (chunk.sent_at, chunk.end):
+        if rack.newest <= chunk.order:
             break
         left = rack.rtt + window - (tcb.now - chunk.sent_at)
         if left <= 0:
@@ -91,7 +87,7 @@ def search(tcb: Tcb) -> bool:
     tcb.rack.advanced = False
     wait = _detect(tcb)
     if wait:
-        timeout = min(round_up(wait + _LEAST_TIMEOUT), tcb.rtt.rto)
+        timeout = min(round_up(wait + LEAST_TIMEOUT), tcb.rtt.rto)
         tcb.timers.set_send(Purpose.REORDERING, tcb.now, timeout)
     return bool(wait)
 

@@ -60,6 +60,7 @@ class Chunk:
         flags: SYN, FIN, PSH and ACK, for its segments.
         mss: octets in a segment when it was sent last.
         sent_at: when it was sent last.
+        transmission: number of that sending, to order those of one instant.
         sacked: the peer has it, by SACK.
         lost: taken for lost.
         retransmitted: a retransmission is under way (after `lost`).
@@ -76,6 +77,7 @@ class Chunk:
         "sacked",
         "sent_at",
         "seq",
+        "transmission",
     )
 
     def __init__(self, seq: int, payload: bytes | bytearray, flags: int, mss: int) -> None:
@@ -84,10 +86,16 @@ class Chunk:
         self.flags = flags
         self.mss = mss
         self.sent_at: Instant = START
+        self.transmission = 0
         self.sacked = False
         self.lost = False
         self.retransmitted = False
         self.ever_retransmitted = False
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """What sorts chunks by when they were sent last; parts of one burst by their place in it."""
+        return self.transmission, self.end
 
     @property
     def end(self) -> int:
@@ -111,6 +119,7 @@ class Chunk:
         """
         rest = Chunk(self.seq + size, self.payload[size:], self.flags, self.mss)
         rest.sent_at = self.sent_at
+        rest.transmission = self.transmission
         rest.sacked = self.sacked
         rest.lost = self.lost
         rest.retransmitted = self.retransmitted

@@ -42,6 +42,7 @@ class Entry:
         connection: the connection, None during the handshake with a listener.
         handshake: that handshake.
         identification: of the next packet.
+        una: what was acknowledged when it last sent; None before.
         armed: the deadline that it is in the heap for.
     """
 
@@ -50,6 +51,7 @@ class Entry:
     connection: Connection | None = None
     handshake: Handshake | None = None
     identification: int = 0
+    una: int | None = None
     armed: Instant | None = None
 
     @property

@@ -67,6 +67,7 @@ class SendSpace:
         small: number behind the last segment that was not full (Minshall's Nagle).
         acked_octets: how much the peer has acknowledged, ever.
         last_sent: when data was sent last.
+        transmissions: how many chunks were sent, ever.
         unsent: written, never sent.
         inflight: sent, not acknowledged.
         presumed: duplicate ACKs, which stand for SACKed segments without SACK.
@@ -91,6 +92,7 @@ class SendSpace:
         "scale",
         "small",
         "starved",
+        "transmissions",
         "una",
         "unsent",
         "wl1",
@@ -110,6 +112,7 @@ class SendSpace:
         self.unsent: deque[Chunk] = deque()
         self.inflight: list[Chunk] = []
         self.presumed = 0
+        self.transmissions = 0
         self.buffer = buffer
         self.starved = False
 
@@ -274,17 +277,15 @@ class Rack:
     """State of RACK (RFC 8985): the newest transmission that is known to have arrived.
 
     Attributes:
-        sent_at: when it was sent.
-        end: number behind it.
+        newest: its `Chunk.order`.
         rtt: how long it took, nanoseconds.
         advanced: it is newer than at the last search for losses.
     """
 
-    __slots__ = ("advanced", "end", "rtt", "sent_at")
+    __slots__ = ("advanced", "newest", "rtt")
 
     def __init__(self) -> None:
-        self.sent_at = -1
-        self.end = 0
+        self.newest = (0, 0)
         self.rtt = 0
         self.advanced = False
 
@@ -317,6 +318,8 @@ class Tcb:
         compressed_acks: ACKs with SACK that were held back.
         duplicate_acks: those that were not, since `compression_mark`.
         compression_mark: RCV.NXT when that count began.
+        called_at: when the program wrote last; until that instant is over it holds the connection.
+        narrow: path MTU that was reported meanwhile, 0 for none.
         remainder: what the connection is left to, once it only waits.
         invalid_ack_at: when a segment that does not fit was answered last, None: never.
         outbox: segments to send, in order.
@@ -350,6 +353,8 @@ class Tcb:
         self.compressed_acks = 0
         self.duplicate_acks = 0
         self.compression_mark = 0
+        self.called_at: Instant | None = None
+        self.narrow = 0
         self.remainder: TimeWait | None = None
         self.invalid_ack_at: Instant | None = None
         self.outbox: list[Segment] = []

@@ -15,9 +15,10 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from emu.sim.time import SECOND, Duration, Instant
+from emu.sim.time import MILLISECOND, SECOND, Duration, Instant
 
 JIFFY: Final[Duration] = SECOND // 250
+LEAST_TIMEOUT: Final[Duration] = 2 * MILLISECOND  # TCP_TIMEOUT_MIN_US
 _LEVEL_SLOTS: Final = 63
 _LEVEL_SHIFT: Final = 3
 
@@ -55,10 +56,19 @@ class Timers:
         ack_at: a delayed ACK.
         ack_nominal: when it was meant to go, before the wheel put it off.
         compressed_ack_at: an ACK with SACK that was held back (a precise timer).
+        narrow_at: a narrower path, reported while the program held the connection.
         keepalive_at: keepalive probes, or the end of FIN-WAIT-2.
     """
 
-    __slots__ = ("ack_at", "ack_nominal", "compressed_ack_at", "keepalive_at", "purpose", "send_at")
+    __slots__ = (
+        "ack_at",
+        "ack_nominal",
+        "compressed_ack_at",
+        "keepalive_at",
+        "narrow_at",
+        "purpose",
+        "send_at",
+    )
 
     def __init__(self) -> None:
         self.purpose: Purpose | None = None
@@ -66,6 +76,7 @@ class Timers:
         self.ack_at: Instant | None = None
         self.ack_nominal: Instant | None = None
         self.compressed_ack_at: Instant | None = None
+        self.narrow_at: Instant | None = None
         self.keepalive_at: Instant | None = None
 
     def set_send(self, purpose: Purpose, now: Instant, delay: Duration) -> None:
@@ -93,6 +104,7 @@ class Timers:
         """Stop every timer: the connection is closed."""
         self.stop_send()
         self.stop_acks()
+        self.narrow_at = None
         self.keepalive_at = None
 
     @property
@@ -100,7 +112,7 @@ class Timers:
         """The earliest deadline."""
         set_ones = [
             at
-            for at in (self.send_at, self.ack_at, self.compressed_ack_at, self.keepalive_at)
+            for at in (self.send_at, self.ack_at, self.compressed_ack_at, self.narrow_at, self.keepalive_at)
             if at is not None
         ]
         return min(set_ones) if set_ones else None
