@@ -52,6 +52,8 @@ def output(net: Namespace, skb: Skb, device: Device, next_hop: IpAddress) -> Non
 
     Source: net/ipv4/ip_output.c `ip_finish_output2`, include/net/neighbour.h `neigh_output`.
     """
+    if skb.confirms:
+        net.neighbours.confirm(device.name, next_hop, net.now)
     neighbour = net.neighbours.get(device.name, next_hop)
     if neighbour is not None and neighbour.header:
         if net.recorder is not None:

@@ -250,6 +250,7 @@ def send(
     oif: str = "",
     mark: int = 0,
     socket: int = 0,
+    confirms: bool = False,
 ) -> int:
     """Send `payload` in a packet of this host's own and return the packet's id.
 
@@ -269,6 +270,7 @@ def send(
         oif: bound to this device.
         mark: the firewall mark.
         socket: number of the sending socket.
+        confirms: the next hop has lately proved to be there.
 
     Raises:
         OSError: there is no way to `dst` (ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL),
@@ -304,6 +306,7 @@ def send(
     skb.route = decision
     skb.mark = mark
     skb.socket = socket
+    skb.confirms = confirms
     skb.ignore_df = ignore_df
     walk(net, skb, local_out)
     return skb.packet_id

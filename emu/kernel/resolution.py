@@ -237,7 +237,7 @@ class Resolution(Generic[PacketT]):
             case Nud.REACHABLE:
                 self._doubt(entry, now)
                 return []
-            case Nud.DELAY if now < entry.confirmed + self._delay(entry.device):
+            case Nud.DELAY if now <= entry.confirmed + self._delay(entry.device):
                 self._move(entry, Cause.PROGRESS, now)
                 self._arm_until(entry, self._confirmed_until(entry, now), now)
                 return []

@@ -44,12 +44,14 @@ class Skb:
         mark: the firewall mark.
         route: the routing decision, once made.
         socket: number of the socket that sent it, 0 for none.
+        confirms: the next hop is known to be reachable (its connection makes progress).
         ignore_df: fragment it though DF is set (the sender's socket said so).
         frag_max: the largest fragment it was reassembled from, 0 if it was whole.
         options: what its IP options ask for; None if it has none or they have not been read.
     """
 
     __slots__ = (
+        "confirms",
         "device",
         "frag_max",
         "header",
@@ -76,6 +78,7 @@ class Skb:
         self.mark = 0
         self.route: RouteDecision | None = None
         self.socket = 0
+        self.confirms = False
         self.ignore_df = False
         self.frag_max = 0
         self.options: Options | None = None
