@@ -318,26 +318,30 @@ def route_output(
 
 
 def _own(net: Namespace, found: Lookup, dst: bytes, src: bytes) -> RouteDecision:
+    """Return the decision for a packet of this host. Source: `__mkroute_output`."""
     if found.type is RouteType.LOCAL:
         chosen = IpAddress(src) if src != ANY_IP4 else found.prefsrc or IpAddress(dst)
         return RouteDecision(RouteType.LOCAL, net.loopback, IpAddress(dst), src=chosen, route=found.route)
     device = net.devices[found.device]
-    if src[0] == 127 and not device.is_loopback and not net.sysctl.conf_or(device.name, "route_localnet"):
-        raise _error(errno.EINVAL)
     if src != ANY_IP4:
         chosen = IpAddress(src)
     elif found.prefsrc is not None:
         chosen = found.prefsrc
     else:
         chosen = _source(net, device, found.gateway, found.route.scope)
+    if chosen[0] == 127 and not device.is_loopback and not net.sysctl.conf_or(device.name, "route_localnet"):
+        raise _error(errno.EINVAL)
+    if dst == LIMITED_BROADCAST:
+        return RouteDecision(RouteType.BROADCAST, device, IpAddress(dst), src=chosen, route=found.route)
+    if _is_multicast(dst) and found.route.dst.length < 4:  # a default route tells the device, not the gateway
+        return RouteDecision(RouteType.MULTICAST, device, IpAddress(dst), src=chosen, route=found.route)
     gateway = found.gateway
     learned = net.exceptions.get(dst, net.now)
     if learned is not None and learned.gateway is not None:
         gateway = learned.gateway
     kind = RouteType.MULTICAST if _is_multicast(dst) else found.type
-    return RouteDecision(
-        kind, device, gateway or IpAddress(dst), gateway, chosen, found.mtu, route=found.route
-    )
+    next_hop = gateway or IpAddress(dst)
+    return RouteDecision(kind, device, next_hop, gateway, chosen, found.mtu, route=found.route)
 
 
 def _source(net: Namespace, device: Device, gateway: IpAddress | None, scope: Scope) -> IpAddress:

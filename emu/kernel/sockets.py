@@ -224,9 +224,9 @@ def connect(net: Namespace, socket: Socket, address: IpAddress, port: int) -> No
     Raises:
         OSError: there is no way to `address`, or as TCP says.
     """
-    if address == ANY_IP4:
-        address = IpAddress(b"\x7f\0\0\1")
     decision = route_output(net, address, src=socket.source, mark=socket.mark, tos=socket.tos)
+    if address == ANY_IP4:
+        address = decision.next_hop
     if socket.kind is SocketKind.TCP and decision.kind in (RouteType.BROADCAST, RouteType.MULTICAST):
         raise error(errno.ENETUNREACH)
     if decision.kind is RouteType.BROADCAST and not socket.broadcast:
