@@ -290,14 +290,14 @@ def route_output(
         tos: the octet of DSCP and ECN.
 
     Raises:
-        OSError: ENETUNREACH without a route; EINVAL for a source that is not
-            ours or a blackhole; EHOSTUNREACH, EACCES for routes of that type;
+        OSError: ENETUNREACH without a route, or for a source that is not ours;
+            EINVAL for a source that is a group, or a blackhole; EHOSTUNREACH, EACCES for routes of that type;
             ENODEV for a device that is not there.
     """
     if _is_multicast(src) or src == LIMITED_BROADCAST:
         raise _error(errno.EINVAL)
     if src != ANY_IP4 and not _is_local(net, src):
-        raise _error(errno.EINVAL)
+        raise _error(errno.ENETUNREACH)
     if dst == ANY_IP4:
         dst = src if src != ANY_IP4 else IpAddress(b"\x7f\0\0\1")
         return RouteDecision(RouteType.LOCAL, net.loopback, IpAddress(dst), src=IpAddress(dst))
