@@ -33,8 +33,8 @@ MODELLED: Final = _names(
         "net.ipv4.conf.*": """
         accept_local accept_redirects accept_source_route arp_accept arp_announce arp_evict_nocarrier
         arp_filter arp_ignore arp_notify bc_forwarding drop_gratuitous_arp forwarding
-        ignore_routes_with_linkdown medium_id proxy_arp proxy_arp_pvlan route_localnet rp_filter
-        send_redirects shared_media src_valid_mark
+        ignore_routes_with_linkdown medium_id promote_secondaries proxy_arp proxy_arp_pvlan
+        route_localnet rp_filter send_redirects shared_media src_valid_mark
         """,
         "net.ipv4.neigh.*": """
         app_solicit base_reachable_time_ms delay_first_probe_time gc_stale_time locktime mcast_resolicit
