@@ -144,7 +144,8 @@ def write(net: Namespace, spec: fdb.FdbSpec, command: FdbWrite) -> str:
         remote = _remote(net, spec)
         if remote is None:
             raise _error(errno.EINVAL)
-        _vxlan(device, spec).fdb.write(spec.mac, remote, spec.state, net.now, command)
+        with refusals(USAGE, {errno.EOPNOTSUPP: "Cannot replace non-unicast fdb entries"}):
+            _vxlan(device, spec).fdb.write(spec.mac, remote, spec.state, net.now, command)
     return ""
 
 

@@ -78,7 +78,7 @@ def delete(net: Namespace, spec: address.AddressSpec) -> str:
 def flush(net: Namespace, selection: address.Selection) -> str:
     """Do `ip addr flush`."""
     for device in list(select(net, selection)):
-        if selection.up and not device.up:
+        if selection.passes_over(device):
             continue
         while (own := next((a for a in device.addresses if selection.has(a, device)), None)) is not None:
             wanted = Interface(own.address, own.prefix.length)

@@ -12,6 +12,9 @@ from emu.errors import CommandError
 from emu.kernel import rtnetlink
 from emu.kernel.link.bridge import Bridge
 from emu.kernel.link.device import MIN_MTU
+from emu.kernel.link.dummy import Dummy
+from emu.kernel.link.veth import Veth
+from emu.kernel.link.vxlan import Vxlan
 from emu.tools.ip import link, link_text
 from emu.tools.ip.record import Record, render
 from emu.tools.ip.words import USAGE, choose, no_such_device, not_modelled, wrong
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
     from emu.tools.ip.options import Options
     from emu.tools.ip.words import Words
+
+KINDS: Final = frozenset({Bridge.kind, Dummy.kind, Veth.kind, Vxlan.kind})
+"""The types of devices that there are."""
 
 _UNMODELLED: Final = ("add", "delete", "replace", "change", "property", "xstats", "afstats")
 
@@ -85,7 +91,7 @@ def _set_master(net: Namespace, device: Device, bridge: Device | None) -> None:
 
 
 def select(net: Namespace, selection: link.Selection) -> Iterator[Device]:
-    """Yield the devices that are meant, but for `up`, which the tool itself looks at.
+    """Yield the devices that are meant, but for `up` and unknown types, which the tool itself looks at.
 
     Raises:
         CommandError: a device that is named does not exist.
@@ -93,13 +99,13 @@ def select(net: Namespace, selection: link.Selection) -> Iterator[Device]:
     if selection.device and selection.device not in net.devices:
         raise no_such_device(selection.device)
     if selection.master:
-        find_device(net, selection.master)
+        _bridge(net, selection.master)
     for device in net.devices.values():
         master = device.port.bridge.name if device.port is not None else ""
         if (
             selection.device in {"", device.name}
             and selection.master in {"", master}
-            and selection.kind in {"", device.link.kind}
+            and (selection.kind not in KINDS or selection.kind == device.link.kind)
         ):
             yield device
 
@@ -110,7 +116,7 @@ def show(net: Namespace, selection: link.Selection, options: Options) -> str:
     for device in select(net, selection):
         record = Record()
         records.append(record)
-        if selection.up and not device.up:
+        if selection.passes_over(device):
             continue
         if options.brief:
             link_text.put_brief(record, device, net.devices, is_link=True)

@@ -7,6 +7,8 @@ import errno
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from emu.apps.commands.answers import find_device, refusal, refusals
 from emu.errors import CommandError
 from emu.kernel import arp
@@ -100,12 +102,14 @@ def flush(net: Namespace, selection: neigh.Selection) -> str:
 
 
 def get(net: Namespace, spec: neigh.NeighbourSpec, options: Options) -> str:
-    """Do `ip neigh get`."""
+    """Do `ip neigh get`, which knows no JSON."""
     device = find_device(net, spec.device).name
     entry = net.neighbours.get(device, spec.ip)
     if entry is None:
         raise refusal(errno.ENOENT, "Neighbour entry not found")
-    return render([neigh.render(entry, neigh.Selection(), options, net.now)], options)
+    return render(
+        [neigh.render(entry, neigh.Selection(), options, net.now)], attrs.evolve(options, json=False)
+    )
 
 
 def show(net: Namespace, selection: neigh.Selection, options: Options) -> str:

@@ -94,11 +94,11 @@ def delete(net: Namespace, spec: route.RouteSpec) -> str:
 # --- many at once ---
 
 
-def _check(net: Namespace, selection: route_show.Selection, what: str) -> None:
+def _check(net: Namespace, selection: route_show.Selection, what: str, begun: str = "") -> None:
     if selection.device:
         find_device(net, selection.device)
     if selection.table and selection.table not in net.fib.tables:
-        raise CommandError(_NO_TABLE.format(what))
+        raise CommandError(_NO_TABLE.format(what), stdout=begun)
 
 
 def flush(net: Namespace, selection: route_show.Selection) -> str:
@@ -119,7 +119,7 @@ def show(net: Namespace, selection: route_show.Selection, options: Options) -> s
     """Do `ip route show`."""
     if options.family == 6 or selection.cached:
         return render([], options)
-    _check(net, selection, "Dump")
+    _check(net, selection, "Dump", "[" if options.json else "")
     routes = net.fib.routes(selection.table or None)
     ignores = partial(_ignores_linkdown, net)
     records = [route_show.render(one, selection, options, ignores) for one in routes if selection.has(one)]

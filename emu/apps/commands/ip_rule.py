@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from emu.apps.commands.answers import refusals
 from emu.errors import CommandError
-from emu.kernel.rules import RulePattern
+from emu.kernel.route import TABLE_LOCAL, TABLE_MAIN
+from emu.kernel.rules import RoutingRule, RulePattern
 from emu.tools.ip import rule
 from emu.tools.ip.record import render
 from emu.tools.ip.words import USAGE, choose, not_modelled
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
     from emu.tools.ip.options import Options
     from emu.tools.ip.words import Words
+
+_RULES6: Final = (RoutingRule(0, table=TABLE_LOCAL), RoutingRule(32766, table=TABLE_MAIN))
+"""Those that every namespace has for IPv6, also where it is off."""
 
 _UNMODELLED: Final = ("save", "restore")
 
@@ -64,6 +68,6 @@ def flush(net: Namespace, selection: rule.RuleSpec) -> str:
 
 def show(net: Namespace, selection: rule.RuleSpec, options: Options) -> str:
     """Do `ip rule show`."""
-    rules = () if options.family == 6 else net.fib.rules
+    rules = _RULES6 if options.family == 6 else net.fib.rules
     records = [rule.render(known, options, net.devices) for known in rules if selection.selects(known)]
     return render(records, options)

@@ -91,7 +91,7 @@ _SPEC: Final = Grammar[FdbSpec](
         Option(("dev",), "device", text),
         Option(("br",), "bridge", text),
         Option(("dst",), "dst", lambda words: address(words.take(), "any valid address")),
-        Option(("port",), "port", count("invalid port", 65535)),
+        Option(("port",), "port", count("invalid port\n", 65535)),
         Option(("vni",), "vni", count("invalid VNI\n", 2**24 - 1)),
         Option(("via",), "via", text),
         Option(("self",), "own", yes),

@@ -225,7 +225,7 @@ def _is_shown(device: Device, selection: Selection, family: int) -> bool:
 
 def _record(device: Device, devices: Mapping[str, Device], selection: Selection, options: Options) -> Record:
     record = Record()
-    if selection.up and not device.up:
+    if selection.passes_over(device):
         return record
     has_link = not selection.label and not options.oneline
     if options.brief:

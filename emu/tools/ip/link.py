@@ -6,7 +6,7 @@ Source: iproute2 6.1, ip/iplink.c `iplink_parse`, ip/ipaddress.c `ipaddr_list_fl
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -14,6 +14,9 @@ from emu.errors import CommandError
 from emu.tools.ip.values import count, link_address
 from emu.tools.ip.words import USAGE, Grammar, Option, Words, garbage, not_modelled, text
 from emu.wire.addresses import MacAddress
+
+if TYPE_CHECKING:
+    from emu.kernel.link.device import Device
 
 # --- set ---
 
@@ -122,6 +125,10 @@ class Selection:
     up: bool = False
     master: str = ""
     kind: str = ""
+
+    def passes_over(self, device: Device) -> bool:
+        """Return whether nothing is printed of `device`, but for an empty object in JSON."""
+        return (self.up and not device.up) or self.kind not in {"", device.link.kind}
 
 
 def _selected(selection: Selection, word: str, words: Words) -> None:

@@ -52,9 +52,12 @@ def put_flags(record: Record, device: Device) -> None:
 def operstate(device: Device, devices: Mapping[str, Device]) -> str:
     """Return the operational state of `device`, one of `devices`.
 
-    A veth without carrier whose other end's index is that of a device here
-    without carrier is said to be down for that one's sake: Linux looks it up in
-    the wrong namespace, too. Source: net/core/link_watch.c `default_operstate`.
+    A veth that lost its carrier and whose other end's index is that of a device
+    here without carrier is said to be down for that one's sake: Linux looks it
+    up in the wrong namespace, too. One that never had a carrier says either,
+    depending on when Linux looked last.
+
+    Source: net/core/link_watch.c `default_operstate`.
     """
     if not device.up:
         return "DOWN"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from emu.errors import CommandError
 from emu.kernel.route import (
     PROTOCOL_BOOT,
     Nexthop,
@@ -24,7 +25,7 @@ from emu.kernel.route import (
 from emu.kernel.rules import EVERYWHERE
 from emu.tools.ip.names import PROTOCOLS, SCOPES, TABLES
 from emu.tools.ip.values import MAX_U32, address, count, next_address, number, prefix
-from emu.tools.ip.words import Grammar, Option, Words, garbage, not_modelled, text, wrong, yes
+from emu.tools.ip.words import USAGE, Grammar, Option, Words, garbage, not_modelled, text, wrong, yes
 
 if TYPE_CHECKING:
     from emu.wire.addresses import IpAddress, Prefix
@@ -35,7 +36,7 @@ _FAMILIES: Final = frozenset({"inet", "inet6", "mpls", "bridge", "link"})
 
 def scope(words: Words) -> Scope:
     """Take a scope; Linux has any number, emu those with a name."""
-    value = count('"scope" value is invalid\n', 255, SCOPES)(words)
+    value = count('invalid "scope" value\n', 255, SCOPES)(words)
     try:
         return Scope(value)
     except ValueError:
@@ -83,7 +84,7 @@ def _weight(words: Words) -> int:
 
 
 def _refuse(_hop: _Hop, word: str, _words: Words) -> None:
-    raise garbage("nexthop", word)
+    raise CommandError(f'Error: "nexthop" or end of line is expected instead of "{word}"', USAGE)
 
 
 _WAY: Final = (

@@ -21,6 +21,8 @@ from emu.tools.ip.words import Grammar, Option, Words, text, yes
 from emu.wire.addresses import ANY_IP4, IpAddress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from emu.tools.ip.options import Options
 
 _NOT_GIVEN: Final = IpAddress(ANY_IP4)
@@ -116,11 +118,20 @@ class Answer:
     redirects: bool = False
 
 
-_CACHE_FLAGS: Final = {
-    RouteType.LOCAL: ("local",),
-    RouteType.BROADCAST: ("local", "brd"),
-    RouteType.MULTICAST: ("local", "mc"),
-}
+_ALL_HOSTS: Final = b"\xe0\0\0\1"  # 224.0.0.1, the one group that every host is in
+
+
+def _cache_flags(question: Question, answer: Answer) -> Iterator[str]:
+    if answer.type in {RouteType.LOCAL, RouteType.BROADCAST} or question.dst == _ALL_HOSTS:
+        yield "local"
+    if answer.type is RouteType.MULTICAST:
+        yield "mc"
+    if answer.type is RouteType.BROADCAST:
+        yield "brd"
+    if answer.redirected:
+        yield "redirected"
+    if answer.redirects:
+        yield "redirect"
 
 
 def render(question: Question, answer: Answer, options: Options) -> Record:
@@ -152,11 +163,7 @@ def render(question: Question, answer: Answer, options: Options) -> Record:
 
 
 def _put_cache(record: Record, question: Question, answer: Answer) -> None:
-    words = [
-        *_CACHE_FLAGS.get(answer.type, ()),
-        *(["redirected"] if answer.redirected else []),
-        *(["redirect"] if answer.redirects else []),
-    ]
+    words = list(_cache_flags(question, answer))
     record.put("cache", words, "\n    cache " + (f"<{','.join(words)}> " if words else ""))
     if answer.expires is not None:
         seconds = answer.expires // SECOND

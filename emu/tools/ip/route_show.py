@@ -15,7 +15,7 @@ from emu.tools.ip.names import PROTOCOLS, SCOPES, TABLES, name_of
 from emu.tools.ip.record import Record
 from emu.tools.ip.route import TYPES, protocol, scope, tos
 from emu.tools.ip.values import MAX_U32, contains, count, next_address, next_prefix, prefix, short
-from emu.tools.ip.words import Grammar, Option, Words, text, wrong
+from emu.tools.ip.words import Grammar, Option, Words, is_short_for, text, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +31,7 @@ _EVERY_TABLE: Final = 0
 class Selection:
     """Which routes are meant.
 
-    What all of them have in common (device, gateway, protocol, scope, table) is
-    not said again of each.
+    What all of them have in common is not said again of each.
 
     Attributes:
         table: number of their table, 0 for all.
@@ -90,6 +89,9 @@ def _type(words: Words) -> RouteType:
 def _to(selection: Selection, word: str, words: Words) -> None:
     if word == "to":
         word = words.take()
+    if is_short_for(word, "cache", "cloned"):
+        selection.cached = True
+        return
     if word in {"root", "match"}:
         setattr(selection, word, next_prefix(words))
         return
@@ -101,9 +103,9 @@ _TABLE: Final = count("table id value is invalid\n", MAX_U32, {**TABLES, "all": 
 
 def _table(selection: Selection, word: str, words: Words) -> None:
     """Take what is behind `table`; anything else goes on to `_to`."""
-    if not "table".startswith(word):
+    if not is_short_for(word, "table"):
         _to(selection, word, words)
-    elif words.peek() and "cache".startswith(words.peek()):
+    elif is_short_for(words.peek(), "cache"):
         words.take()
         selection.cached = True
     else:
@@ -124,7 +126,7 @@ _SHOW: Final = Grammar[Selection](
         Option(("tos", "dsfield"), "tos", tos),
     ),
     _table,
-    ("from", "iif", "realms", "vrf", "cloned"),
+    ("from", "iif", "realms", "vrf"),
 )
 
 
@@ -156,15 +158,15 @@ def render(
         record.put("type", route.type.value, f"{route.type.value} ")
     dst = short(route.dst) if route.dst.length else "default"
     record.put("dst", dst, f"{dst} ")
-    if route.tos:
+    if route.tos and selection.tos is None:
         record.put("tos", f"{route.tos:#04x}", f"tos {route.tos:#04x} ")
     only = route.nexthops[0] if len(route.nexthops) == 1 else None
     if only is not None:
         _put_way(record, only, selection)
     _put_origin(record, route, selection, options)
-    if route.prefsrc is not None:
+    if route.prefsrc is not None and selection.prefsrc is None:
         record.put("prefsrc", str(route.prefsrc), f"src {route.prefsrc} ")
-    if route.metric:
+    if route.metric and selection.metric is None:
         record.put_number("metric", route.metric)
     if only is not None:
         put_flags(record, _flags(only, ignores_linkdown))

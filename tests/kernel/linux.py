@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A network document built on the real kernel, as the format lays down."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from emu.cluster.network.build import BASE_NEIGHBOUR, BASE_SYSCTLS
+from emu.sim.time import SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from emu.cluster.network.model import (
+        BridgeSpec,
+        EndSpec,
+        LinkSpec,
+        NetworkDocument,
+        RouteSpec,
+        VxlanSpec,
+    )
+
+_NUMBERS: Final = itertools.count()
+
+
+@attrs.frozen
+class LinuxLab:
+    """Namespaces of this machine, by the document's names."""
+
+    prefix: str
+
+    def netns(self, name: str) -> str:
+        """Return what namespace `name` is called on this machine."""
+        return f"{self.prefix}-{name}"
+
+    def ask(self, name: str, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command in namespace `name`."""
+        command = ["ip", "netns", "exec", self.netns(name), *argv]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    def do(self, name: str, *argv: object) -> None:
+        """Run a command that must not fail in namespace `name`."""
+        done = self.ask(name, [str(word) for word in argv])
+        assert done.returncode == 0, f"{name}: {argv}: {done.stderr}"
+
+
+@contextmanager
+def built(document: NetworkDocument) -> Iterator[LinuxLab]:
+    """Build `document`, and take it away in the end."""
+    lab = LinuxLab(f"emulab{os.getpid()}x{next(_NUMBERS)}")
+    names = [spec.name for spec in document.namespaces]
+    try:
+        for name in names:
+            subprocess.run(["ip", "netns", "add", lab.netns(name)], check=True)
+        _build(lab, document)
+        yield lab
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "del", lab.netns(name)], check=False, capture_output=True)
+
+
+def _build(lab: LinuxLab, document: NetworkDocument) -> None:
+    for spec in document.namespaces:
+        _set(lab, spec.name, BASE_SYSCTLS)
+        _set(lab, spec.name, {sysctl.name: sysctl.value for sysctl in spec.sysctls})
+        lab.do(spec.name, "ip", "link", "set", "lo", "up")
+    for link in document.links:
+        _link(lab, link)
+    for bridge in document.bridges:
+        _bridge(lab, bridge)
+    ends = [end for link in document.links for end in link.ends]
+    _configure(lab, [*ends, *document.bridges])
+    for vxlan in document.vxlans:
+        _vxlan(lab, vxlan)
+    _configure(lab, document.vxlans)
+    for vxlan in document.vxlans:
+        for entry in vxlan.fdb:
+            lab.do(vxlan.ns, "bridge", "fdb", "append", entry.mac, "dev", vxlan.iface, "dst", entry.dst)
+    for spec in document.namespaces:
+        _set(lab, spec.name, {sysctl.name: sysctl.value for sysctl in spec.if_sysctls})
+    for one in document.neighbours:
+        words = ("lladdr", one.mac, "dev", one.dev, "nud", one.state)
+        lab.do(one.ns, "ip", "neigh", "replace", one.ip, *words)
+    for route in document.routes:
+        lab.do(route.ns, "ip", "route", "add", *_route(route))
+
+
+def _set(lab: LinuxLab, name: str, sysctls: Mapping[str, object]) -> None:
+    for key, value in sysctls.items():
+        lab.do(name, "sysctl", "-qw", f"{key}={value}")
+
+
+def _link(lab: LinuxLab, link: LinkSpec) -> None:
+    a, b = link.ends
+    peer = ("peer", "name", b.iface, "address", b.mac, "netns", lab.netns(b.ns))
+    lab.do(a.ns, "ip", "link", "add", a.iface, "address", a.mac, "type", "veth", *peer)
+
+
+def _bridge(lab: LinuxLab, spec: BridgeSpec) -> None:
+    kind = ("type", "bridge", "stp_state", 0, "forward_delay", 0, "mcast_snooping", 0)
+    age = spec.ageing * 100 // SECOND
+    lab.do(spec.ns, "ip", "link", "add", spec.iface, "address", spec.mac, *kind, "ageing_time", age)
+    for port in spec.ports:
+        lab.do(spec.ns, "ip", "link", "set", port.iface, "master", spec.iface)
+        switches = {
+            "hairpin": port.hairpin,
+            "learning": port.learning,
+            "flood": port.flood,
+            "isolated": port.isolated,
+        }
+        words = itertools.chain.from_iterable((key, "on" if on else "off") for key, on in switches.items())
+        lab.do(spec.ns, "bridge", "link", "set", "dev", port.iface, *words)
+
+
+def _vxlan(lab: LinuxLab, spec: VxlanSpec) -> None:
+    words = ["id", spec.vni, "local", spec.local, "dev", spec.dev, "dstport", spec.dstport]
+    words += ["learning" if spec.learning else "nolearning", *(["ttl", spec.ttl] if spec.ttl else [])]
+    words += [] if spec.udpcsum else ["noudpcsum"]
+    lab.do(spec.ns, "ip", "link", "add", spec.iface, "address", spec.mac, "type", "vxlan", *words)
+
+
+def _configure(lab: LinuxLab, specs: Sequence[EndSpec | BridgeSpec | VxlanSpec]) -> None:
+    """Give devices what they all have, in the same order, and take them up."""
+    for spec in specs:
+        if spec.mtu is not None:
+            lab.do(spec.ns, "ip", "link", "set", spec.iface, "mtu", spec.mtu)
+        for key, value in BASE_NEIGHBOUR.items():
+            _set(lab, spec.ns, {f"net/ipv4/neigh/{spec.iface}/{key}": value})
+        for address in spec.addresses:
+            lab.do(spec.ns, "ip", "addr", "add", address, "dev", spec.iface)
+    for spec in specs:
+        if spec.up:
+            lab.do(spec.ns, "ip", "link", "set", spec.iface, "up")
+
+
+def _route(spec: RouteSpec) -> list[object]:
+    words: list[object] = [spec.type, spec.dst, "table", spec.table, "metric", spec.metric]
+    for key, value in (("via", spec.via), ("dev", spec.dev), ("src", spec.src), ("mtu", spec.mtu)):
+        words += [] if value is None else [key, value]
+    words += ["scope", spec.scope] if spec.type in {"unicast", "local"} else []
+    return words + (["onlink"] if spec.onlink else [])
