@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from emu.fabric.cable import Cable
     from emu.fabric.process import Process
     from emu.fabric.program import Program
-    from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
     from emu.observe.recording import Step
 
@@ -94,15 +93,6 @@ class Lab(Network):
             UnknownNameError: there is none.
         """
         return self.fabric.namespace(name)
-
-    def device(self, point: str) -> Device:
-        """Return the device at `point`.
-
-        Raises:
-            UnknownNameError: there is none.
-        """
-        owner, _, name = point.rpartition("/")
-        return self.net(owner).device(name)
 
     def address(self, name: str) -> IpAddress:
         """Return the first address of the namespace `name` that is not the loopback's.
@@ -176,8 +166,8 @@ class Lab(Network):
 
     def plug(self, a: str, b: str, cable: Cable) -> None:
         """Connect two points by `cable` instead of what connected them."""
-        ends = [(self.net(point.rpartition("/")[0]), self.device(point).name) for point in (a, b)]
-        self.fabric.connect(ends[0], ends[1], cable)
+        (net_a, device_a), (net_b, device_b) = self.device(a), self.device(b)
+        self.fabric.connect((net_a, device_a.name), (net_b, device_b.name), cable)
 
     # --- looking ---
 

@@ -47,7 +47,8 @@ def flips(document: NetworkDocument) -> st.SearchStrategy[dict[str, bool]]:
 def flip(lab: Lab, point: str, *, up: bool) -> None:
     """Do as `ip link set` does."""
     change = rtnetlink.set_up if up else rtnetlink.set_down
-    lab.call(point.partition("/")[0], partial(change, device=lab.device(point)))
+    net, device = lab.device(point)
+    lab.call(net.name, partial(change, device=device))
 
 
 def carry_out(lab: Lab, step: Step, changes: dict[str, bool]) -> None:
