@@ -21,7 +21,7 @@ from emu.sim.time import MILLISECOND
 from emu.wire.tcp import SYN
 
 if TYPE_CHECKING:
-    from emu.kernel.tcp.segment import Arrival
+    from emu.kernel.tcp.segment import Arrival, Chunk
     from emu.kernel.tcp.tcb import Tcb
     from emu.sim.time import Duration, Instant
 
@@ -45,6 +45,9 @@ class Ack:
         set_timer: the timer for sending is to be set anew.
         reneging: the first segment that is not acknowledged had been SACKed.
         lowest_late: lowest number that came after higher ones, None if none did.
+        first_sent_at: when the first of what was acknowledged was sent, if only once.
+        last_sent_at: when the last was.
+        lowest_acked: where the first begins.
         first_sacked_at: when the first of what was SACKed was sent.
         last_sacked_at: when the last was.
     """
@@ -56,7 +59,10 @@ class Ack:
         "data_acked",
         "duplicates",
         "first_sacked_at",
+        "first_sent_at",
         "last_sacked_at",
+        "last_sent_at",
+        "lowest_acked",
         "lowest_late",
         "opened",
         "original_arrived",
@@ -85,6 +91,9 @@ class Ack:
         self.retransmission_lost = False
         self.set_timer = False
         self.lowest_late: int | None = None
+        self.first_sent_at: Instant | None = None
+        self.last_sent_at: Instant | None = None
+        self.lowest_acked: int | None = None
         self.first_sacked_at: Instant | None = None
         self.last_sacked_at: Instant | None = None
 
@@ -270,60 +279,71 @@ def _window_opened(tcb: Tcb) -> None:
 
 
 def _clean(tcb: Tcb, ack: Ack, arrival: Arrival, highest: int) -> None:
-    """Take off the queue what is acknowledged, and measure how long it took. Source: `tcp_clean_rtx_queue`."""
-    snd, loss = tcb.snd, tcb.loss
-    first_sent: Instant | None = None
-    last_sent: Instant | None = None
-    lowest: int | None = None
+    """Take off the queue what is acknowledged, and measure how long it took.
+
+    Source: `tcp_clean_rtx_queue`.
+    """
+    snd = tcb.snd
     acked_segments = 0
     while snd.inflight:
         chunk = snd.inflight[0]
         begin, before = chunk.seq, chunk.segments
         whole = chunk.end <= snd.una
-        if not whole and (before == 1 or snd.una <= chunk.seq):
-            break
         if whole:
+            snd.inflight.pop(0)
             segments = before
-        else:
+        elif before > 1 and snd.una > chunk.seq:
             chunk.trim(snd.una - chunk.seq)
             segments = before - chunk.segments
-            if not segments:
-                break
-        if chunk.retransmitted or chunk.ever_retransmitted:
-            ack.again_acked = True
-        elif not chunk.sacked:
-            last_sent = chunk.sent_at
-            first_sent = last_sent if first_sent is None else first_sent
-            lowest = begin if lowest is None else min(lowest, begin)
-            ack.original_arrived = ack.original_arrived or chunk.end <= loss.high
-        if tcb.sack_ok and not chunk.sacked:
-            loss.delivered += segments
-            rack.advance(tcb, chunk)
-        acked_segments += segments
-        if chunk.flags & SYN:
-            ack.syn_acked = True
-            loss.first_retransmit_at = None
         else:
-            ack.data_acked = True
+            break
+        if not segments:
+            break
+        acked_segments += segments
+        _has_arrived(tcb, ack, chunk, begin, segments)
         if not whole:
             break
-        snd.inflight.pop(0)
     ack.reneging = bool(snd.inflight) and snd.inflight[0].sacked
-    measured = _measure(tcb, ack, arrival, first_sent, last_sent)
+    measured = _measure(tcb, ack, arrival)
     if ack.acked:
         ack.set_timer = True
         if not tcb.sack_ok:
             recovery.fewer_presumed(tcb, acked_segments)
             if ack.again_acked:
                 ack.original_arrived = False
-        elif lowest is not None and lowest < highest:
-            sack.note_reordering(tcb, lowest)
+        elif ack.lowest_acked is not None and ack.lowest_acked < highest:
+            sack.note_reordering(tcb, ack.lowest_acked)
     elif snd.inflight and measured and ack.first_sacked_at is not None:
         ack.set_timer = ack.first_sacked_at < snd.inflight[0].sent_at
 
 
-def _measure(tcb: Tcb, ack: Ack, arrival: Arrival, first: Instant | None, last: Instant | None) -> bool:
-    """Measure the round-trip time, never by what was sent twice (Karn). Source: `tcp_ack_update_rtt`."""
+def _has_arrived(tcb: Tcb, ack: Ack, chunk: Chunk, begin: int, segments: int) -> None:
+    """Note that `segments` segments of `chunk`, from number `begin` on, are acknowledged for good."""
+    loss = tcb.loss
+    if chunk.retransmitted or chunk.ever_retransmitted:
+        ack.again_acked = True
+    elif not chunk.sacked:
+        ack.last_sent_at = chunk.sent_at
+        if ack.first_sent_at is None:
+            ack.first_sent_at = chunk.sent_at
+            ack.lowest_acked = begin
+        ack.original_arrived = ack.original_arrived or chunk.end <= loss.high
+    if tcb.sack_ok and not chunk.sacked:
+        loss.delivered += segments
+        rack.advance(tcb, chunk)
+    if chunk.flags & SYN:
+        ack.syn_acked = True
+        loss.first_retransmit_at = None
+    else:
+        ack.data_acked = True
+
+
+def _measure(tcb: Tcb, ack: Ack, arrival: Arrival) -> bool:
+    """Measure the round-trip time, never by what was sent twice (Karn); return whether it could be.
+
+    Source: `tcp_ack_update_rtt`.
+    """
+    first, last = ack.first_sent_at, ack.last_sent_at
     if first is None or ack.again_acked:
         first, last = ack.first_sacked_at, ack.last_sacked_at
     sample: Duration

@@ -17,21 +17,19 @@ import os
 from typing import TYPE_CHECKING, Self
 
 from emu.kernel.drops import DropReason
-from emu.kernel.tcp import expiry, reset
+from emu.kernel.tcp import closing, expiry, reset
 from emu.kernel.tcp.acknowledgement import sync_mss
-from emu.kernel.tcp.config import TIME_WAIT_LENGTH
-from emu.kernel.tcp.emission import send_reset, transmit
+from emu.kernel.tcp.emission import transmit
 from emu.kernel.tcp.handshake import advertised_mss
-from emu.kernel.tcp.input import Outcome, finish, receive
-from emu.kernel.tcp.output import has_room, push, send_fin, write
+from emu.kernel.tcp.input import receive
+from emu.kernel.tcp.output import has_room, push, write
 from emu.kernel.tcp.reception import has_read, read
-from emu.kernel.tcp.segment import Chunk
+from emu.kernel.tcp.segment import Chunk, Outcome
 from emu.kernel.tcp.sequence import unwrap
 from emu.kernel.tcp.states import Cause, State
 from emu.kernel.tcp.tcb import Tcb
 from emu.kernel.tcp.timers import Purpose
 from emu.kernel.tcp.timers import expiry as fires_at
-from emu.kernel.tcp.timewait import TimeWait
 from emu.kernel.tcp.window import ReceiveWindow
 from emu.sim.time import later
 from emu.wire.tcp import SYN
@@ -40,17 +38,10 @@ if TYPE_CHECKING:
     from emu.kernel.tcp.config import TcpConfig
     from emu.kernel.tcp.handshake import Handshake
     from emu.kernel.tcp.segment import Segment
+    from emu.kernel.tcp.timewait import TimeWait
     from emu.sim.time import Duration, Instant
 
 _OPENING = (State.SYN_SENT, State.SYN_RECEIVED)
-_WRITING = (State.ESTABLISHED, State.CLOSE_WAIT)
-_RESETTABLE = (
-    State.SYN_RECEIVED,
-    State.ESTABLISHED,
-    State.CLOSE_WAIT,
-    State.FIN_WAIT_1,
-    State.FIN_WAIT_2,
-)
 
 
 class Connection:
@@ -131,7 +122,7 @@ class Connection:
     def is_writable(self) -> bool:
         """Whether `write` takes something, or fails."""
         tcb = self.tcb
-        return tcb.write_shut or (tcb.state in _WRITING and has_room(tcb))
+        return tcb.write_shut or (tcb.state in closing.SENDING and has_room(tcb))
 
     @property
     def is_established(self) -> bool:
@@ -259,7 +250,7 @@ class Connection:
         if reverts:
             self._revert_backoff(unwrap(seq, snd.una))
         if tcb.state in _OPENING:
-            finish(tcb, Cause.ABORT, number)
+            closing.finish(tcb, Cause.ABORT, number)
         elif tcb.state is not State.CLOSED:
             tcb.soft_error = number
 
@@ -287,7 +278,7 @@ class Connection:
         """
         tcb = self.tcb
         tcb.now = now
-        if tcb.write_shut or tcb.state not in (*_WRITING, *_OPENING):
+        if tcb.write_shut or tcb.state not in (*closing.SENDING, *_OPENING):
             raise _error(errno.EPIPE)
         if tcb.state in _OPENING:
             raise _error(errno.EAGAIN)
@@ -321,7 +312,7 @@ class Connection:
             tcb.acks.enter_interactive()
             return
         tcb.acks.leave_interactive()
-        if tcb.state in _WRITING and tcb.acks.scheduled:
+        if tcb.state in closing.SENDING and tcb.acks.scheduled:
             tcb.acks.pushed = max(tcb.acks.pushed, 1)
             has_read(tcb, 1)
 
@@ -347,67 +338,20 @@ class Connection:
         self.tcb.read_shut = True
 
     def shut_writing(self, now: Instant) -> None:
-        """Send FIN behind what is queued. Source: `tcp_shutdown`."""
-        tcb = self.tcb
-        tcb.now = now
-        if tcb.write_shut:
-            return
-        tcb.write_shut = True
-        if tcb.state in _WRITING:
-            tcb.move(Cause.CLOSE)
-            send_fin(tcb)
+        """Send FIN behind what is queued."""
+        self.tcb.now = now
+        closing.shut_writing(self.tcb)
 
     def close(self, now: Instant, *, linger: Duration | None = None) -> None:
-        """Give the connection up: FIN, or RST if data was left unread or `linger` is 0.
-
-        Source: net/ipv4/tcp.c `__tcp_close`.
-        """
-        tcb = self.tcb
-        tcb.now = now
-        tcb.orphan = True
-        unread = bool(tcb.rcv.reading.size)
-        tcb.rcv.reading.clear()
-        tcb.read_shut = True
-        if tcb.remainder is not None or tcb.state is State.CLOSED:
-            tcb.write_shut = True
-            return
-        if unread:
-            send_reset(tcb)
-            finish(tcb, Cause.ABORT)
-        elif linger == 0:
-            self._disconnect()
-        elif tcb.state is State.SYN_SENT:
-            finish(tcb, Cause.CLOSE)
-        else:
-            self._close_orderly()
-
-    def _close_orderly(self) -> None:
-        tcb = self.tcb
-        tcb.write_shut = True
-        if tcb.state in (*_WRITING, State.SYN_RECEIVED):
-            tcb.move(Cause.CLOSE)
-            send_fin(tcb)
-        elif tcb.state is State.FIN_WAIT_2:
-            excess = tcb.config.fin_timeout - TIME_WAIT_LENGTH
-            if excess > 0:
-                tcb.timers.keepalive_at = fires_at(tcb.now, excess)
-            else:
-                tcb.remainder = TimeWait(tcb, tcb.state, tcb.config.fin_timeout)
-                tcb.timers.stop_all()
+        """Give the connection up: FIN, or RST if data was left unread or `linger` is 0."""
+        self.tcb.now = now
+        closing.close(self.tcb, linger)
 
     def abort(self, now: Instant) -> None:
         """End the connection at once, with RST if the peer knows of it."""
         self.tcb.now = now
         if self.tcb.remainder is None and self.tcb.state is not State.CLOSED:
-            self._disconnect()
-
-    def _disconnect(self) -> None:
-        """Source: net/ipv4/tcp.c `tcp_disconnect`."""
-        tcb = self.tcb
-        unsent_fin = tcb.snd.nxt != tcb.snd.end and tcb.state in (State.CLOSING, State.LAST_ACK)
-        if tcb.state in _RESETTABLE or unsent_fin:
-            send_reset(tcb)
-        finish(tcb, Cause.ABORT, 0 if tcb.orphan else errno.ECONNRESET)
+            closing.disconnect(self.tcb)
 
 
 def _error(number: int) -> OSError:

@@ -10,14 +10,13 @@ import errno
 from typing import TYPE_CHECKING
 
 from emu.kernel.tcp.acknowledgement import sync_mss
+from emu.kernel.tcp.closing import finish, leave_to_remainder
 from emu.kernel.tcp.config import INITIAL_RTO, TIME_WAIT_LENGTH
 from emu.kernel.tcp.emission import send_ack, send_reset
-from emu.kernel.tcp.input import finish
 from emu.kernel.tcp.recovery import enter_loss, reordering_is_over, retransmit_oversized
 from emu.kernel.tcp.retransmission import probe_window, retransmit, send_loss_probe, wake_peer
 from emu.kernel.tcp.states import Cause, State
 from emu.kernel.tcp.timers import Purpose, expiry
-from emu.kernel.tcp.timewait import TimeWait
 
 if TYPE_CHECKING:
     from emu.kernel.tcp.tcb import Tcb
@@ -153,7 +152,10 @@ def _orphan_retries(tcb: Tcb, *, alive: bool) -> int:
 
 
 def _probing_is_vain(tcb: Tcb) -> bool:
-    """Return whether a peer that has shut its window has been silent too long. Source: `tcp_rtx_probe0_timed_out`."""
+    """Return whether a peer that has shut its window has been silent too long.
+
+    Source: `tcp_rtx_probe0_timed_out`.
+    """
     limit = 2 * tcb.config.rto_max
     if tcb.now - tcb.loss.heard_at <= limit:
         return False
@@ -190,8 +192,7 @@ def _keep_alive(tcb: Tcb) -> None:
     if tcb.state is State.FIN_WAIT_2 and tcb.orphan:
         left = config.fin_timeout - TIME_WAIT_LENGTH
         if left > 0:
-            tcb.remainder = TimeWait(tcb, tcb.state, left)
-            tcb.timers.stop_all()
+            leave_to_remainder(tcb, left)
         else:
             send_reset(tcb)
             finish(tcb, Cause.ABORT)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from emu.kernel.tcp.acknowledgement import sync_mss
 from emu.kernel.tcp.config import DEFAULT_MSS, HEADERS, INITIAL_RTO, TIMESTAMPS_LENGTH
-from emu.kernel.tcp.input import negotiate
+from emu.kernel.tcp.opening import negotiate
 from emu.kernel.tcp.segment import Segment
 from emu.kernel.tcp.sequence import unwrap, wire
 from emu.kernel.tcp.states import TRANSITIONS, Cause, State

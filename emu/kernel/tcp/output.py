@@ -46,56 +46,81 @@ def write_out(tcb: Tcb, *, nagle: bool, only_one: bool = False, loss_probe: bool
     Returns:
         Whether nothing is in flight, yet there is something that cannot go.
     """
-    snd, window = tcb.snd, tcb.cwnd
+    snd = tcb.snd
     mss = segment_size(tcb)
-    most = burst_segments(tcb, mss)
     sent = 0
     limited = False
     while snd.unsent:
-        chunk = snd.unsent[0]
-        quota = _quota(tcb) or loss_probe
-        if not quota:
+        burst, limited_here = _next_burst(
+            tcb, mss, nagle=nagle, alone=only_one or loss_probe, probe=loss_probe
+        )
+        limited = limited or limited_here
+        if burst is None:
             break
-        quota = min(quota, most)
-        _fill(tcb, quota * mss)
-        chunk.mss = mss
-        segments = chunk.segments
-        if min(chunk.end, chunk.seq + mss) > snd.window_end:
-            break
-        if segments == 1:
-            if nagle and len(snd.unsent) == 1 and _must_wait(tcb, chunk, mss):
-                break
-        elif not only_one and not loss_probe:
-            deferred, limited_here = _defers(tcb, chunk, most)
-            limited = limited or limited_here
-            if deferred:
-                break
-        if segments > 1:
-            limit = _split_point(tcb, chunk, mss, quota, nagle=nagle)
-            if len(chunk.payload) > limit:
-                snd.unsent.insert(1, chunk.split(limit))
-        if chunk.end == chunk.seq:
-            break
-        transmit(tcb, chunk)
-        _sent(tcb, chunk)
-        if len(chunk.payload) < chunk.segments * mss:
-            snd.small = chunk.end
-        sent += chunk.segments
+        transmit(tcb, burst)
+        _sent(tcb, burst)
+        if len(burst.payload) < burst.segments * mss:
+            snd.small = burst.end
+        sent += burst.segments
         if only_one or loss_probe:
             break
+    _use_window(tcb, sent, limited=limited)
+    if sent:
+        if not loss_probe:
+            schedule_loss_probe(tcb, from_now=False)
+        return False
+    return not snd.inflight and bool(snd.unsent)
+
+
+def _next_burst(tcb: Tcb, mss: int, *, nagle: bool, alone: bool, probe: bool) -> tuple[Chunk | None, bool]:
+    """Cut from what is unsent the chunk to send next.
+
+    Args:
+        tcb: the connection.
+        mss: octets in a segment.
+        nagle: hold small segments back while one is under way.
+        alone: no more than this one is to be sent.
+        probe: the congestion window does not count.
+
+    Returns:
+        The chunk, still the first unsent one, None if nothing may go; and
+        whether it is the congestion window that held it back.
+    """
+    snd = tcb.snd
+    most = burst_segments(tcb, mss)
+    quota = min(_quota(tcb) or probe, most)
+    if not quota:
+        return None, False
+    _fill(tcb, quota * mss)
+    chunk = snd.unsent[0]
+    chunk.mss = mss
+    segments = chunk.segments
+    if min(chunk.end, chunk.seq + mss) > snd.window_end or chunk.end == chunk.seq:
+        return None, False
+    if segments == 1:
+        waits = nagle and len(snd.unsent) == 1 and _must_wait(tcb, chunk, mss)
+        return (None if waits else chunk), False
+    if not alone:
+        deferred, limited = _defers(tcb, chunk, most)
+        if deferred:
+            return None, limited
+    limit = _split_point(tcb, chunk, mss, quota, nagle=nagle)
+    if len(chunk.payload) > limit:
+        snd.unsent.insert(1, chunk.split(limit))
+    return chunk, False
+
+
+def _use_window(tcb: Tcb, sent: int, *, limited: bool) -> None:
+    """Note how far the congestion window was used by sending `sent` segments."""
+    snd, window, loss = tcb.snd, tcb.cwnd, tcb.loss
     flight = snd.flight()
     limited = limited or flight.size >= window.cwnd
     if sent or limited:
         window.validate(
             limited=limited, una=snd.una, nxt=snd.nxt, out=flight.out, now=tcb.now, rto=tcb.rtt.rto
         )
-    if sent:
-        if tcb.loss.phase in (Phase.CWR, Phase.RECOVERY):
-            tcb.loss.prr_out += sent
-        if not loss_probe:
-            schedule_loss_probe(tcb, from_now=False)
-        return False
-    return not snd.inflight and bool(snd.unsent)
+    if sent and loss.phase in (Phase.CWR, Phase.RECOVERY):
+        loss.prr_out += sent
 
 
 def burst_segments(tcb: Tcb, mss: int) -> int:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from emu.kernel.drops import DropReason
+from emu.kernel.tcp.closing import leave_to_remainder
 from emu.kernel.tcp.emission import send_ack
 from emu.kernel.tcp.reassembly import Piece
 from emu.kernel.tcp.states import Cause, State
-from emu.kernel.tcp.timewait import TimeWait
 from emu.sim.time import later
 from emu.wire.tcp import FIN
 
@@ -163,17 +163,9 @@ def fin(tcb: Tcb) -> None:
     elif tcb.state is State.FIN_WAIT_2:
         send_ack(tcb)
         tcb.move(Cause.FIN)
-        begin_time_wait(tcb)
+        leave_to_remainder(tcb, tcb.config.fin_timeout)
     rcv.beyond.clear()
     rcv.sacks.blocks.clear()
-    tcb.stirred = True
-
-
-def begin_time_wait(tcb: Tcb) -> None:
-    """Leave the connection to a `TimeWait`. Source: `tcp_time_wait`."""
-    tcb.remainder = TimeWait(tcb, tcb.state, tcb.config.fin_timeout)
-    tcb.timers.stop_all()
-    tcb.read_shut = tcb.write_shut = True
     tcb.stirred = True
 
 

@@ -314,7 +314,10 @@ def enter_loss(tcb: Tcb) -> None:
 
 
 def _mark_all_lost(tcb: Tcb) -> None:
-    """Mark all in flight as lost, but what was sent so lately that nothing is known. `tcp_timeout_mark_lost`."""
+    """Mark all in flight as lost, but what was sent so lately that nothing is known.
+
+    Source: `tcp_timeout_mark_lost`.
+    """
     snd = tcb.snd
     reneged = bool(snd.inflight) and snd.inflight[0].sacked
     if not tcb.sack_ok:

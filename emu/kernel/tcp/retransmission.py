@@ -135,7 +135,10 @@ def _probe(tcb: Tcb) -> bool:
 
 
 def wake_peer(tcb: Tcb) -> None:
-    """Send what fits the window, or else an old number, so that the peer answers. Source: `tcp_write_wakeup`."""
+    """Send what fits the window, or else an old number, so that the peer answers.
+
+    Source: `tcp_write_wakeup`.
+    """
     snd = tcb.snd
     if not snd.unsent or snd.unsent[0].seq >= snd.window_end:
         send_probe(tcb)

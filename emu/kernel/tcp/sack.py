@@ -41,7 +41,10 @@ def tag(tcb: Tcb, ack: Ack, arrival: Arrival) -> None:
 
 
 def _duplicate(tcb: Tcb, ack: Ack, arrival: Arrival, blocks: list[tuple[int, int]]) -> bool:
-    """Return whether the first block tells of data that came twice, and count it. Source: `tcp_check_dsack`."""
+    """Return whether the first block tells of data that came twice; if so count it.
+
+    Source: `tcp_check_dsack`.
+    """
     left, right = blocks[0]
     if left >= arrival.ack and not (len(blocks) > 1 and blocks[1][0] <= left and right <= blocks[1][1]):
         return False
@@ -121,28 +124,36 @@ def _mark_one(tcb: Tcb, ack: Ack, chunk: Chunk, highest: int, *, is_duplicate: b
         return
     if not chunk.sacked:
         rack.advance(tcb, chunk)
-        if chunk.retransmitted:
-            if chunk.lost:
-                chunk.lost = chunk.retransmitted = False
-        else:
-            if not again:
-                if chunk.seq < highest:
-                    ack.came_late(chunk.seq)
-                if chunk.end <= loss.high:
-                    ack.original_arrived = True
-                if ack.first_sacked_at is None:
-                    ack.first_sacked_at = chunk.sent_at
-                ack.last_sacked_at = chunk.sent_at
-            chunk.lost = False
-        chunk.sacked = True
-        ack.sacked = True
-        loss.delivered += chunk.segments
-    if is_duplicate and chunk.retransmitted:
+        _first_sacked(tcb, ack, chunk, highest)
+    if is_duplicate:
         chunk.retransmitted = False
 
 
+def _first_sacked(tcb: Tcb, ack: Ack, chunk: Chunk, highest: int) -> None:
+    """Note that `chunk` is SACKed for the first time."""
+    loss = tcb.loss
+    if chunk.retransmitted:
+        if chunk.lost:
+            chunk.lost = chunk.retransmitted = False
+    else:
+        if not chunk.ever_retransmitted:
+            if chunk.seq < highest:
+                ack.came_late(chunk.seq)
+            ack.original_arrived = ack.original_arrived or chunk.end <= loss.high
+            if ack.first_sacked_at is None:
+                ack.first_sacked_at = chunk.sent_at
+            ack.last_sacked_at = chunk.sent_at
+        chunk.lost = False
+    chunk.sacked = True
+    ack.sacked = True
+    loss.delivered += chunk.segments
+
+
 def note_reordering(tcb: Tcb, low: int) -> None:
-    """Learn that the path reorders: `low` came after something higher. Source: `tcp_check_sack_reordering`."""
+    """Learn that the path reorders: `low` came after something higher.
+
+    Source: `tcp_check_sack_reordering`.
+    """
     snd, loss = tcb.snd, tcb.loss
     distance = snd.highest_sacked - low
     if distance <= 0:

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from emu.sim.time import START, Instant
-from emu.wire.tcp import FIN, PSH, SYN, TcpOptions
+from emu.wire.tcp import FIN, MIN_HEADER, PSH, SYN, TcpOptions
 
-NO_OPTIONS = TcpOptions()
+if TYPE_CHECKING:
+    from emu.kernel.drops import DropReason
+
+NO_OPTIONS: Final = TcpOptions()
 
 
 class Segment(NamedTuple):
@@ -44,7 +47,21 @@ class Arrival(NamedTuple):
     window: int
     options: TcpOptions
     payload: bytes
-    header_length: int
+
+    @property
+    def header_length(self) -> int:
+        """Octets of its header."""
+        return MIN_HEADER + len(self.options.build())
+
+
+class Outcome(NamedTuple):
+    """What became of a segment: why it was dropped (None: it was not), and whether to answer with RST."""
+
+    reason: DropReason | None = None
+    reset: bool = False
+
+
+TAKEN: Final = Outcome()
 
 
 class Chunk:
