@@ -100,7 +100,7 @@ class _Ledger:
         if len(after) != 1 or after[0].kind is Kind.DROP:
             return
         follower, point = after[0], f"{step.net}/{step.device}"
-        link = self._lab.device(point)[1].link
+        link = self._lab.find(point)[1].link
         if isinstance(link, Bridge | Vxlan | Dummy):
             if follower.stage != link.kind:
                 yield f"a {link.kind} sent it, and then comes {follower.stage or follower.kind.value}"

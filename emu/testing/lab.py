@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from emu.fabric.cable import Cable
     from emu.fabric.process import Process
     from emu.fabric.program import Program
+    from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
     from emu.observe.recording import Step
 
@@ -93,6 +94,16 @@ class Lab(Network):
             UnknownNameError: there is none.
         """
         return self.fabric.namespace(name)
+
+    def find(self, point: str) -> tuple[Namespace, Device]:
+        """Return the device at `point`, and its namespace.
+
+        Raises:
+            UnknownNameError: there is none.
+        """
+        owner, _, name = point.rpartition("/")
+        net = self.net(owner)
+        return net, net.device(name)
 
     def address(self, name: str) -> IpAddress:
         """Return the first address of the namespace `name` that is not the loopback's.
@@ -166,7 +177,7 @@ class Lab(Network):
 
     def plug(self, a: str, b: str, cable: Cable) -> None:
         """Connect two points by `cable` instead of what connected them."""
-        (net_a, device_a), (net_b, device_b) = self.device(a), self.device(b)
+        (net_a, device_a), (net_b, device_b) = self.find(a), self.find(b)
         self.fabric.connect((net_a, device_a.name), (net_b, device_b.name), cable)
 
     # --- looking ---

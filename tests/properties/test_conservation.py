@@ -47,7 +47,7 @@ def flips(document: NetworkDocument) -> st.SearchStrategy[dict[str, bool]]:
 def flip(lab: Lab, point: str, *, up: bool) -> None:
     """Do as `ip link set` does."""
     change = rtnetlink.set_up if up else rtnetlink.set_down
-    net, device = lab.device(point)
+    net, device = lab.find(point)
     lab.call(net.name, partial(change, device=device))
 
 
