@@ -45,6 +45,11 @@ def fates() -> st.SearchStrategy[list[Fate]]:
     return st.lists(st.one_of(st.just(PROMPT), fate), max_size=60).map(_without_long_losses)
 
 
+def streams(most: int) -> st.SearchStrategy[bytes]:
+    """Up to `most` octets, each telling its place; shrinks to a single one."""
+    return st.integers(1, most).map(lambda size: bytes(at * 7 % 251 for at in range(size)))
+
+
 def _without_long_losses(drawn: list[Fate]) -> list[Fate]:
     kept: list[Fate] = []
     for fate in drawn:
@@ -110,7 +115,7 @@ def answer(expected: int, reply: bytes) -> Program[bytes]:
     return received
 
 
-@given(drawn=fates(), request=st.binary(min_size=1, max_size=6000), reply=st.binary(max_size=20000))
+@given(drawn=fates(), request=streams(20000), reply=streams(40000))
 def test_tcp_delivers_exactly_what_was_sent(drawn: list[Fate], request: bytes, reply: bytes) -> None:
     """Both directions, octet for octet, however frames are lost, late, reordered or doubled."""
     fabric, client, server = two_hosts(drawn)
@@ -121,7 +126,7 @@ def test_tcp_delivers_exactly_what_was_sent(drawn: list[Fate], request: bytes, r
     assert serving.result == request
 
 
-@given(drawn=fates(), request=st.binary(min_size=1, max_size=3000))
+@given(drawn=fates(), request=streams(5000))
 def test_a_connection_that_was_closed_leaves_nothing_behind(drawn: list[Fate], request: bytes) -> None:
     """Long after both sides have closed, neither has a connection nor a timer left."""
     fabric, client, server = two_hosts(drawn)
