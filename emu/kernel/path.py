@@ -13,12 +13,12 @@ import attrs
 from emu.kernel import arp, routing
 from emu.kernel.fib import RouteType
 from emu.sim.time import SECOND, START, Instant, later
+from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
     from emu.kernel.routing import RouteDecision
-    from emu.wire.addresses import IpAddress
 
 _MAX_MTU: Final = 65535
 _REDIRECT_LIFETIME: Final = 300 * SECOND
@@ -50,6 +50,10 @@ class PathExceptions:
             del self._learned[dst]
             return None
         return found
+
+    def destinations(self, now: Instant) -> list[IpAddress]:
+        """Return the destinations about whose path something is known, first learned first."""
+        return [IpAddress(dst) for dst in tuple(self._learned) if self.get(dst, now) is not None]
 
     def set_mtu(self, dst: bytes, mtu: int, expires: Instant, *, locked: bool) -> None:
         """Remember that the path to `dst` takes packets of `mtu` octets."""
