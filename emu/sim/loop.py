@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The event loop: a heap of (instant, number), one clock for everything.
+"""The event loop: one clock for everything, and what is to happen when.
+
+        at --> later: a heap of (instant, number) --+
+           |                                        | the clock comes to that instant
+           +--> now: a queue  <---------------------+ --> run
 
 Events of one instant run in the order in which they were scheduled. With frames
 that cross a cable in no time this is also the order in which Linux works: a veth
@@ -19,26 +23,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DEFAULT_BUDGET: Final = 10_000_000
+_FOREVER: Final = Instant(1 << 63)
 
 
 class Event:
-    """Something scheduled. `cancel` it to have it passed over."""
+    """Something scheduled for `instant`. `EventLoop.cancel` has it passed over."""
 
-    __slots__ = ("arguments", "callback", "instant", "number", "periodic")
+    __slots__ = ("arguments", "callback", "instant", "periodic")
 
-    def __init__(
-        self, instant: Instant, number: int, callback: Callable[..., None], arguments: tuple[Any, ...]
-    ) -> None:
+    def __init__(self, instant: Instant, callback: Callable[..., None], arguments: tuple[Any, ...]) -> None:
         self.instant = instant
-        self.number = number
         self.callback: Callable[..., None] | None = callback
         self.arguments = arguments
         self.periodic = False
-
-    def __lt__(self, other: Event) -> bool:
-        if self.instant != other.instant:
-            return self.instant < other.instant
-        return self.number < other.number
 
     @property
     def is_cancelled(self) -> bool:
@@ -57,21 +54,21 @@ class EventLoop:
         self.now = start
         self.budget = budget
         self.events_run = 0
-        self._left = budget
-        self._heap: list[Event] = []
-        self._ready: deque[Event] = deque()  # what is due now already: no heap is needed for order
+        self._limit = budget  # of `events_run`
+        self._ready: deque[Event] = deque()  # for the present instant, in the order of scheduling
+        self._heap: list[tuple[Instant, int, Event]] = []  # for later ones
         self._number = 0
         self._lasting = 0  # events that keep the loop busy: neither periodic nor cancelled
 
     def at(self, instant: Instant, callback: Callable[..., None], *arguments: object) -> Event:
         """Run `callback(*arguments)` at `instant` (now, if that is past) and return the event."""
-        self._number += 1
         if instant <= self.now:
-            event = Event(self.now, self._number, callback, arguments)
+            event = Event(self.now, callback, arguments)
             self._ready.append(event)
         else:
-            event = Event(instant, self._number, callback, arguments)
-            heapq.heappush(self._heap, event)
+            event = Event(instant, callback, arguments)
+            self._number += 1
+            heapq.heappush(self._heap, (instant, self._number, event))
         self._lasting += 1
         return event
 
@@ -100,35 +97,52 @@ class EventLoop:
     @property
     def next_instant(self) -> Instant | None:
         """When the next event is due, None if there is none."""
-        first = self._first()
-        return None if first is None else first.instant
-
-    def _first(self) -> Event | None:
-        """Return the next event, dropping cancelled ones before it."""
-        ready, heap = self._ready, self._heap
+        ready = self._ready
         while ready and ready[0].callback is None:
             ready.popleft()
-        while heap and heap[0].callback is None:
+        if ready:
+            return self.now
+        heap = self._heap
+        while heap and heap[0][2].callback is None:
             heapq.heappop(heap)
-        if ready and (not heap or ready[0] < heap[0]):
-            return ready[0]
-        return heap[0] if heap else None
+        return heap[0][0] if heap else None
 
     def replenish(self) -> None:
         """Allow another `budget` of events: somebody asked for something new."""
-        self._left = self.budget
+        self._limit = self.events_run + self.budget
 
-    def step(self) -> bool:
-        """Run the next event and return True, or return False if there is none.
+    def step(self, until: Instant = _FOREVER) -> bool:
+        """Run the next event and return True, or return False if there is none by `until` (not before now).
 
         Raises:
             StormError: the budget of events is spent.
         """
-        event = self._first()
-        if event is None:
-            return False
-        self._run(event)
-        return True
+        ready = self._ready
+        while ready or self._advance(until):
+            event = ready.popleft()
+            callback = event.callback
+            if callback is None:
+                continue
+            event.callback = None
+            self._lasting -= not event.periodic
+            self.events_run += 1
+            if self.events_run > self._limit:
+                raise self._storm()
+            callback(*event.arguments)
+            return True
+        return False
+
+    def _advance(self, until: Instant) -> bool:
+        """Let the clock come to the next event; return False if none is due by `until`."""
+        ready, heap = self._ready, self._heap
+        while heap and not ready and heap[0][0] <= until:
+            instant, _, event = heapq.heappop(heap)
+            if event.callback is not None:
+                self.now = instant
+                ready.append(event)
+        while heap and heap[0][0] == self.now:
+            ready.append(heapq.heappop(heap)[2])
+        return bool(ready)
 
     def run_until(self, instant: Instant) -> None:
         """Run all events up to and including `instant`; the clock then stands there.
@@ -136,34 +150,19 @@ class EventLoop:
         Raises:
             StormError: the budget of events is spent.
         """
-        event = self._first()
-        while event is not None and event.instant <= instant:
-            self._run(event)
-            event = self._first()
-        self.now = max(self.now, instant)
-
-    def _run(self, event: Event) -> None:
-        """Run `event`, which is what `_first` returned."""
-        ready = self._ready
-        if ready and event is ready[0]:
-            ready.popleft()
-        else:
-            heapq.heappop(self._heap)
-        callback = event.callback
-        assert callback is not None, "_first drops cancelled events"
-        event.callback = None
-        self.now = event.instant
-        self._lasting -= not event.periodic
-        self.events_run += 1
-        self._left -= 1
-        if self._left < 0:
-            raise StormError(
-                f"{self.budget} events and no end, at {to_seconds(self.now):.6f} s: "
-                "frames go round in circles (is there a bridge loop?)"
-            )
-        callback(*event.arguments)
+        if instant < self.now:
+            return
+        while self.step(instant):
+            pass
+        self.now = instant
 
     def run_until_idle(self) -> None:
         """Run events until only periodic ones are left."""
-        while not self.is_idle:
+        while self._lasting:
             self.step()
+
+    def _storm(self) -> StormError:
+        return StormError(
+            f"{self.budget} events and no end, at {to_seconds(self.now):.6f} s: "
+            "frames go round in circles (is there a bridge loop?)"
+        )
