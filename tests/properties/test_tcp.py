@@ -1,136 +1,268 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""TCP over a cable that loses, reorders and duplicates."""
+"""TCP over channels that lose, repeat and reorder, and among segments from anywhere."""
 
 from __future__ import annotations
 
-from functools import partial
-from itertools import chain, repeat
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+import random
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from hypothesis import given
+import attrs
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from emu.fabric import program
-from emu.fabric.driver import Fabric
-from emu.kernel import inetdev, rtnetlink
-from emu.kernel.link.veth import Veth
-from emu.kernel.sockets import SocketKind
-from emu.sim.time import MILLISECOND, SECOND, Duration, later
-from emu.wire.addresses import Interface, IpAddress, MacAddress
+from emu.kernel.tcp.config import TcpConfig
+from emu.kernel.tcp.reassembly import OutOfOrderQueue, Piece
+from emu.kernel.tcp.segment import Segment
+from emu.kernel.tcp.sequence import unwrap, wire
+from emu.kernel.tcp.states import TRANSITIONS, State
+from emu.kernel.tcp.tcb import Tcb
+from emu.kernel.tcp.timewait import TimeWait
+from emu.sim.time import MICROSECOND, MILLISECOND, SECOND, Duration
+from emu.testing.tcp_pair import LATENCY, SIDES, Sent, Side, TcpPair, other
+from emu.wire.tcp import TcpOptions
 
 if TYPE_CHECKING:
-    from emu.fabric.driver import Plug
-    from emu.fabric.program import Program
-    from emu.kernel.effects import Transmit
-    from emu.kernel.namespace import Namespace
+    from collections.abc import Callable, Iterator, Sequence
 
-PORT: Final = 80
-SERVER: Final = IpAddress.parse("10.0.0.2")
-MOST_LOST_IN_A_ROW: Final = 3  # more, and a kernel may rightly give up
+Script: TypeAlias = "list[tuple[Duration, int]]"
 
-
-class Fate(NamedTuple):
-    """What the cable does with one frame: how many copies arrive, and how late each is."""
-
-    delays: tuple[Duration, ...]
+STEPS: Final = {(before, after) for (before, _), after in TRANSITIONS.items()}
+MOST_LOSSES: Final = 3  # of one side, one after the other: who is never heard gives up
+DELAYS: Final = (LATENCY, LATENCY, 3 * MILLISECOND, 45 * MILLISECOND, 300 * MILLISECOND)
 
 
-PROMPT: Final = Fate((0,))
+# --- channels ---
 
 
-def fates() -> st.SearchStrategy[list[Fate]]:
-    """What happens to the first frames of a run, all later ones arriving; shrinks to a good cable."""
-    delay = st.integers(0, 300).map(lambda ms: ms * MILLISECOND)
-    fate = st.lists(delay, min_size=0, max_size=3).map(lambda delays: Fate(tuple(delays)))
-    return st.lists(st.one_of(st.just(PROMPT), fate), max_size=60).map(_without_long_losses)
+@attrs.frozen
+class Channel:
+    """What becomes of the first segments, in the order they are sent: the delays of their copies."""
+
+    fates: tuple[tuple[Duration, ...], ...]
+
+    def fate(self) -> Callable[[Sent], Sequence[Duration]]:
+        """Return a fresh fate for `TcpPair`."""
+        coming = iter(self.fates)
+        lost: dict[Side, int] = dict.fromkeys(SIDES, 0)
+
+        def decide(sent: Sent) -> Sequence[Duration]:
+            delays = next(coming, (LATENCY,))
+            lost[sent.side] = 0 if delays else lost[sent.side] + 1
+            if lost[sent.side] > MOST_LOSSES:
+                lost[sent.side] = 0
+                return (LATENCY,)
+            return delays
+
+        return decide
 
 
-def streams(most: int) -> st.SearchStrategy[bytes]:
-    """Up to `most` octets, each telling its place; shrinks to a single one."""
-    return st.integers(1, most).map(lambda size: bytes(at * 7 % 251 for at in range(size)))
+def channels() -> st.SearchStrategy[Channel]:
+    """Any losses, copies and delays of the first segments; shrinks to a perfect channel."""
+    copies = st.lists(st.sampled_from(DELAYS), max_size=2).map(tuple)
+    fate = st.just((LATENCY,)) | copies
+    return st.builds(Channel, st.lists(fate, max_size=50).map(tuple))
 
 
-def _without_long_losses(drawn: list[Fate]) -> list[Fate]:
-    kept: list[Fate] = []
-    for fate in drawn:
-        lost = all(not earlier.delays for earlier in kept[-MOST_LOST_IN_A_ROW:])
-        full = len(kept) >= MOST_LOST_IN_A_ROW
-        kept.append(PROMPT if not fate.delays and lost and full else fate)
-    return kept
+def configs() -> st.SearchStrategy[TcpConfig]:
+    """Any features switched on or off, buffers small or as usual."""
+    rmem = st.sampled_from([(4096, 131072, 6291456), (4096, 8192, 16384)])
+    return st.builds(
+        TcpConfig,
+        sack=st.booleans(),
+        dsack=st.booleans(),
+        timestamps=st.booleans(),
+        window_scaling=st.booleans(),
+        frto=st.booleans(),
+        rmem=rmem,
+        congestion_control=st.sampled_from(["cubic", "reno"]),
+    )
 
 
-class UnkindFabric(Fabric):
-    """A fabric whose cables do with each frame what was drawn for it."""
-
-    def __init__(self, drawn: list[Fate]) -> None:
-        super().__init__(seed=1)
-        self._fates = chain(drawn, repeat(PROMPT))
-
-    def _transmit(self, net: Namespace, effect: Transmit) -> None:
-        plug: Plug = self._plugs[net.name, effect.iface]
-        for delay in next(self._fates).delays:
-            self.loop.after(delay, self._arrive, plug, effect.frame)
+def scripts() -> st.SearchStrategy[Script]:
+    """What a program writes: pauses, and numbers of octets."""
+    pauses = st.sampled_from([0, 1 * MILLISECOND, 60 * MILLISECOND, 2 * SECOND])
+    sizes = st.sampled_from([0, 1, 100, 1460, 5000, 40000])
+    return st.lists(st.tuples(pauses, sizes), max_size=5)
 
 
-def two_hosts(drawn: list[Fate]) -> tuple[UnkindFabric, Namespace, Namespace]:
-    """Return a fabric with two hosts on an unkind cable."""
-    fabric = UnkindFabric(drawn)
-    hosts = []
-    for number, name in enumerate(("client", "server"), 1):
-        net = fabric.add_namespace(name)
-        mac = MacAddress(bytes((2, 0, 0, 0, 0, number)))
-        device = net.add_device("eth0", Veth(), mac, mtu=1500)
-        inetdev.add_address(net.fib, device, Interface.parse(f"10.0.0.{number}/24"))
-        hosts.append((net, device))
-    (client, _), (server, _) = hosts
-    fabric.connect((client, "eth0"), (server, "eth0"))
-    for net, device in hosts:
-        fabric.call(net, partial(rtnetlink.set_up, device=device))
-    return fabric, client, server
+def octets(seed: int, size: int) -> bytes:
+    """Return octets that no other part of a stream has in its place."""
+    return random.Random(seed).randbytes(size)
 
 
-def ask(request: bytes) -> Program[bytes]:
-    """Send `request` and return everything that comes back until the server closes."""
-    sock = yield from program.socket(SocketKind.TCP)
-    yield from program.connect(sock, SERVER, PORT)
-    yield from program.send(sock, request)
-    received = b""
-    while piece := (yield from program.receive(sock)):
-        received += piece
-    yield from program.close(sock)
-    return received
+def talk(pair: TcpPair, scripts: dict[Side, Script]) -> dict[Side, bytes]:
+    """Have both sides connect, write what their scripts say, and close; return what each wrote."""
+    pair.readers = set(SIDES)
+    pair.connect(within=200 * SECOND)
+    written: dict[Side, bytes] = {"client": b"", "server": b""}
+    events = sorted(
+        (sum(pause for pause, _ in script[: place + 1]), side, size)
+        for side, script in scripts.items()
+        for place, (_, size) in enumerate(script)
+    )
+    begin = pair.now
+    for due, side, size in events:
+        pair.run(max(begin + due - pair.now, 0))
+        data = octets(len(written[side]), size)
+        written[side] += data
+        write_all(pair, side, data)
+    for side in SIDES:
+        pair.shut(side)
+    pair.run(600 * SECOND)
+    for side in SIDES:
+        pair.close(side)
+    pair.run(600 * SECOND)
+    return written
 
 
-def answer(expected: int, reply: bytes) -> Program[bytes]:
-    """Take one connection, read `expected` octets, send `reply`, close; return what was read."""
-    sock = yield from program.socket(SocketKind.TCP)
-    yield from program.bind(sock, IpAddress(bytes(4)), PORT)
-    yield from program.listen(sock)
-    connection = yield from program.accept(sock)
-    received = b""
-    while len(received) < expected:
-        received += yield from program.receive(connection)
-    yield from program.send(connection, reply)
-    yield from program.close(connection)
-    return received
+def write_all(pair: TcpPair, side: Side, data: bytes) -> None:
+    """Have `side` write all of `data`, as room comes."""
+    for _ in range(1000):
+        try:
+            data = data[pair.write(side, data) :] if data else b""
+        except BlockingIOError:
+            pair.run(100 * MILLISECOND)
+        if not data:
+            return
+    pytest.fail("the peer takes no more")
 
 
-@given(drawn=fates(), request=streams(20000), reply=streams(40000))
-def test_tcp_delivers_exactly_what_was_sent(drawn: list[Fate], request: bytes, reply: bytes) -> None:
-    """Both directions, octet for octet, however frames are lost, late, reordered or doubled."""
-    fabric, client, server = two_hosts(drawn)
-    serving: Any = fabric.spawn(server, answer(len(request), reply))
-    asking: Any = fabric.spawn(client, ask(request))
-    fabric.loop.run_until(later(fabric.loop.now, 600 * SECOND))
-    assert asking.result == reply
-    assert serving.result == request
+def check_delivery(
+    channel: Channel,
+    config: TcpConfig,
+    client: Script,
+    server: Script,
+) -> None:
+    """See that both sides get exactly what the other wrote, and that both are closed then."""
+    pair = TcpPair(config, fate=channel.fate())
+    written = talk(pair, {"client": client, "server": server})
+    for side in SIDES:
+        assert pair.end(side).take_error() == 0
+        assert bytes(pair.received[side]) == written[other(side)], side
+        assert pair.end(side).state is State.CLOSED
 
 
-@given(drawn=fates(), request=streams(5000))
-def test_a_connection_that_was_closed_leaves_nothing_behind(drawn: list[Fate], request: bytes) -> None:
-    """Long after both sides have closed, neither has a connection nor a timer left."""
-    fabric, client, server = two_hosts(drawn)
-    fabric.spawn(server, answer(len(request), b"done"))
-    fabric.spawn(client, ask(request))
-    fabric.loop.run_until(later(fabric.loop.now, 1200 * SECOND))
-    assert [list(net.tcp.entries()) for net in (client, server)] == [[], []]
+@given(channels(), configs(), scripts(), scripts())
+@settings(suppress_health_check=[HealthCheck.too_slow])
+def test_a_bad_channel_delivers_exactly_what_was_sent(
+    channel: Channel,
+    config: TcpConfig,
+    client: Script,
+    server: Script,
+) -> None:
+    """Whatever is lost, repeated or late, every octet arrives once, in order, and both sides close."""
+    check_delivery(channel, config, client, server)
+
+
+def test_a_stack_that_loses_what_overlaps_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The property above fails on a reassembly that takes a piece beyond a gap for the next one."""
+    faulty = OutOfOrderQueue.due
+
+    def due(self: OutOfOrderQueue, nxt: int) -> Iterator[Piece]:
+        for piece in faulty(self, nxt + 1460):
+            yield piece._replace(seq=min(piece.seq, nxt))
+
+    monkeypatch.setattr(OutOfOrderQueue, "due", due)
+
+    @given(channels())
+    @settings(max_examples=200, database=None, phases=[Phase.generate], derandomize=True)
+    def attempt(channel: Channel) -> None:
+        check_delivery(channel, TcpConfig(), [(0, 40000)], [])
+
+    with pytest.raises(AssertionError):
+        attempt()
+
+
+# --- segments from anywhere ---
+
+
+def stray_segments() -> st.SearchStrategy[Segment]:
+    """Segments with numbers near those in use, or any, and any flags, options and payload."""
+    near = st.integers(-3, 20) | st.sampled_from([-70000, 70000, 1 << 31, -(1 << 31)])
+    numbers = near.map(wire) | st.integers(0, 0xFFFFFFFF)
+    blocks = st.lists(st.tuples(numbers, numbers), max_size=3).map(tuple)
+    options = st.builds(
+        TcpOptions,
+        mss=st.none() | st.integers(0, 65535),
+        window_scale=st.none() | st.integers(0, 14),
+        sack_permitted=st.booleans(),
+        timestamps=st.none() | st.tuples(numbers, numbers),
+        sack=blocks,
+    )
+    windows = st.sampled_from([0, 1, 500, 65535])
+    payloads = st.binary(max_size=30) | st.just(bytes(3000))
+    return st.builds(Segment, st.integers(0, 255), numbers, numbers, windows, options, payloads)
+
+
+@attrs.frozen
+class Stray:
+    """A segment that arrives at `to` after `pause`."""
+
+    to: Side
+    pause: Duration
+    segment: Segment
+
+
+def strays() -> st.SearchStrategy[list[Stray]]:
+    """Some segments for either side, with pauses short and long."""
+    pauses = st.sampled_from([0, 10 * MICROSECOND, 50 * MILLISECOND, 1 * SECOND, 70 * SECOND])
+    return st.lists(st.builds(Stray, st.sampled_from(SIDES), pauses, stray_segments()), max_size=8)
+
+
+def bring_into(pair: TcpPair, phase: int) -> None:
+    """Bring a connection into one of the phases of its life."""
+    if phase == 0:
+        pair.open("client")
+        return
+    pair.connect()
+    pair.write("client", bytes(5000))
+    pair.run(SECOND)
+    if phase >= 2:
+        pair.close("client")
+    if phase >= 3:
+        pair.run(SECOND)
+        pair.read("server")
+    if phase >= 4:
+        pair.close("server")
+
+
+@given(st.integers(0, 4), configs(), strays())
+def test_no_segment_breaks_a_connection(phase: int, config: TcpConfig, coming: list[Stray]) -> None:
+    """Any segment, at any time of a connection, is taken, answered or dropped, and raises nothing.
+
+    Every change of state on the way is one of the table's.
+    """
+    steps: list[tuple[State, State]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        watch_states(patch, steps)
+        pair = TcpPair(config)
+        bring_into(pair, phase)
+        for stray in coming:
+            pair.run(stray.pause)
+            pair.inject(other(stray.to), stray.segment)
+        pair.run(300 * SECOND)
+        for side in SIDES:
+            if pair.has(side):
+                pair.close(side)
+        pair.run(2000 * SECOND)
+    assert set(steps) <= STEPS
+
+
+def watch_states(patch: pytest.MonkeyPatch, steps: list[tuple[State, State]]) -> None:
+    """Have every change of a connection's state written to `steps`."""
+
+    def spy(self: object, name: str, value: object) -> None:
+        before = getattr(self, name, None)
+        if name == "state" and isinstance(before, State) and isinstance(value, State):
+            steps.append((before, value))
+        object.__setattr__(self, name, value)
+
+    for holder in (Tcb, TimeWait):
+        patch.setattr(holder, "__setattr__", spy)
+
+
+@given(st.integers(-(1 << 40), 1 << 40), st.integers(-(1 << 31), (1 << 31) - 1))
+def test_a_number_near_one_that_is_known_is_found_again(near: int, distance: int) -> None:
+    """What was cut to 32 bits is placed where it was, if that is less than 2**31 away."""
+    assert unwrap(wire(near + distance), near) == near + distance

@@ -180,7 +180,7 @@ class Connection:
         if result.reset:
             self._refuse(segment)
         if result.gone:
-            remainder.state = State.CLOSED
+            remainder.end()
         self.reopen = result.reopen
         return Outcome(DropReason.TCP_ABORT_ON_DATA if result.reset else None, reset=result.reset)
 
@@ -199,8 +199,8 @@ class Connection:
         """Do what is due."""
         remainder = self.tcb.remainder
         if remainder is not None:
-            if remainder.deadline <= now:
-                remainder.state = State.CLOSED
+            if remainder.state is not State.CLOSED and remainder.deadline <= now:
+                remainder.end()
             return
         self.tcb.now = now
         expiry.serve(self.tcb)

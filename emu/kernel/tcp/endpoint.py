@@ -199,6 +199,7 @@ def _stop_listening(net: Namespace, sock: Socket) -> None:
     listener = sock.tcp.listener
     assert listener is not None, "it listens"
     net.tcp.stop_listening(sock)
+    listener.close()
     sock.tcp.listener = None
     for entry in listener.handshakes.values():
         net.tcp.remove(entry)
@@ -314,7 +315,7 @@ def listing(net: Namespace) -> Iterator[SocketInfo]:
         listener = sock.tcp.listener
         assert listener is not None, "it listens"
         yield SocketInfo(
-            State.LISTEN,
+            listener.state,
             len(listener.ready),
             listener.backlog,
             sock.local,

@@ -206,8 +206,8 @@ class Handshake:
             mtu=self._mtu,
             window=self._fresh_window(),
             stamp_offset=self._stamp_offset,
+            state=self.state,
         )
-        tcb.state = self.state
         tcb.sack_ok = self._sack_ok
         negotiate(tcb, self._mss, self._scale, self._stamps)
         tcb.rcv.window.advertised_mss = advertised_mss(self._mtu)

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The states of a connection and every way from one to another (RFC 9293 §3.3.2)."""
+"""The states of a connection and every way from one to another (RFC 9293 §3.3.2).
+
+A segment may be the cause of two steps: one with FIN that acknowledges our FIN
+takes FIN-WAIT-1 by FIN-WAIT-2 to TIME-WAIT, as in Linux.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +38,9 @@ class Cause(enum.Enum):
     SYN = "a SYN arrives"
     SYN_ACK = "a SYN that acknowledges ours arrives"
     ACK_OF_SYN = "our SYN is acknowledged"
-    CLOSE = "the program closes or shuts down its sending side"
+    CLOSE = "the program closes"
     FIN = "a FIN arrives"
     ACK_OF_FIN = "our FIN is acknowledged"
-    FIN_AND_ACK_OF_FIN = "a FIN arrives that acknowledges ours"
     ABORT = "RST, an error, or time is up"
 
 
@@ -56,10 +59,16 @@ TRANSITIONS: Final[Mapping[tuple[State, Cause], State]] = {
     (S.ESTABLISHED, C.FIN): S.CLOSE_WAIT,
     (S.FIN_WAIT_1, C.ACK_OF_FIN): S.FIN_WAIT_2,
     (S.FIN_WAIT_1, C.FIN): S.CLOSING,
-    (S.FIN_WAIT_1, C.FIN_AND_ACK_OF_FIN): S.TIME_WAIT,
     (S.FIN_WAIT_2, C.FIN): S.TIME_WAIT,
     (S.CLOSING, C.ACK_OF_FIN): S.TIME_WAIT,
     (S.CLOSE_WAIT, C.CLOSE): S.LAST_ACK,
     (S.LAST_ACK, C.ACK_OF_FIN): S.CLOSED,
-    **{(state, C.ABORT): S.CLOSED for state in S if state is not S.CLOSED},
+    **{(state, C.ABORT): S.CLOSED for state in S if state not in (S.CLOSED, S.LISTEN)},
 }
+
+
+def table() -> str:
+    """Return the transitions as text, one a line, in the order of the states."""
+    order = list(State)
+    lines = sorted(TRANSITIONS.items(), key=lambda item: order.index(item[0][0]))
+    return "\n".join(f"{before.name:12} {cause.value:36} {after.name}" for (before, cause), after in lines)

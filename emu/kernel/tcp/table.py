@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import attrs
 
 from emu.kernel.tcp.config import TcpConfig
+from emu.kernel.tcp.states import TRANSITIONS, Cause, State
 from emu.wire.addresses import ANY_IP4
 
 if TYPE_CHECKING:
@@ -70,11 +71,17 @@ class Listener:
         backlog: how many connections may wait to be accepted, less one.
         handshakes: connections in the making.
         ready: connections that wait to be accepted, as sockets.
+        state: LISTEN, until it is closed.
     """
 
     backlog: int
     handshakes: dict[Key, Entry] = attrs.field(factory=dict)
     ready: deque[Socket] = attrs.field(factory=deque)
+    state: State = TRANSITIONS[State.CLOSED, Cause.PASSIVE_OPEN]
+
+    def close(self) -> None:
+        """Listen no more."""
+        self.state = TRANSITIONS[self.state, Cause.CLOSE]
 
     @property
     def is_full(self) -> bool:

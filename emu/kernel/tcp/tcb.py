@@ -327,11 +327,19 @@ class Tcb:
     """
 
     def __init__(
-        self, config: TcpConfig, *, now: Instant, iss: int, mtu: int, window: ReceiveWindow, stamp_offset: int
+        self,
+        config: TcpConfig,
+        *,
+        now: Instant,
+        iss: int,
+        mtu: int,
+        window: ReceiveWindow,
+        stamp_offset: int,
+        state: State = State.CLOSED,
     ) -> None:
         self.config = config
         self.now = now
-        self.state = State.CLOSED
+        self.state = state
         self.snd = SendSpace(iss, mtu, config.wmem[1])
         self.rcv = ReceiveSpace(window)
         self.acks = AckPolicy(config)

@@ -79,6 +79,10 @@ class TimeWait:
             length = TIME_WAIT_LENGTH
         self.deadline = expiry(tcb.now, max(length, least))
 
+    def end(self) -> None:
+        """Forget the connection: time is up, or there was a RST."""
+        self.state = TRANSITIONS[self.state, Cause.ABORT]
+
     def receive(self, segment: Segment, now: Instant) -> Remainder:
         """Return what is to be done about `segment`."""
         seq = unwrap(segment.seq, self._nxt)
