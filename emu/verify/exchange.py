@@ -31,7 +31,7 @@ PATIENCE: Final = 10 * SECOND
 STORM: Final = "storm"
 """The outcome of an exchange that never came to rest."""
 
-_BUDGET: Final = 50_000  # events; an exchange takes hundreds
+_BUDGET: Final = 20_000  # events; an exchange takes hundreds
 _IDENTIFIER: Final = 0x656D  # of echoes: none that people write into documents
 _DATAGRAM: Final = b"emu"
 _AFTERMATH: Final[Duration] = MILLISECOND

@@ -24,6 +24,7 @@ import attrs
 from emu.kernel.drops import DropReason
 from emu.observe.recording import Kind
 from emu.verify import fivetuple
+from emu.verify.exchange import STORM
 from emu.wire.arp import REPLY, REQUEST
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from emu.verify.exchange import Exchange, Told
     from emu.verify.fivetuple import FiveTuple
 
+_STORM_SHOWN: Final = 500  # steps; the others are like them
 _ACCEPTED: Final = frozenset(("socket", "echo", "icmp"))
 """Stages at which a packet has arrived, if nothing follows: somebody takes it."""
 
@@ -76,11 +78,13 @@ class Packet:
 
     def __init__(self, told: Sequence[Told]) -> None:
         self.told = tuple(told)
-        self._parents = {one.step.number: one.step.parent for one in self.told}
         self._by_number = {one.step.number: one for one in self.told}
-        inner = set(self._parents.values())
+        depth: dict[int, int] = {}
+        for step, _ in self.told:
+            depth[step.number] = depth.get(step.parent, 0) + 1
+        inner = {step.parent for step, _ in self.told}
         self._ends = [one for one in self.told if one.step.number not in inner]
-        self.line = max(map(self._line_to, self._ends), key=_importance)
+        self.line = self._line_to(max(self._ends, key=lambda end: (_importance(end), depth[end.step.number])))
         self.tuples = _tuples(self.line)
 
     @property
@@ -116,12 +120,11 @@ def _is_accepted(end: Told) -> bool:
     return end.step.kind is Kind.NOTE and end.step.stage in _ACCEPTED
 
 
-def _importance(line: Sequence[Told]) -> tuple[int, int]:
-    """Rank a copy: taken before lost before delivered to the wrong host; then the longest way."""
-    end = line[-1]
+def _importance(end: Told) -> int:
+    """Rank the end of a copy: taken is more than lost, and lost more than delivered to the wrong host."""
     if _is_accepted(end):
-        return 2, len(line)
-    return int(end.step.reason is not DropReason.OTHERHOST), len(line)
+        return 2
+    return int(end.step.reason is not DropReason.OTHERHOST)
 
 
 def _tuples(line: Iterable[Told]) -> tuple[FiveTuple, ...]:
@@ -148,7 +151,7 @@ class Story:
             answered, that one.
         answer: what came back, or was to.
         arp: the ARP packets meanwhile.
-        resent: how often the question was sent again.
+        resent: how often the question was sent again, until there was an answer.
     """
 
     start: Instant
@@ -182,7 +185,8 @@ class Story:
 
 def tell(exchange: Exchange, source: Source, target: Target) -> Story:
     """Return the story of `exchange`, which `source` had with `target`."""
-    packets = [Packet(told) for told in _by_birth(exchange.told)]
+    told = exchange.told[:_STORM_SHOWN] if exchange.outcome == STORM else exchange.told
+    packets = [Packet(steps) for steps in _by_birth(told)]
     asked = [packet for packet in packets if _is_question(packet, source, target)]
     if not asked:
         return Story(exchange.start, (), None, _arp(packets, None), 0)
@@ -195,9 +199,10 @@ def tell(exchange: Exchange, source: Source, target: Target) -> Story:
         answers = [packet for packet in answers if _complaint(packet) is None]
     answer = answers[0] if answers else None
     requests = [first]
-    if answer is not None and not first.is_accepted:
-        before = [packet for packet in asked if packet.birth.step.number < answer.birth.step.number]
-        requests += [packet for packet in before[-1:] if packet is not first and packet.is_accepted]
+    if answer is not None:
+        asked = [packet for packet in asked if packet.birth.step.number < answer.birth.step.number]
+        if not first.is_accepted:
+            requests += [packet for packet in asked[-1:] if packet is not first and packet.is_accepted]
     end = None if answer is None else answer.told[-1].step.number
     return Story(exchange.start, tuple(requests), answer, _arp(packets, end), len(asked) - 1)
 

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from emu import cli
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HERE = Path(__file__).parent
+TWO_WAYS = str(HERE / "two-ways.yaml")
+TOPOLOGIES = HERE.parents[2] / "topologies"
+
+
+class Emu(Protocol):
+    """Runs the command line and returns exit status, standard output and standard error."""
+
+    def __call__(self, *arguments: str) -> tuple[int, str, str]:
+        """Run `emu ARGUMENTS...`."""
+
+
+@pytest.fixture
+def emu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Emu:
+    """The command line, as its entry point runs it."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["emu", *arguments])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert isinstance(left.value.code, int)
+        return left.value.code, out, err
+
+    return run
+
+
+def trace(emu: Emu, *arguments: str, file: str = TWO_WAYS) -> tuple[int, str]:
+    """Run `emu trace` and return exit status and standard output; standard error is empty."""
+    status, out, err = emu("trace", "-f", file, *arguments)
+    assert err == ""
+    return status, out
+
+
+class TestAnswer:
+    """The first line and the exit status."""
+
+    def test_always(self, emu: Emu) -> None:
+        """Status 0 for it alone."""
+        status, out = trace(emu, "pod1", "gw")
+        assert status == 0
+        assert out.splitlines()[0] == "ALWAYS  pod1 -> gw/ICMP  delivered"
+
+    def test_never_names_place_and_reason(self, emu: Emu) -> None:
+        """With a fix and where to read on, at the end."""
+        status, out = trace(emu, "server", "up1:99")
+        first, *_, fix, about = out.splitlines()
+        assert status == 1
+        assert (
+            first
+            == "NEVER  server -> up1:99/TCP  refused at up1/eth1: NO_SOCKET, nobody listens on TCP port 99"
+        )
+        assert fix == "fix    have a program in up1 listen there"
+        assert about == "about  emu explain NO_SOCKET"
+
+    def test_sometimes_names_the_share_and_both_branches(self, emu: Emu) -> None:
+        """The story is that of the branch that fails."""
+        status, out = trace(emu, "pod1", "server:53/udp")
+        lines = out.splitlines()
+        assert status == 1
+        assert lines[0].startswith(
+            "SOMETIMES 1/2  pod1 -> server:53/UDP  else dropped at up2/eth0: IP_FORWARD_OFF"
+        )
+        assert "branch 1  1/2  delivered" in lines
+        assert "branch 2" in lines
+        assert "fix    sysctl -w net.ipv4.ip_forward=1 in up2" in lines
+
+    def test_a_packet_that_was_not_sent_has_no_table(self, emu: Emu) -> None:
+        """Which is said."""
+        _, out = trace(emu, "up2", "10.9.9.9")
+        assert "no packet was sent" in out.splitlines()
+
+    def test_the_same_seed_gives_the_same_text(self, emu: Emu) -> None:
+        """To the last character."""
+        assert trace(emu, "pod1", "server:80") == trace(emu, "pod1", "server:80")
+
+
+class TestText:
+    """The rows."""
+
+    def test_fit_a_hundred_columns(self, emu: Emu) -> None:
+        """In every shape of story."""
+        for file, source, target in (
+            (TWO_WAYS, "pod1", "server:80"),
+            (TWO_WAYS, "pod1", "10.1.0.77"),
+            (str(TOPOLOGIES / "two-nodes-by-vxlan.yaml"), "pod1", "pod2:8080"),
+            (str(TOPOLOGIES / "two-nodes-by-vxlan.yaml"), "pod2", "pod1:53/udp"),
+        ):
+            _, out = trace(emu, source, target, "--all-branches", file=file)
+            assert max(map(len, out.splitlines())) <= 100
+
+    def test_tell_both_halves_stage_by_stage(self, emu: Emu) -> None:
+        """The packet as tcpdump prints it at the head of each half."""
+        _, out = trace(emu, "pod1", "gw")
+        lines = out.splitlines()
+        assert lines[2].split() == ["#", "time", "WHERE", "WHAT", "SRC", ">", "DST"]
+        halves = [line for line in lines if line.startswith(("request", "reply"))]
+        assert halves[0].startswith("request  IP 10.1.0.2 > 10.1.0.1: ICMP echo request")
+        assert halves[1].startswith("reply  IP 10.1.0.1 > 10.1.0.2: ICMP echo reply")
+        assert any(line.endswith("gw PREROUTING     no rules") for line in lines)
+        assert any("gw route" in line and "local 10.1.0.1 dev eth0" in line for line in lines)
+
+    def test_a_tunnel_shows_its_number_remote_and_outer_addresses(self, emu: Emu) -> None:
+        """Stage `vxlan`, on both nodes."""
+        _, out = trace(emu, "pod1", "pod2:8080", file=str(TOPOLOGIES / "two-nodes-by-vxlan.yaml"))
+        assert "node1 vxlan          flannel.1: VNI 1, 02:00:0a:f4:02:ff is sent to 192.168.0.2" in out
+        assert "node2 vxlan          flannel.1: VNI 1 from 192.168.0.1" in out
+        assert "> 192.168.0.2:8472" in out
+
+    def test_questions_asked_again_take_one_line(self, emu: Emu) -> None:
+        """ARP asks three times."""
+        _, out = trace(emu, "pod1", "10.1.0.77")
+        assert out.count("ARP who-has 10.1.0.77 tell 10.1.0.2, once more") == 2
+        assert out.count("gw eth0 in") == 1
+
+
+class TestBranches:
+    """`--branch`, `--all-branches`, `--dropped-only`."""
+
+    def stories(self, lines: Sequence[str]) -> list[str]:
+        """Return the headings of the stories that are told."""
+        return [line for line in lines if line.startswith("branch ") and len(line.split()) == 2]
+
+    def test_all_of_them(self, emu: Emu) -> None:
+        """A story for each."""
+        _, out = trace(emu, "pod1", "server", "--all-branches")
+        assert self.stories(out.splitlines()) == ["branch 1", "branch 2"]
+
+    def test_one_of_them(self, emu: Emu) -> None:
+        """The verdict is still that of all."""
+        status, out = trace(emu, "pod1", "server", "--branch", "1")
+        assert status == 1
+        assert out.startswith("SOMETIMES 1/2")
+        assert self.stories(out.splitlines()) == ["branch 1"]
+        assert "branch 2  1/2" not in out
+
+    def test_only_those_that_fail(self, emu: Emu) -> None:
+        """Of the JSON's outcomes, too."""
+        _, out = trace(emu, "pod1", "server", "--dropped-only", "-o", "json")
+        written = json.loads(out)
+        assert [outcome["result"] for outcome in written["outcomes"]] == ["dropped"]
+        assert written["delivered"] == "1/2"
+
+    def test_a_branch_that_there_is_not(self, emu: Emu) -> None:
+        """Is wrong input."""
+        status, out, err = emu("trace", "-f", TWO_WAYS, "pod1", "server", "--branch", "3")
+        assert (status, out) == (2, "")
+        assert "--branch 3: there are 2 branches" in err
+
+    def test_one_and_all_exclude_each_other(self, emu: Emu) -> None:
+        """Is wrong input."""
+        assert emu("trace", "-f", TWO_WAYS, "pod1", "server", "--branch", "1", "--all-branches")[0] == 2
+
+
+class TestForms:
+    """`-o`."""
+
+    def test_json_is_the_contracts(self, emu: Emu) -> None:
+        """One object on standard output."""
+        status, out = trace(emu, "pod1", "server:80", "-o", "json")
+        written = json.loads(out)
+        assert status == 1
+        assert (written["verdict"], written["delivered"], len(written["outcomes"])) == ("SOMETIMES", "1/2", 2)
+
+    def test_markdown_is_a_table(self, emu: Emu) -> None:
+        """With the answer in the first line."""
+        _, out = trace(emu, "pod1", "server", "-o", "md")
+        lines = out.splitlines()
+        assert lines[0].startswith("**SOMETIMES 1/2  pod1 -> server/ICMP")
+        rows = [line for line in lines if line.startswith("|")]
+        assert {line.count(" | ") for line in rows} == {4}
+
+    def test_html_is_refused(self, emu: Emu) -> None:
+        """By name, with those that there are."""
+        status, _, err = emu("trace", "-f", TWO_WAYS, "pod1", "server", "-o", "html")
+        assert status == 2
+        assert "'html' is not one of 'text', 'json', 'md'" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("-f", TWO_WAYS, "pod9", "server"), "no namespace pod9"),
+        (("-f", TWO_WAYS, "pod1", "server/udp"), "UDP needs a port"),
+        (("-f", "nowhere.yaml", "pod1", "server"), "nowhere.yaml"),
+        (("-f", TWO_WAYS, "pod1"), "Missing argument 'TO'"),
+    ],
+)
+def test_wrong_input_has_status_2(emu: Emu, arguments: tuple[str, ...], told: str) -> None:
+    """It is told on standard error, and nothing is written."""
+    status, out, err = emu("trace", *arguments)
+    assert (status, out) == (2, "")
+    assert told in err

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+from importlib.resources import files
+
+import pytest
+
+from emu.kernel.drops import DropReason
+from emu.verify.reasons import CODES, OURS
+
+PAGES = files("emu") / "reasons"
+PARTS = ["How it comes about", "What to look at", "In the kernel"]
+
+
+def test_codes_of_ours_are_no_drop_reasons() -> None:
+    """A code means one thing."""
+    assert not set(OURS) & set(DropReason.__members__)
+    assert CODES.keys() == OURS.keys() | DropReason.__members__.keys()
+
+
+def test_every_page_is_about_a_code() -> None:
+    """None is left over from a code that is gone."""
+    assert {entry.name for entry in PAGES.iterdir()} == {f"{code}.md" for code in CODES}
+
+
+@pytest.mark.parametrize("code", CODES)
+class TestPage:
+    """The page of each code."""
+
+    def test_says_what_it_means_how_it_comes_about_and_what_to_look_at(self, code: str) -> None:
+        """In this order, none of it empty."""
+        text = (PAGES / f"{code}.md").read_text(encoding="utf-8")
+        heading, meaning, *rest = text.split("\n\n")
+        assert heading == f"# {code}"
+        assert meaning.rstrip().endswith((".", ")"))
+        sections = "\n\n".join(rest).split("## ")[1:]
+        assert [section.partition("\n\n")[0] for section in sections] == PARTS
+        assert all(section.partition("\n\n")[2].strip() for section in sections)
+
+    def test_fits_a_terminal(self, code: str) -> None:
+        """A short page of a hundred columns."""
+        lines = (PAGES / f"{code}.md").read_text(encoding="utf-8").splitlines()
+        assert len(lines) < 45
+        assert max(map(len, lines)) <= 100
+
+    def test_names_only_codes_that_there_are(self, code: str) -> None:
+        """What it refers to can be looked up."""
+        words = (PAGES / f"{code}.md").read_text(encoding="utf-8").replace("`", " ").split()
+        named = {word.strip(".,:;()") for word in words if word.strip(".,:;()").isupper() and "_" in word}
+        names = {name for name in named if not name.startswith(("SKB_", "PACKET_"))}
+        assert names <= CODES.keys() | {"LOWER_UP", "QDISC_DROP"}
