@@ -12,6 +12,7 @@ from emu.errors import HeaderError
 from emu.kernel import inetdev, ip_options_echo, ipv4, path, raw, routing, tcp, udp
 from emu.kernel.drops import DropReason
 from emu.kernel.fib import RouteType, Scope
+from emu.kernel.ip_options_reader import time_of_day
 from emu.kernel.skb import PacketType
 from emu.sim.time import MILLISECOND
 from emu.wire import checksum, icmp
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _LAST_TYPE: Final = 18  # NR_ICMP_TYPES
 _INTERNET_CONTROL: Final = 0xC0  # IPTOS_PREC_INTERNETCONTROL
 _TOS_MASK: Final = 0x1E
+_TIMESTAMP_LENGTH: Final = 4
 _ERROR_LENGTH: Final = 576  # RFC 1812 §4.3.2.3: as much of the packet as fits into this
 
 
@@ -152,7 +154,9 @@ def receive(net: Namespace, skb: Skb) -> None:
     if to_all and not _answers_broadcast(net, header.type):
         net.drop(skb, DropReason.INVALID_PROTO, "an ICMP message to a broadcast address")
     elif header.type == icmp.ECHO:
-        _echo(net, skb, payload)
+        _echo(net, skb, header, payload[icmp.HEADER_LENGTH :])
+    elif header.type == icmp.TIMESTAMP:
+        _timestamp(net, skb, header, payload[icmp.HEADER_LENGTH :])
     elif header.type in icmp.ERRORS:
         _error(net, skb, header, payload[icmp.HEADER_LENGTH :])
     else:
@@ -165,26 +169,34 @@ def _answers_broadcast(net: Namespace, kind: int) -> bool:
     return kind == icmp.ECHO_REPLY
 
 
-def _echo(net: Namespace, skb: Skb, payload: bytes) -> None:
-    """Answer an echo with the same identifier, sequence number, data and TOS. Source: `icmp_echo`."""
+def _echo(net: Namespace, skb: Skb, request: Icmp, data: bytes) -> None:
+    """Answer an echo with the same code, identifier, sequence number, data and TOS. Source: `icmp_echo`."""
     if net.sysctl.number("net.ipv4.icmp_echo_ignore_all"):
         net.drop(skb, DropReason.NOT_SPECIFIED, "icmp_echo_ignore_all is 1")
         return
+    reply = icmp.build(icmp.ECHO_REPLY, request.code, data, word1=request.word1, word2=request.word2)
+    _reply(net, skb, "echo", reply)
+
+
+def _timestamp(net: Namespace, skb: Skb, request: Icmp, data: bytes) -> None:
+    """Answer with the sender's time and, twice, the present one. Source: `icmp_timestamp`."""
+    if len(data) < _TIMESTAMP_LENGTH:
+        net.drop(skb, DropReason.PKT_TOO_SMALL, "no room for a timestamp")
+        return
+    times = data[:_TIMESTAMP_LENGTH] + time_of_day(net.now) * 2
+    reply = icmp.build(icmp.TIMESTAMP_REPLY, 0, times, word1=request.word1, word2=request.word2)
+    _reply(net, skb, "icmp", reply)
+
+
+def _reply(net: Namespace, skb: Skb, stage: str, reply: bytes) -> None:
+    """Send `reply` to the sender of `skb`. Source: `icmp_reply`."""
     assert skb.route is not None, "routed before"
-    src = skb.header.dst if skb.route.kind is RouteType.LOCAL else ANY_IP4
-    request = Icmp.parse(payload)
-    reply = icmp.build(
-        icmp.ECHO_REPLY,
-        0,
-        payload[icmp.HEADER_LENGTH :],
-        word1=request.word1,
-        word2=request.word2,
-    )
     echoed = ip_options_echo.echo(net, skb)
     if echoed is None:
-        net.note(skb, "echo", "not answered: no room in an IP option")
+        net.note(skb, stage, "not answered: no room in an IP option")
         return
-    net.note(skb, "echo", "answered")
+    net.note(skb, stage, "answered")
+    src = skb.header.dst if skb.route.kind is RouteType.LOCAL else ANY_IP4
     tos, mark = skb.header.tos, _reply_mark(net, skb)
     try:
         decision = routing.route_output(net, echoed.dst, src=src, tos=tos, mark=mark)
@@ -201,7 +213,7 @@ def _echo(net: Namespace, skb: Skb, payload: bytes) -> None:
             options=echoed.fill(src, net.now),
         )
     except OSError as error:
-        net.note(skb, "icmp", f"the reply has no way: {error.strerror}")
+        net.note(skb, stage, f"the reply has no way: {error.strerror}")
 
 
 def _error(net: Namespace, skb: Skb, header: Icmp, quoted: bytes) -> None:
