@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The way of an IPv4 packet through a namespace, in order.
 
-    receive                                              send, tunnel_output
+    receive                                            send, ip_tunnel.output
        |                                                        |
     prerouting --> route_input --+--> forward --> forwarded --+ local_out
                                  |                            |    |
@@ -310,56 +310,6 @@ def send(
     skb.ignore_df = ignore_df
     walk(net, skb, local_out)
     return skb.packet_id
-
-
-def tunnel_output(
-    net: Namespace,
-    *,
-    src: bytes,
-    dst: bytes,
-    device: str,
-    payload: bytes,
-    protocol: int,
-    ttl: int,
-    tos: int,
-    df: bool,
-    inner: Frame,
-) -> None:
-    """Send the outer packet of a tunnel; it keeps the id and trail of the frame inside.
-
-    Args:
-        net: the namespace.
-        src: outer source address.
-        dst: outer destination address.
-        device: name of the underlying device, empty for any.
-        payload: the outer transport header and what follows.
-        protocol: number of what `payload` is.
-        ttl: 0 for `net.ipv4.ip_default_ttl`.
-        tos: of the outer header.
-        df: set DF.
-        inner: the frame that is carried.
-
-    Source: net/ipv4/ip_tunnel_core.c `iptunnel_xmit`.
-    """
-    try:
-        decision = route_output(net, dst, src=src, oif=device)
-    except OSError as error:
-        net.drop(inner, DropReason.IP_OUTNOROUTES, f"outer destination: {error.strerror}", device)
-        return
-    packet = ipv4.build(
-        protocol,
-        src,
-        dst,
-        payload,
-        ttl=ttl or net.sysctl.number("net.ipv4.ip_default_ttl"),
-        tos=tos,
-        identification=net.next_identification(),
-        fragment=ipv4.DF if df else 0,
-    )
-    skb = Skb(packet, inner.packet_id, inner.trail)
-    skb.route = decision
-    skb.ignore_df = not df
-    walk(net, skb, local_out)
 
 
 def local_out(net: Namespace, skb: Skb) -> Stage | None:

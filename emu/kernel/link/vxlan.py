@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import attrs
 
-from emu.kernel import ipv4, routing
+from emu.kernel import ip_tunnel, routing
 from emu.kernel.drops import DropReason
 from emu.kernel.effects import Backlog
 from emu.kernel.link import ecn, flowhash
@@ -132,7 +132,7 @@ class Vxlan:
                 return
         low, high = self.source_ports or net.sysctl.numbers("net.ipv4.ip_local_port_range")
         inner = ecn.inner_tos(octets)
-        ipv4.tunnel_output(
+        ip_tunnel.output(
             net,
             src=src,
             dst=remote.dst,
