@@ -84,13 +84,15 @@ def climb(net: Namespace, device: Device, frame: Frame, ingress: Device | None =
     """Hand `frame` to the protocol that its ethertype names."""
     octets = frame.octets
     protocol = octets[12:14]
+    while protocol == _VLAN and not int.from_bytes(octets[14:16], "big") & 0xFFF and len(octets) >= _TAGGED:
+        octets = octets[:12] + octets[16:]  # VLAN 0 is a priority alone, for whoever takes untagged frames
+        protocol = octets[12:14]
+    if octets is not frame.octets:
+        frame = Frame(octets, frame.packet_id, frame.trail)
     if protocol == _IPV4:
         ipv4.receive(net, device, frame, packet_type(device, octets, ingress))
     elif protocol == _ARP:
         arp.receive(net, device, frame, packet_type(device, octets, ingress))
-    elif protocol == _VLAN and not int.from_bytes(octets[14:16], "big") & 0xFFF and len(octets) >= _TAGGED:
-        untagged = octets[:12] + octets[16:]  # VLAN 0 is a priority alone, for whoever takes untagged frames
-        climb(net, device, Frame(untagged, frame.packet_id, frame.trail), ingress)
     else:
         net.drop(frame, DropReason.UNHANDLED_PROTO, f"ethertype 0x{protocol.hex()}", device.name)
 
