@@ -290,9 +290,16 @@ def destination_of(packet: SupportsBytes) -> str:
 def answer_to(question: SupportsBytes, octets: bytes) -> Packet | None:
     """Return the frame `octets`, from the layer that `question` begins with, if it answers that.
 
+    A source address that `question` leaves out is whatever address the answer
+    goes to, not what Scapy would take from the machine it runs on.
+
     Source: Scapy's `Packet.answers`.
     """
-    if not _is_scapy(question):
-        question = dissect(bytes(question))
-    found = dissect(octets).getlayer(type(question))
-    return found if found is not None and found.answers(question) else None
+    asked = question.copy() if _is_scapy(question) else dissect(bytes(question))
+    found = dissect(octets).getlayer(type(asked))
+    if found is None:
+        return None
+    sent, back = (packet.getlayer(layers()["IP"]) for packet in (asked, found))
+    if sent is not None and back is not None and sent.fields.get("src") is None:
+        sent.src = back.dst
+    return found if found.answers(asked) else None
