@@ -18,7 +18,7 @@ from emu.errors import StormError, UnknownNameError
 from emu.fabric.process import Process
 from emu.kernel import rtnetlink
 from emu.kernel.drops import DropReason
-from emu.kernel.effects import Backlog, Carrier, Drop, SetTimer, Transmit, Wake
+from emu.kernel.effects import Backlog, Carrier, SetTimer, Transmit, Wake
 from emu.kernel.namespace import Namespace
 from emu.sim.choice import DrawnChoice
 from emu.sim.loop import DEFAULT_BUDGET, EventLoop
@@ -212,7 +212,7 @@ class Fabric:
             loop.at(loop.now, self._arrive, plug, effect.frame)
             return
         due = plug.cable.carry(len(effect.frame), plug.direction, loop.now, self.choice)
-        if isinstance(due, Drop | DropReason):
+        if isinstance(due, DropReason):
             net.drop(effect.frame, due, iface=effect.iface)
             net.take_effects()
         else:

@@ -82,19 +82,3 @@ class DropReason(enum.Enum):
     CABLE_MTU = "longer than the cable lets through"
     CABLE_QUEUE_FULL = "too many octets wait for the cable"
     CABLE_UNPLUGGED = "nothing is plugged in at the other end"
-
-    @property
-    def is_kernels(self) -> bool:
-        """Whether Linux has this name; the others are things no kernel sees."""
-        return self not in _OURS
-
-
-_OURS = frozenset(
-    (
-        DropReason.BRIDGE_NO_EGRESS_PORT,
-        DropReason.CABLE_LOSS,
-        DropReason.CABLE_MTU,
-        DropReason.CABLE_QUEUE_FULL,
-        DropReason.CABLE_UNPLUGGED,
-    )
-)

@@ -86,11 +86,6 @@ class Recording:
         """Tell `listener` no more."""
         self._listeners.remove(listener)
 
-    @property
-    def has_listeners(self) -> bool:
-        """Whether anybody wants to know."""
-        return bool(self._listeners)
-
     def seen(self, net: Namespace, device: Device, direction: Side, frame: Frame) -> None:
         """`frame` passes the tap of `device`."""
         kind = Kind.IN if direction is Side.IN else Kind.OUT

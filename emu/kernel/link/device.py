@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 ETHERNET_MTU: Final = 1500
 MIN_MTU: Final = 68  # RFC 791: the least that IPv4 works with
-NAME_LENGTH: Final = 15  # IFNAMSIZ less the NUL
 
 
 class Link(Protocol):
@@ -79,7 +78,6 @@ class Device:
         port: the device's place in a bridge, None if it is no port.
         peer_index: ifindex of a veth's other end, 0 if there is none.
         conf: the values of `net.ipv4.conf.NAME.*`.
-        tapped: somebody captures here.
         activated: it has been up; before, it has no queueing discipline to show.
     """
 
@@ -96,7 +94,6 @@ class Device:
     peer_index: int = 0
     conf: dict[str, int] = attrs.field(factory=dict)
     counters: Counters = attrs.field(factory=Counters)
-    tapped: bool = False
     activated: bool = False
 
     @property
