@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +14,7 @@ from emu.cli import options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emu.cluster.network.lab import Network, Recorded
+    from emu.cluster.network.lab import Recorded
 
 _COMMAND = "command"
 
@@ -53,19 +55,29 @@ def capture(
     EXPRESSION is a pcap filter. Without -w the frames are printed as tcpdump
     prints them; the exit status is the command's.
     """
+    from emu.cli.output import STDOUT, opened
+
     target, command = _target(ctx.meta[_COMMAND])
+    if split and output in (None, STDOUT):
+        raise click.UsageError("--split needs files: give -w a name")
     network = options.load(filename, seed)
     host = network.namespace(target)
-    with network.capture(*points, condition=" ".join(expression), limit=count) as recorded:
+    with (
+        network.capture(*points, condition=" ".join(expression), limit=count) as recorded,
+        ExitStack() as files,
+    ):
+        parts = _names(output, recorded.capture.points) if split else [output]
+        sinks = [files.enter_context(opened(name)) for name in parts]
         finished = host.execute(command)
         network.settle()
-    to_stdout = output in (None, "-")
-    click.echo(finished.stdout, nl=False, err=to_stdout)
+        for sink, part in zip(sinks, recorded.capture.split() if split else [recorded.capture], strict=True):
+            if sink is not None:
+                sink.write(part, network.fabric)
+    click.echo(finished.stdout, nl=False, err=output in (None, STDOUT))
     click.echo(finished.stderr, nl=False, err=True)
     if output is None:
         print_lines(recorded, link_header=link_header)
-    else:
-        _write(network, recorded, output, split=split)
+    options.tell_unobeyed(network.fabric)
     return finished.status
 
 
@@ -93,16 +105,10 @@ def print_lines(recorded: Recorded, *, link_header: bool = False) -> None:
         click.echo(f"{points[frame.point]:<{width}} {way:<3} {printer.line(frame)}")
 
 
-def _write(network: Network, recorded: Recorded, output: str, *, split: bool) -> None:
-    from emu.cli.output import write_capture
-
-    if not split:
-        write_capture(output, recorded.capture, network.fabric)
-        return
-    if output == "-":
-        raise click.UsageError("--split needs files: give -w a name")
-    stem, dot, ending = output.rpartition(".")
-    for part in recorded.capture.split():
-        owner, device = part.points[0]
-        name = f"{stem}.{owner}.{device}.{ending}" if dot else f"{output}.{owner}.{device}"
-        write_capture(name, part, network.fabric)
+def _names(output: str | None, points: Sequence[tuple[str, str]]) -> list[str]:
+    """Return a file name for each point: `lab.pcapng` becomes `lab.NS.DEVICE.pcapng`."""
+    path = Path(output or "")
+    return [
+        str(path.with_name(f"{path.stem}.{owner}.{device}{path.suffix}")) if path.name else str(path)
+        for owner, device in points
+    ]

@@ -18,7 +18,9 @@ def execute(filename: str, seed: int, target: str, command: tuple[str, ...]) -> 
 
     The exit status is that of COMMAND.
     """
-    finished = options.load(filename, seed).namespace(target).execute(command)
+    network = options.load(filename, seed)
+    finished = network.namespace(target).execute(command)
     click.echo(finished.stdout, nl=False)
     click.echo(finished.stderr, nl=False, err=True)
+    options.tell_unobeyed(network.fabric)
     return finished.status

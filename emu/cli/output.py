@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Writing capture files: whole or not at all."""
+"""Where captures go: a file that is written whole or not at all, or standard output."""
 
 from __future__ import annotations
 
 import io
-import os
 import sys
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
-from emu.errors import OutputError
+import attrs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,50 +17,45 @@ if TYPE_CHECKING:
     from emu.fabric.driver import Fabric
     from emu.observe.capture import Capture
 
+STDOUT: Final = "-"
+
+
+@attrs.frozen
+class Sink:
+    """A file, or standard output, that is there and to be filled.
+
+    Attributes:
+        name: what the user called it.
+        stream: where the octets go.
+    """
+
+    name: str
+    stream: BinaryIO
+
+    def write(self, capture: Capture, fabric: Fabric) -> None:
+        """Write `capture`: classic pcap if the file is called so, else pcapng."""
+        from emu.observe.output import write_capture
+
+        write_capture(Path(self.name), self.stream, capture, fabric)
+
 
 @contextmanager
-def writing(name: str) -> Iterator[BinaryIO]:
-    """Give a stream that becomes the file `name` (`-`: standard output) when all went well.
+def opened(name: str | None) -> Iterator[Sink | None]:
+    """Give a place for a capture, None for none, that takes the name `name` when the block is left.
 
     Raises:
-        OutputError: the file cannot be written; what was there before still is.
+        OutputError: there can be no such file, which is found out before the
+            block runs; what was there before still is.
     """
-    if name == "-":
+    from emu.observe.output import writing
+
+    if name is None:
+        yield None
+    elif name == STDOUT:
         held = io.BytesIO()
-        yield held
+        yield Sink(name, held)
         sys.stdout.buffer.write(held.getvalue())
         sys.stdout.buffer.flush()
-        return
-    path = Path(name)
-    try:
-        handle, scratch = tempfile.mkstemp(prefix=".emu-", dir=path.parent)
-    except OSError as error:
-        raise OutputError(f"{name}: {error.strerror}") from None
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            yield stream
-        Path(scratch).chmod(0o666 & ~_umask())
-        Path(scratch).replace(path)
-    except OSError as error:
-        Path(scratch).unlink(missing_ok=True)
-        raise OutputError(f"{name}: {error.strerror}") from None
-    except BaseException:
-        Path(scratch).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def write_capture(name: str, capture: Capture, fabric: Fabric) -> None:
-    """Write `capture` to the file `name`: classic pcap if it is called so, else pcapng."""
-    from emu.observe.capture import describe, name_table
-
-    with writing(name) as stream:
-        if name.endswith(".pcap"):
-            capture.write_pcap(stream)
-        else:
-            capture.write_pcapng(stream, describe(fabric, capture.points), name_table(fabric))
+    else:
+        with writing(Path(name)) as stream:
+            yield Sink(name, stream)

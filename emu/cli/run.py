@@ -27,19 +27,19 @@ def run(file: str, folder: str | None, output: str | None, seed: int) -> int:
 
     The exit status is 1 where a program's outcome is not what FILE expects.
     """
-    from emu.cli.output import write_capture
+    from emu.cli.output import STDOUT, opened
     from emu.cluster.network.results import write_results
 
     network = options.load_run(file, seed)
-    outcome = network.run()
-    if folder is not None:
-        write_results(network, outcome, Path(folder))
-    if output is not None:
-        write_capture(output, network.capture, network.fabric)
-    if output != "-":
-        click.echo(_report(network, outcome))
-    for line in outcome.unexpected:
-        click.echo(f"not as expected: {line}", err=True)
+    with opened(output) as sink:
+        outcome = network.run()
+        if sink is not None:
+            sink.write(network.capture, network.fabric)
+        if folder is not None:
+            write_results(network, outcome, Path(folder))
+    click.echo(_report(network, outcome), err=output == STDOUT)
+    options.tell_unexpected(outcome.unexpected)
+    options.tell_unobeyed(network.fabric)
     return 1 if outcome.unexpected else 0
 
 

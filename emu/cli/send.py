@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from emu.cli import options
+from emu.sim.time import Duration, later
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from emu.cluster.network.lab import Network
 
 
 @click.command()
@@ -43,47 +46,111 @@ def send(
     from this machine.
     """
     from emu.cli.capture import print_lines
-    from emu.cli.output import write_capture
+    from emu.cli.output import opened
     from emu.observe.record import Direction
 
-    injected = list(_frames(frames, expressions, file))
-    if not injected:
-        raise click.UsageError("nothing to send: give --frame, --scapy or --pcap")
+    injected = _frames(frames, expressions, file)
     network = options.load(filename, seed)
+    _check_lengths(network, point, injected)
     back = Direction.IN if out else Direction.OUT
-    with network.capture(point) as recorded:
-        first = injected[0][0]
+    with network.capture(point) as recorded, opened(output) as sink:
         start = network.fabric.loop.now
-        for instant, octets in injected:
-            network.wait_until(start + instant - first)
-            network.inject(point, octets, outwards=out)
+        for frame in injected:
+            network.wait_until(later(start, max(frame.after, 0)))
+            network.inject(point, frame.octets, outwards=out)
         network.settle(wait)
-    recorded.capture.keep(lambda frame: frame.direction is back)
+        recorded.capture.keep(lambda frame: frame.direction is back)
+        if sink is not None:
+            sink.write(recorded.capture, network.fabric)
     if output is None:
         print_lines(recorded)
-    else:
-        write_capture(output, recorded.capture, network.fabric)
+    options.tell_unobeyed(network.fabric)
     return 0
 
 
-def _frames(
-    frames: tuple[str, ...], expressions: tuple[str, ...], file: str | None
-) -> Iterator[tuple[int, bytes]]:
-    """Yield what is to be sent and when, in ns."""
-    from emu.errors import CaptureFileError
-    from emu.observe.capture_file import read_capture
+class _Given(NamedTuple):
+    """A frame that is to be sent.
+
+    Attributes:
+        place: where the user gave it.
+        after: when to send it, ns after the first frame of its file; may be less than 0.
+        octets: the frame.
+    """
+
+    place: str
+    after: Duration
+    octets: bytes
+
+
+def _frames(hexadecimal: Sequence[str], expressions: Sequence[str], file: str | None) -> list[_Given]:
+    """Return what is to be sent.
+
+    Raises:
+        UsageError: nothing.
+        FrameSyntaxError: something cannot be read; all that cannot is told.
+    """
+    from emu.errors import FrameSyntaxError
     from emu.wire.expression import parse_frame
 
-    for text in frames:
-        yield 0, parse_frame("hex:" + text.removeprefix("hex:"))
-    for text in expressions:
-        yield 0, parse_frame(text)
-    if file is not None:
+    texts = [("--frame", f"hex:{text.removeprefix('hex:')}") for text in hexadecimal]
+    texts += [("--scapy", text) for text in expressions]
+    given: list[_Given] = []
+    faults: list[str] = []
+    for option, text in texts:
         try:
-            with Path(file).open("rb") as stream:
-                for frame in read_capture(stream):
-                    yield frame.time_ns, frame.octets
-        except OSError as error:
-            raise CaptureFileError(f"{file}: {error.strerror}") from None
-        except CaptureFileError as error:
-            raise CaptureFileError(f"{file}: {error}") from None
+            given.append(_Given(option, 0, parse_frame(text)))
+        except FrameSyntaxError as error:
+            faults.append(f"{option} {text!r:.60}: {error}")
+    if faults:
+        raise FrameSyntaxError("\n".join(faults))
+    if file is not None:
+        given += _of_file(file)
+    if not given:
+        empty = "" if file is None else f": {file} holds no frame"
+        raise click.UsageError(f"nothing to send{empty or ': give --frame, --scapy or --pcap'}")
+    return given
+
+
+def _of_file(name: str) -> Iterator[_Given]:
+    """Yield the frames of a capture file.
+
+    Raises:
+        CaptureFileError: it cannot be read.
+    """
+    from emu.errors import CaptureFileError
+    from emu.observe.capture_file import read_capture
+
+    first: int | None = None
+    cut = 0
+    try:
+        with Path(name).open("rb") as stream:
+            for number, frame in enumerate(read_capture(stream), 1):
+                cut += frame.wire_length is not None
+                first = frame.time_ns if first is None else first
+                yield _Given(f"{name}: frame {number}", Duration(frame.time_ns - first), frame.octets)
+    except (OSError, CaptureFileError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CaptureFileError(f"{name}: {reason}") from None
+    if cut:
+        click.echo(f"{name}: {cut} frames were cut short when they were captured, and are sent so", err=True)
+
+
+def _check_lengths(network: Network, point: str, frames: Iterable[_Given]) -> None:
+    """Refuse what the device at `point` cannot have received or sent.
+
+    Raises:
+        FrameSyntaxError: a frame is too short or too long; all that are are told.
+        UnknownNameError: there is no such device.
+    """
+    from emu.cluster.network.lab import check_length
+    from emu.errors import FrameSyntaxError
+
+    _, device = network.find_device(point)
+    faults: list[str] = []
+    for frame in frames:
+        try:
+            check_length(frame.octets, device.mtu)
+        except FrameSyntaxError as error:
+            faults.append(f"{frame.place}: {error}")
+    if faults:
+        raise FrameSyntaxError("\n".join(faults))

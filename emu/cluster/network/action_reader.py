@@ -342,6 +342,8 @@ def _check_command(action: Action, place: Place, checks: Checks) -> None:
     if checks.command is None:
         return
     if isinstance(action, Exec) and action.argv:
+        if action.may_fail:
+            return
         argv, key = action.argv, "argv"
     elif isinstance(action, IptablesChange):
         argv, key = ("iptables", "-w", *action.args), "args"

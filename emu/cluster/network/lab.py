@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from emu.apps import console
+from emu.cluster.network.modelled import CHECKS, unobeyed
 from emu.cluster.network.reader import load_network
 from emu.cluster.network.run import NetworkRun
-from emu.errors import CommandError, FrameSyntaxError, OutputError, UnknownNameError
+from emu.errors import CommandError, FrameSyntaxError, UnknownNameError
 from emu.kernel import netdev, raw
 from emu.kernel.routing import route_output
-from emu.observe.capture import Capture, describe, name_table
+from emu.observe.capture import Capture
 from emu.observe.filter import CaptureFilter
+from emu.observe.output import write_capture, writing
 from emu.observe.recording import Kind
 from emu.sim.time import SECOND, Instant, from_seconds, later
 from emu.wire import craft, ethernet
@@ -27,14 +29,13 @@ from emu.wire.addresses import IpAddress
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from scapy.packet import Packet
-
     from emu.apps.console import Finished
     from emu.fabric.driver import Fabric
     from emu.fabric.process import Process
+    from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
     from emu.observe.recording import Recording, Step
-    from emu.wire.craft import SupportsBytes
+    from emu.wire.craft import ScapyPacket, SupportsBytes
 
 _PROGRAM_LIMIT = 3600 * SECOND  # a command that takes longer on the virtual clock is given up
 
@@ -50,18 +51,31 @@ def load(path: str | Path, *, seed: int = 0, steps: bool = True) -> Network:
     Raises:
         DocumentError: the document cannot be read or has faults; all are told.
     """
-    run = NetworkRun(load_network(Path(path)), seed=seed)
+    network = Network(NetworkRun(load_network(Path(path), CHECKS), seed=seed))
     if steps:
-        run.run()
-    run.fabric.loop.replenish()
-    return Network(run)
+        network.take_steps()
+    return network
 
 
 class Network:
-    """A network that lives: namespaces, and time that passes while something is done in them."""
+    """A network that lives: namespaces, and time that passes while something is done in them.
+
+    Attributes:
+        unexpected: a line for each action whose outcome was not what the document expects.
+    """
 
     def __init__(self, run: NetworkRun) -> None:
         self._run = run
+        self.unexpected: list[str] = []
+
+    def take_steps(self) -> None:
+        """Carry out the actions of the document.
+
+        Raises:
+            DocumentError: an action that reports no outcome could not be carried out.
+            StormError: frames go round in circles.
+        """
+        self.unexpected = self._run.run().unexpected
 
     @property
     def fabric(self) -> Fabric:
@@ -72,6 +86,11 @@ class Network:
     def recording(self) -> Recording:
         """What is told of everything that happens."""
         return self._run.recording
+
+    @property
+    def unobeyed(self) -> list[str]:
+        """The settings that were changed though the stack does not obey them, as `sysctl` names them."""
+        return unobeyed(self.fabric)
 
     def namespace(self, name: str) -> Host:
         """Return the namespace `name`.
@@ -127,12 +146,17 @@ class Network:
             self.recording.remove(recorded.capture)
 
     def run_until(self, done: Callable[[], bool], deadline: Instant) -> None:
-        """Let time pass until `done`, nothing is left to happen, or `deadline`."""
+        """Let time pass until `done`, or until `deadline`.
+
+        Raises:
+            StormError: frames go round in circles.
+        """
         loop = self.fabric.loop
+        loop.replenish()
         while not done():
             due = loop.next_instant
             if due is None or due > deadline:
-                loop.run_until(min(deadline, due or deadline))
+                loop.run_until(deadline)
                 return
             loop.step()
 
@@ -147,21 +171,41 @@ class Network:
             UnknownNameError: there is no such device.
             FrameSyntaxError: the frame is shorter than its header or longer than the MTU.
         """
-        owner, _, name = point.rpartition("/")
-        net = self.namespace(owner).net
-        device = net.device(name)
+        net, device = self.find_device(point)
         check_length(octets, device.mtu)
         put = self.fabric.send_frame if outwards else self.fabric.receive_frame
-        return put(net, name, octets)
+        return put(net, device.name, octets)
 
-    def wait_until(self, instant: int) -> None:
-        """Let virtual time pass until `instant`."""
-        self.fabric.loop.run_until(Instant(instant))
+    def find_device(self, point: str) -> tuple[Namespace, Device]:
+        """Return the one device that `point` (`NS/DEVICE`) names, and its namespace.
+
+        Raises:
+            UnknownNameError: there is no such device; the message lists those that are.
+        """
+        owner, slash, name = point.rpartition("/")
+        if not slash:
+            raise UnknownNameError(f"{point!r} names no device: it has to be NS/DEVICE, as in pod1/eth0")
+        net = self.namespace(owner).net
+        if name not in net.devices:
+            raise UnknownNameError(f"{owner} has no device {name} (there are {', '.join(net.devices)})")
+        return net, net.devices[name]
+
+    def wait_until(self, instant: Instant) -> None:
+        """Let virtual time pass until `instant`.
+
+        Raises:
+            StormError: frames go round in circles.
+        """
+        self.fabric.loop.replenish()
+        self.fabric.loop.run_until(instant)
 
     def settle(self, seconds: float = 1.0) -> None:
-        """Let some virtual time pass."""
-        loop = self.fabric.loop
-        loop.run_until(later(loop.now, from_seconds(seconds)))
+        """Let some virtual time pass.
+
+        Raises:
+            StormError: frames go round in circles.
+        """
+        self.wait_until(later(self.fabric.loop.now, from_seconds(seconds)))
 
 
 @attrs.define(eq=False)
@@ -176,7 +220,7 @@ class Recorded:
         """The octets of all frames, in order."""
         return [frame.octets for frame in self.capture.frames]
 
-    def packets(self) -> list[Packet]:
+    def packets(self) -> list[ScapyPacket]:
         """Return all frames as Scapy packets."""
         return [craft.dissect(octets) for octets in self.frames]
 
@@ -184,17 +228,10 @@ class Recorded:
         """Write a capture file: classic pcap if it is called so, else pcapng.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: it cannot be written; what was there before still is.
         """
-        try:
-            with Path(path).open("wb") as stream:
-                if str(path).endswith(".pcap"):
-                    self.capture.write_pcap(stream)
-                else:
-                    points = describe(self._fabric, self.capture.points)
-                    self.capture.write_pcapng(stream, points, name_table(self._fabric))
-        except OSError as error:
-            raise OutputError(f"{path}: {error.strerror}") from None
+        with writing(Path(path)) as stream:
+            write_capture(Path(path), stream, self.capture, self._fabric)
 
 
 @attrs.frozen(eq=False)
@@ -205,7 +242,15 @@ class Host:
     net: Namespace
 
     def execute(self, argv: Sequence[str]) -> Finished:
-        """Run a command and return what it printed, and its status."""
+        """Run a command and return what it printed, and its status.
+
+        Raises:
+            CommandError: there is no command, or it does not end within an hour of virtual time.
+            StormError: frames go round in circles.
+        """
+        if not argv:
+            raise CommandError("no command is given")
+        self.network.fabric.loop.replenish()
         process = self.network.fabric.spawn(self.net, console.run(argv))
         self.network.finish(process)
         if not process.done:
@@ -218,8 +263,13 @@ class Host:
 
         Raises:
             CommandError: its status was not 0; the message is what it printed.
+            StormError: frames go round in circles.
         """
-        finished = self.execute(shlex.split(command))
+        try:
+            argv = shlex.split(command)
+        except ValueError as error:
+            raise CommandError(f"{command}: {error}") from None
+        finished = self.execute(argv)
         if finished.status:
             raise CommandError((finished.stderr or finished.stdout).strip(), finished.status)
         return finished.stdout
@@ -238,7 +288,7 @@ class Host:
             UnknownNameError: no such device, or several and none named.
         """
         if craft.is_frame(packet):
-            device = self.net.device(iface or self._only_device())
+            _, device = self.network.find_device(f"{self.net.name}/{iface or self._only_device()}")
             octets = craft.octets_of(packet, mac=device.mac)
             check_length(octets, device.mtu)
             return self.network.fabric.send_frame(self.net, device.name, octets)
@@ -247,7 +297,7 @@ class Host:
         octets = craft.octets_of(packet, src=decision.src)
         return self.network.fabric.call(self.net, partial(raw.send_packet, packet=octets))
 
-    def sr1(self, packet: SupportsBytes, *, timeout: float = 2.0, iface: str = "") -> Packet | None:
+    def sr1(self, packet: SupportsBytes, *, timeout: float = 2.0, iface: str = "") -> ScapyPacket | None:
         """Send a packet and return the first one that answers it, None if none does in `timeout` seconds.
 
         What answers what is Scapy's to say. The answer begins where the
@@ -292,7 +342,7 @@ class _Watch:
 
     net: str
     question: SupportsBytes
-    answer: Packet | None = None
+    answer: ScapyPacket | None = None
 
     def hear(self, step: Step) -> None:
         if step.kind is Kind.IN and step.net == self.net and self.answer is None:

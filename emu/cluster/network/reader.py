@@ -75,11 +75,23 @@ def load_network(path: Path, checks: Checks = _NO_CHECKS) -> NetworkDocument:
     """
     documents = load(path)
     if len(documents) != 1 or not is_network_document(documents[0].value):
-        line = documents[1].line if len(documents) > 1 else 1
-        message = "has to be one document with the key namespaces and without the key kind"
         faults = [fault for document in documents for fault in document.faults]
-        raise DocumentError([*faults, Fault(str(path), line, "$", message)])
+        raise DocumentError([*faults, *_strangers(documents, str(path))])
     return read_network(documents[0], path.parent, checks)
+
+
+def _strangers(documents: tuple[Document, ...], file: str) -> list[Fault]:
+    """Return why these are not the one network document that a file has to hold, kinds by name."""
+    line = documents[1].line if len(documents) > 1 else 1
+    wanted = "has to be one document with the key namespaces and without the key kind"
+    faults = [Fault(file, line, "$", wanted)]
+    tops = [document.value for document in documents]
+    of_kind = [value for value in tops if isinstance(value, MappingNode) and "kind" in value]
+    if of_kind:
+        kinds = ", ".join(dict.fromkeys(str(value["kind"]) for value in of_kind))
+        what = f"Kubernetes manifests, and other documents with a kind, are not modelled yet ({kinds:.200})"
+        faults.append(Fault(file, of_kind[0].line_of("kind"), "$.kind", what))
+    return faults
 
 
 def read_network(document: Document, folder: Path, checks: Checks = _NO_CHECKS) -> NetworkDocument:

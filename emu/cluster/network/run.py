@@ -24,8 +24,9 @@ from emu.cluster.network.actions import (
     UdpServer,
 )
 from emu.cluster.network.build import build
-from emu.cluster.network.steps import NOTHING, Result
+from emu.cluster.network.steps import FAILED, NOTHING, Result
 from emu.cluster.network.tally import tally
+from emu.errors import DocumentError, Fault
 from emu.fabric import program
 from emu.observe.canonical import tables
 from emu.observe.capture import Capture
@@ -54,7 +55,8 @@ class Outcome:
     Attributes:
         results: what the programs saw, by action.
         dumps: the tables, by label and namespace.
-        unexpected: a line for each outcome that is not the `expect` of its action.
+        unexpected: a line for each outcome that is not the `expect` of its
+            action, and for each command that failed and may not.
     """
 
     results: list[Result]
@@ -83,7 +85,12 @@ class NetworkRun:
         self._dumps: dict[str, dict[str, Tables]] = {}
 
     def run(self) -> Outcome:
-        """Carry out all actions, wait for silence, and dump the tables."""
+        """Carry out all actions, wait for silence, and dump the tables.
+
+        Raises:
+            DocumentError: an action that reports no outcome could not be carried out.
+            StormError: frames go round in circles.
+        """
         background: list[tuple[int, Step, Process[Result]]] = []
         loop = self.fabric.loop
         for index, step in enumerate(self.document.actions):
@@ -106,7 +113,7 @@ class NetworkRun:
         unexpected = [
             f"action {result['action']} ({result['kind']}): {result.get('outcome')}"
             for result in results
-            if result.get("as_expected") is False
+            if result.get("as_expected", not str(result.get("outcome")).startswith(FAILED)) is False
         ]
         return Outcome(results, self._dumps, unexpected)
 
@@ -174,7 +181,12 @@ class NetworkRun:
     def _take_result(self, index: int, step: Step, process: Process[Result]) -> None:
         if not process.done:
             return
-        found = process.result
+        try:
+            found = process.result
+        except OSError as error:  # only of those that report no outcome: traceroute
+            place = f"$.actions[{index}].{step.kind}"
+            reason = error.strerror or str(error)
+            raise DocumentError([Fault(self.document.file, step.line, place, reason)]) from None
         if not found:
             return
         result: Result = {"action": index, "kind": step.kind, **found}

@@ -57,9 +57,14 @@ Result = TypedDict(
 )
 """One object of `results.json`, with the keys of the format."""
 
+_NOT_MODELLED: Final = 127  # exit status of a command that is not there, whatever the document allows
+
 _ONE_SEND: Final = 1  # ns: all that a frame causes at once comes before the next one
 
 NOTHING: Final = Result()
+
+FAILED: Final = "failed: "
+"""With it begins the outcome of a command that failed."""
 
 
 def as_program(fabric: Fabric, action: Action) -> Program[Result]:
@@ -206,5 +211,7 @@ def _execute(action: Exec) -> Program[Result]:
     try:
         text = yield from program.call(partial(commands.execute, argv=action.argv))
     except CommandError as error:
-        return NOTHING if action.may_fail else Result(outcome=f"failed: {error}")
+        if action.may_fail and error.status != _NOT_MODELLED:
+            return NOTHING
+        return Result(outcome=f"{FAILED}{error}")
     return Result(stdout=text.strip().splitlines()) if action.record else NOTHING

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What emu models of what a network document may ask for.
+
+What is asked for and not modelled is told with the other faults of a document,
+by name: it is never passed over in silence.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from emu.apps import commands
+from emu.cluster.network.build import BASE_SYSCTLS
+from emu.cluster.network.checks import Checks
+from emu.errors import SysctlError, did_you_mean
+from emu.kernel.sysctl import Sysctl, dotted, path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from emu.fabric.driver import Fabric
+
+_OF_DEVICE: Final = re.compile(r"net/ipv[46]/(?:conf|neigh)/(?P<device>.+)/[^/]+")
+_DEPENDS_ON_OTHERS: Final = frozenset(("net.ipv4.ip_local_port_range", "net.ipv4.ip_unprivileged_port_start"))
+
+
+@lru_cache(maxsize=4096)
+def check_sysctl(name: str, value: str) -> str | None:
+    """Return why the kernel would refuse a setting, None if it takes it."""
+    settings = Sysctl()
+    file = path(name)
+    device = _OF_DEVICE.fullmatch(file)
+    if device is not None and device["device"] not in settings.conf:
+        settings.device_added(device["device"])
+    try:
+        settings.get(name)
+    except SysctlError:
+        near = [dotted(other) for other in settings.files() if _folder(other) == _folder(file)]
+        return f"there is no such setting{did_you_mean(dotted(file), near)}"
+    try:
+        settings.set(name, value)
+    except SysctlError:
+        if dotted(file) not in _DEPENDS_ON_OTHERS:
+            return f"cannot be {value!r}"
+    return None
+
+
+def _folder(file: str) -> str:
+    return file.rpartition("/")[0]
+
+
+def check_rules(kind: str, text: str) -> Iterable[tuple[int, str]]:
+    """Return the line of the first rule, with the complaint that there are rules."""
+    lines = text.splitlines()
+    first = next((i for i, line in enumerate(lines, 1) if line.strip() and line.strip()[0] not in "#*:"), 1)
+    return [(first, f"{kind} rules are not modelled yet")]
+
+
+CHECKS: Final = Checks(command=commands.check, sysctl=check_sysctl, rules=check_rules)
+"""What the reader of documents asks."""
+
+
+def unobeyed(fabric: Fabric) -> list[str]:
+    """Return the names of the settings that were changed though the stack does not obey them.
+
+    What the format of documents gives every namespace is none of them: it is
+    about IPv6, which is off there.
+    """
+    return sorted(
+        {
+            name
+            for net in fabric.namespaces.values()
+            for name, value in net.sysctl.unmodelled.items()
+            if BASE_SYSCTLS.get(name) != value
+        }
+    )
