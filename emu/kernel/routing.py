@@ -107,6 +107,8 @@ class RouteCache:
 
 def route_input(net: Namespace, skb: Skb, device: Device) -> RouteDecision | Refusal:
     """Return where `skb`, which came in on `device`, goes."""
+    if net.exceptions:  # what ICMP taught ends by itself, without a new generation
+        return _route_input(net, skb, device)
     header = skb.header
     cache = net.route_cache
     generation = net.fib.generation + net.sysctl.generation  # neither ever falls
@@ -115,7 +117,7 @@ def route_input(net: Namespace, skb: Skb, device: Device) -> RouteDecision | Ref
         cache.generation = generation
     key = (device.name, header.src, header.dst, header.tos, skb.mark)
     decision = cache.decisions.get(key)
-    if decision is None or net.exceptions:
+    if decision is None:
         decision = cache.decisions[key] = _route_input(net, skb, device)
     return decision
 

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Remembered routing decisions change nothing: two routers, one of which never remembers, do the same."""
+
+from __future__ import annotations
+
+import random
+import shlex
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import attrs
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from emu.apps import commands
+from emu.errors import CommandError
+from emu.kernel import inetdev, rtnetlink
+from emu.kernel.link.veth import Veth
+from emu.kernel.namespace import Namespace
+from emu.kernel.nud import Nud
+from emu.sim.choice import DrawnChoice
+from emu.sim.time import SECOND, START, Instant, later
+from emu.testing.lab import mac
+from emu.wire import ethernet, icmp, ipv4, udp
+from emu.wire.addresses import BROADCAST_MAC, Interface, IpAddress
+from emu.wire.frame import Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emu.kernel.effects import Effect
+
+DEVICES: Final = (0, 1, 2)
+FAR: Final = ("10.5.0.1", "10.5.0.9", "10.6.0.1")
+NEIGHBOURS: Final = tuple(f"10.0.{device}.{host}" for device in DEVICES for host in (2, 3))
+OWN: Final = tuple(f"10.0.{device}.1" for device in DEVICES)
+ADDRESSES: Final = (*FAR, *NEIGHBOURS, *OWN, "10.0.0.255", "255.255.255.255", "224.0.0.1", "127.0.0.1")
+PREFIXES: Final = ("default", "10.5.0.0/24", "10.5.0.1", "10.6.0.0/16", "10.0.1.0/24")
+
+
+class Packet(NamedTuple):
+    """A packet comes in, a while after what was before."""
+
+    device: int
+    src: str
+    dst: str
+    tos: int
+    ttl: int
+    is_for_all: bool
+    pause: int  # seconds
+
+    def frame(self) -> bytes:
+        """Return its frame."""
+        src, dst = IpAddress.parse(self.src), IpAddress.parse(self.dst)
+        station = BROADCAST_MAC if self.is_for_all else mac(self.device)
+        datagram = udp.build(src, dst, 1000, 2000, b"hello")
+        packet = ipv4.build(ipv4.UDP, src, dst, datagram, ttl=self.ttl, tos=self.tos)
+        return ethernet.header(station, mac(0x99), ethernet.IPV4) + packet
+
+
+class Redirect(NamedTuple):
+    """A neighbour says that another one is the better gateway."""
+
+    device: int
+    dst: str
+    pause: int = 0
+
+    def frame(self) -> bytes:
+        """Return its frame."""
+        own, teller, better = (IpAddress.parse(f"10.0.{self.device}.{host}") for host in (1, 2, 3))
+        quoted = ipv4.build(
+            ipv4.ICMP, own, IpAddress.parse(self.dst), icmp.build(icmp.ECHO_REPLY, 0, bytes(8))
+        )
+        words = int.from_bytes(better[:2], "big"), int.from_bytes(better[2:], "big")
+        message = icmp.build(icmp.REDIRECT, icmp.REDIRECT_HOST, quoted, word1=words[0], word2=words[1])
+        packet = ipv4.build(ipv4.ICMP, teller, own, message)
+        return ethernet.header(mac(self.device), mac(0x99), ethernet.IPV4) + packet
+
+
+class Command(NamedTuple):
+    """A command line is run."""
+
+    line: str
+    pause: int = 0
+
+
+Doing = Packet | Redirect | Command
+
+
+def commands_lines() -> st.SearchStrategy[str]:
+    """Draw command lines that change where packets go."""
+    device = st.sampled_from([f"eth{number}" for number in DEVICES])
+    prefix, gateway = st.sampled_from(PREFIXES), st.sampled_from(NEIGHBOURS)
+    address = st.sampled_from((*OWN, "10.5.0.1", "10.6.0.1")).map(lambda text: f"{text}/24")
+    verb, table = st.sampled_from(("add", "del", "replace")), st.sampled_from((254, 100))
+    kind = st.sampled_from(("unreachable", "prohibit", "blackhole", "throw", "local"))
+    switch = st.sampled_from(("rp_filter", "accept_local", "route_localnet", "bc_forwarding", "forwarding"))
+    selector = st.sampled_from(("from 10.0.0.2", "to 10.5.0.0/24", "iif eth1", "tos 0x10", "not from all"))
+    return (
+        st.builds("ip route {} {} via {} table {}".format, verb, prefix, gateway, table)
+        | st.builds("ip route {} {} {}".format, verb, kind, prefix)
+        | st.builds("ip route {} {} nexthop via {} nexthop via {}".format, verb, prefix, gateway, gateway)
+        | st.builds("ip addr {} {} dev {}".format, st.sampled_from(("add", "del")), address, device)
+        | st.builds("ip link set {} {}".format, device, st.sampled_from(("up", "down")))
+        | st.builds("ip link set {} mtu {}".format, device, st.sampled_from((1500, 900)))
+        | st.builds("ip rule {} {} lookup {}".format, st.sampled_from(("add", "del")), selector, st.just(100))
+        | st.builds(
+            "sysctl -w net.ipv4.conf.{}.{}={}".format,
+            device | st.just("all"),
+            switch,
+            st.integers(0, 2),
+        )
+    )
+
+
+def doings() -> st.SearchStrategy[list[Doing]]:
+    """Draw packets, redirects and changes of the configuration; the same few packets come again and again."""
+    pauses = st.sampled_from((0, 0, 1, 301))
+    packets = st.builds(
+        Packet,
+        st.sampled_from(DEVICES),
+        st.sampled_from(ADDRESSES),
+        st.sampled_from(FAR) | st.sampled_from(ADDRESSES),
+        st.sampled_from((0, 0x10)),
+        st.sampled_from((64, 1)),
+        st.booleans(),
+        pauses,
+    )
+    redirects = st.builds(Redirect, st.sampled_from(DEVICES), st.sampled_from(FAR), pauses)
+    changes = st.builds(Command, commands_lines(), pauses)
+    few = st.lists(packets, min_size=1, max_size=3)
+    return few.flatmap(lambda pool: st.lists(st.sampled_from(pool) | redirects | changes, max_size=25))
+
+
+class Forgetful(dict[object, object]):
+    """A dictionary in which nothing is ever found."""
+
+    def get(self, key: object, default: object = None) -> object:
+        """Find nothing."""
+        del key
+        return default
+
+
+@attrs.define
+class Router:
+    """A namespace with three networks, whose neighbours are all known, and its clock."""
+
+    net: Namespace
+    now: Instant = START
+
+    def do(self, doing: Doing) -> tuple[list[Effect], str]:
+        """Let something happen; return what follows from it, and the words of a command."""
+        self.now = later(self.now, doing.pause * SECOND)
+        if not isinstance(doing, Command):
+            frame = Frame(doing.frame(), self.net.new_packet_id())
+            return self.net.receive(f"eth{doing.device}", frame, self.now), ""
+        self.net.now = self.now
+        try:
+            words = commands.execute(self.net, shlex.split(doing.line))
+        except CommandError as error:
+            words = str(error)
+        return self.net.take_effects(), words
+
+
+def router() -> Router:
+    """Return a router that forwards, believes redirects, and has ways to the far networks."""
+    net = Namespace("r", random=random.Random(0), choice=DrawnChoice(random.Random(0)))
+    for name in ("ip_forward", "conf.all.accept_redirects", "icmp_ratelimit"):
+        net.sysctl.set(f"net.ipv4.{name}", 0 if name == "icmp_ratelimit" else 1)
+    rtnetlink.set_up(net, net.loopback)
+    for number in DEVICES:
+        device = net.add_device(f"eth{number}", Veth(), mac(number), mtu=1500)
+        inetdev.add_address(net.fib, device, Interface.parse(f"10.0.{number}.1/24"))
+        rtnetlink.set_up(net, device)
+    for line in ("10.5.0.0/24 via 10.0.1.2", "10.6.0.0/16 via 10.0.2.2", "10.5.0.9 via 10.0.0.2"):
+        commands.execute(net, ["ip", "route", "add", *line.split()])
+    know_neighbours(net)
+    net.take_effects()
+    return Router(net)
+
+
+def know_neighbours(net: Namespace) -> None:
+    """Enter all neighbours for good."""
+    for text in NEIGHBOURS:
+        ip = IpAddress.parse(text)
+        net.neighbours.replace(f"eth{ip[2]}", ip, mac(int(ip)), Nud.PERMANENT, START)
+
+
+def to_far(src: str, pause: int = 0) -> Packet:
+    """Return a packet to 10.5.0.1."""
+    return Packet(0, src, "10.5.0.1", tos=0, ttl=64, is_for_all=False, pause=pause)
+
+
+@given(doings())
+@example(  # what a redirect taught is forgotten for all senders at once
+    [
+        to_far("10.0.0.2"),
+        Redirect(1, "10.5.0.1"),
+        to_far("10.0.0.2"),
+        to_far("10.0.0.3"),
+        to_far("10.0.0.2", pause=301),
+        to_far("10.0.0.3"),
+    ]
+)
+def test_remembered_decisions_change_nothing(sequence: Sequence[Doing]) -> None:
+    """The same frames leave, the same packets are dropped, the same words are printed."""
+    usual, forgetful = router(), router()
+    forgetful.net.route_cache.decisions = Forgetful()  # type: ignore[assignment]
+    for doing in sequence:
+        assert usual.do(doing) == forgetful.do(doing), doing
+        if isinstance(doing, Command) and doing.line.startswith("ip link"):
+            know_neighbours(usual.net)
+            know_neighbours(forgetful.net)
