@@ -213,7 +213,7 @@ def _reply(net: Namespace, skb: Skb, stage: str, reply: bytes) -> None:
             options=echoed.fill(src, net.now),
         )
     except OSError as error:
-        net.note(skb, stage, f"the reply has no way: {error.strerror}")
+        net.note(skb, "unrouted", f"the reply has no way: {error.strerror}")
 
 
 def _error(net: Namespace, skb: Skb, header: Icmp, quoted: bytes) -> None:

@@ -18,7 +18,7 @@ from emu.kernel.drops import DropReason
 from emu.observe.recording import Kind
 from emu.verify.exchange import STORM
 from emu.verify.fivetuple import packet_of
-from emu.verify.story import Way
+from emu.verify.story import UNROUTED, Way
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,6 +95,10 @@ def find_cause(exchange: Exchange, story: Story, source: Source, target: Target)
     if story.answer is not None and not story.answer.is_accepted:
         return _unwelcome(_ended(story.answer, Way.REPLY), story.answer, target)
     step = story.request.end.step
+    if step.stage == UNROUTED:
+        code, dst = DropReason.IP_OUTNOROUTES.name, story.request.tuples[-1].src
+        fix = _FIXES[code].format(net=step.net, dst=dst)
+        return Cause(code, step.detail, Way.REPLY, step.net, step.device, fix)
     return Cause(NO_ANSWER, f"{CODES[NO_ANSWER]} ({step.detail})", Way.REPLY, step.net, step.device)
 
 

@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     from emu.verify.fivetuple import FiveTuple
 
 _STORM_SHOWN: Final = 500  # steps; the others are like them
-_ACCEPTED: Final = frozenset(("socket", "echo", "icmp"))
+UNROUTED: Final = "unrouted"
+"""The stage of an echo request whose reply has no way."""
+
+_ACCEPTED: Final = frozenset(("socket", "echo", "icmp", UNROUTED))
 """Stages at which a packet has arrived, if nothing follows: somebody takes it."""
 
 

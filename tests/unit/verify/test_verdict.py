@@ -186,6 +186,16 @@ class TestFailures:
             assert arrival is not None
             assert arrival.net == "server"
 
+    def test_a_host_without_a_way_back(self) -> None:
+        """It takes the echo and cannot answer."""
+        start = changed(routed_chain, "server ip route del 10.0.0.0/24")
+        assert failure(start, "client", "server") == (
+            Result.DROPPED,
+            "IP_OUTNOROUTES",
+            "server/eth0",
+            Way.REPLY,
+        )
+
     def test_the_reverse_path_filter(self) -> None:
         """It refuses a source that is routed elsewhere."""
         start = changed(
