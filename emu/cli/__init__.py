@@ -8,6 +8,9 @@ on standard error, and nothing was written.
 from __future__ import annotations
 
 import gc
+import io
+import os
+import signal
 import sys
 from importlib import import_module
 from typing import Final
@@ -64,8 +67,16 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; the entry point of `emu` and `kubectl emu`."""
+    """Run the command line; the entry point of `emu` and `kubectl emu`.
+
+    Where the reader of its output goes away (`emu ... | head -1`) it ends by
+    SIGPIPE without a word, as the tools do.
+    """
     gc.set_threshold(_GARBAGE_THRESHOLD)
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a title may have letters that no terminal has
     try:
         status = cli.main(standalone_mode=False)
     except click.ClickException as error:
@@ -76,7 +87,8 @@ def main() -> None:
     except EmuError as error:
         click.echo(f"{error}", err=True)
         sys.exit(2)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone; there is nobody to tell
-        sys.exit(0)
+    except OSError as error:  # what is read and written otherwise raises an EmuError
+        click.echo(f"{error.filename or 'standard output'}: {error.strerror}", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to print fails no second time
+        sys.exit(2)
     sys.exit(status if isinstance(status, int) else 0)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,10 +29,10 @@ def run(file: str, folder: str | None, output: str | None, seed: int) -> int:
     The exit status is 1 where a program's outcome is not what FILE expects.
     """
     from emu.cli.output import STDOUT, opened
-    from emu.cluster.network.results import write_results
+    from emu.cluster.network.results import folder_for_results, write_results
 
     network = options.load_run(file, seed)
-    with opened(output) as sink:
+    with opened(output) as sink, folder_for_results(Path(folder)) if folder is not None else nullcontext():
         outcome = network.run()
         if sink is not None:
             sink.write(network.capture, network.fabric)

@@ -2,15 +2,17 @@
 """What a run of a document leaves: five files that can be compared with a recording.
 
 `pcap/NS.IF.pcap` for every capture, `times.json`, `frames.json`, `state.json`
-and `results.json`, always all of them. They are made in a folder beside the
-wanted one and take its place when they are whole.
+and `results.json`, always all of them. They are made in a folder of their own
+and take their places when all are whole.
 """
 
 from __future__ import annotations
 
+import errno
 import json
-import shutil
+import os
 import tempfile
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +21,7 @@ from emu.observe.canonical.frames import canonical_frames
 from emu.sim.time import MICROSECOND, SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from emu.cluster.network.run import NetworkRun, Outcome
 
@@ -32,22 +34,63 @@ def write_results(run: NetworkRun, outcome: Outcome, folder: Path) -> None:
     Raises:
         OutputError: they cannot be written; the folder is as it was.
     """
+    with folder_for_results(folder):
+        _write(run, outcome, folder)
+
+
+@contextmanager
+def folder_for_results(folder: Path) -> Iterator[None]:
+    """Make sure that `folder` is there while the block runs; take it away if that fails and it is empty.
+
+    Raises:
+        OutputError: it cannot be made or written to, which is found out before the block runs.
+    """
+    if "\0" in str(folder):
+        raise OutputError(f"{folder}: {os.strerror(errno.EINVAL)}")
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".emu-", dir=folder) as name:
-            scratch = Path(name)
-            _write_captures(run, scratch / "pcap")
-            for file, content in _contents(run, outcome).items():
-                (scratch / file).write_text(_lines(content, _DEPTHS[file]) + "\n", encoding="utf-8")
-            _take_places(scratch, folder)
+        with _failures(folder):
+            if folder.exists() and not folder.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        yield
+    except BaseException:
+        for path in missing:
+            with suppress(OSError):
+                path.rmdir()
+        raise
+
+
+def _write(run: NetworkRun, outcome: Outcome, folder: Path) -> None:
+    with _failures(folder), tempfile.TemporaryDirectory(prefix=".emu-", dir=folder) as name:
+        scratch = Path(name)
+        _write_captures(run, scratch / "pcap")
+        for file, content in _contents(run, outcome).items():
+            (scratch / file).write_text(_lines(content, _DEPTHS[file]) + "\n", encoding="utf-8")
+        _take_places(scratch, folder)
+
+
+@contextmanager
+def _failures(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise OutputError(f"{folder}: {error.strerror}") from None
 
 
 def _take_places(scratch: Path, folder: Path) -> None:
-    shutil.rmtree(folder / "pcap", ignore_errors=True)
-    for made in scratch.iterdir():
-        made.replace(folder / made.name)
+    """Move everything below `scratch` to its place in `folder`, or nothing if something is in the way."""
+    made = [path.relative_to(scratch) for path in sorted(scratch.rglob("*"))]
+    for path in made:
+        if (folder / path).exists() and (folder / path).is_dir() != (scratch / path).is_dir():
+            raise OutputError(f"{folder / path}: is in the way")
+    for path in made:
+        if (scratch / path).is_dir():
+            (folder / path).mkdir(exist_ok=True)
+        else:
+            (scratch / path).replace(folder / path)
 
 
 def _write_captures(run: NetworkRun, folder: Path) -> None:
