@@ -301,7 +301,7 @@ def _points(document: NetworkDocument) -> tuple[CapturePoint, ...]:
 
 
 def actions(
-    document: NetworkDocument, *, fewest: int = 0, most: int = 6
+    document: NetworkDocument, *, fewest: int = 0, most: int = 6, injections: bool = True
 ) -> st.SearchStrategy[tuple[Step, ...]]:
     """Draw what programs do in a network, and frames that are put into it; shrink to nothing.
 
@@ -310,6 +310,12 @@ def actions(
     `strategies.frames` draws with the network's addresses, mutants among them.
     They are for a port where nobody answers: a datagram from one echo server
     to another goes to and fro for ever.
+
+    Args:
+        document: the network.
+        fewest: actions at the least, the servers not counted.
+        most: actions at the most.
+        injections: whether frames are put in that no program sends.
     """
     ends = [end for link in document.links for end in link.ends if end.addresses]
     homes = list(dict.fromkeys(end.ns for end in ends))
@@ -323,9 +329,11 @@ def actions(
             ("tcp_server", TcpServer(name, _DISCARD)),
         )
     ]
-    doings = _injections(document)
+    doings = _injections(document) if injections else st.nothing()
     if homes:
         doings |= _askings(homes, _targets(document))
+    elif not injections:
+        return st.just(())
     return st.lists(doings, min_size=fewest, max_size=most).map(lambda steps: (*servers, *steps))
 
 
