@@ -47,11 +47,11 @@ def folder_for_results(folder: Path) -> Iterator[None]:
     """
     if "\0" in str(folder):
         raise OutputError(f"{folder}: {os.strerror(errno.EINVAL)}")
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: {os.strerror(errno.ENOTDIR)}")
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         with _failures(folder):
-            if folder.exists() and not folder.is_dir():
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
