@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -52,14 +52,29 @@ def trace(
     The packets are sent in the state after the document's last step, once for
     every branch that chance can take. The exit status is 0 only for ALWAYS.
     """
-    from emu.cluster.network import lab
+    from emu.cluster.network.lab import Network
+    from emu.cluster.network.modelled import CHECKS
+    from emu.cluster.network.reader import load_network
+    from emu.cluster.network.run import NetworkRun
     from emu.verify.verdict import Word, judge
 
     if branch is not None and all_branches:
         raise click.UsageError("--branch and --all-branches exclude each other")
-    verdict = judge(partial(lab.load, filename, seed=seed), source, target)
+    document = load_network(Path(filename), CHECKS)
+    first: list[Network] = []
+
+    def start() -> Network:
+        network = Network(NetworkRun(document, seed=seed))
+        network.take_steps()
+        if not first:
+            first.append(network)
+        return network
+
+    verdict = judge(start, source, target)
     shown = _shown(verdict, branch, dropped_only=dropped_only)
     click.echo(_write(verdict, shown, form, tell_all=all_branches or branch is not None))
+    options.tell_unexpected(first[0].unexpected)
+    options.tell_unobeyed(first[0].fabric)
     return 0 if verdict.word is Word.ALWAYS else 1
 
 

@@ -192,6 +192,17 @@ class TestForms:
         assert "'html' is not one of 'text', 'json', 'md'" in err
 
 
+def test_what_the_documents_steps_did_not_reach_is_said_once(emu: Emu, tmp_path: Path) -> None:
+    """On standard error, and the answer is that of the network as it is."""
+    document = tmp_path / "lab.yaml"
+    steps = "  - ping: {ns: pod1, dst: 10.1.0.77, timeout: 0.1, expect: reply}\n"
+    document.write_text(Path(TWO_WAYS).read_text(encoding="utf-8") + steps, encoding="utf-8")
+    status, out, err = emu("trace", "-f", str(document), "pod1", "server:80")
+    assert status == 1
+    assert out.startswith("SOMETIMES 1/2")
+    assert err == "not as expected: action 4 (ping): timeout\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
