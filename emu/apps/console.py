@@ -76,15 +76,18 @@ class _Arguments(argparse.ArgumentParser):
 
 def _address(text: str) -> IpAddress:
     try:
-        return IpAddress.parse(text)
+        address = IpAddress.parse(text)
     except AddressError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+    if address.family != 4:
+        raise argparse.ArgumentTypeError(f"{text}: only IPv4 is modelled")
+    return address
 
 
 def _number(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         try:
-            number = int(text)
+            number = int(text, 16 if text.startswith("0x") else 10)
         except ValueError:
             number = least - 1
         if not least <= number <= most:
@@ -115,7 +118,7 @@ def _ping(argv: Sequence[str]) -> Program[Finished]:
     parser.add_argument("-W", dest="timeout", type=_seconds, default=from_seconds(10))
     parser.add_argument("-s", dest="size", type=_number(0, _MAX_SIZE), default=56)
     parser.add_argument("-t", dest="ttl", type=_number(1, 255))
-    parser.add_argument("-Q", dest="tos", type=lambda text: int(text, 0))
+    parser.add_argument("-Q", dest="tos", type=_number(0, 255))
     parser.add_argument("-M", dest="discovery", choices=_DISCOVERY, default="want")
     parser.add_argument("-I", dest="src", type=_address)
     parser.add_argument("-e", dest="identifier", type=_number(0, 65535), default=0x1234)
