@@ -38,7 +38,7 @@ PORT: Final = 7
 PASSES: Final = 8
 
 
-class Path2:
+class Way:
     """A datagram socket in either pod, and everything between them resolved."""
 
     def __init__(self) -> None:
@@ -75,13 +75,13 @@ class Path2:
 
 
 @pytest.fixture
-def path() -> Path2:
+def path() -> Way:
     """Return a warm path."""
-    return Path2()
+    return Way()
 
 
 @pytest.mark.benchmark(group="packet, 8 devices")
-def test_datagram_between_pods_of_two_nodes(benchmark: BenchmarkFixture, path: Path2) -> None:
+def test_datagram_between_pods_of_two_nodes(benchmark: BenchmarkFixture, path: Way) -> None:
     """A datagram from socket to socket, without capture; divide by 8 for a device."""
     before = path.passes()
     path.send()
@@ -90,7 +90,7 @@ def test_datagram_between_pods_of_two_nodes(benchmark: BenchmarkFixture, path: P
 
 
 @pytest.mark.benchmark(group="packet, 8 devices")
-def test_datagram_with_a_capture_at_every_device(benchmark: BenchmarkFixture, path: Path2) -> None:
+def test_datagram_with_a_capture_at_every_device(benchmark: BenchmarkFixture, path: Way) -> None:
     """The same with every device captured and every decision kept as a comment."""
     recording = Recording()
     points = [(net.name, name) for net in path.fabric.namespaces.values() for name in net.devices]
@@ -104,8 +104,8 @@ def test_datagram_with_a_capture_at_every_device(benchmark: BenchmarkFixture, pa
 @pytest.mark.benchmark(group="packet, 8 devices")
 def test_naive_emulator_that_rebuilds_at_every_device(benchmark: BenchmarkFixture) -> None:
     """Scapy dissects and rebuilds the frame at each device, as a first attempt would."""
-    ends = {"src": "10.244.1.2", "dst": "10.244.2.2"}
-    first = bytes(Ether(src="0a:58:0a:f4:01:02", dst="0a:58:0a:f4:01:01") / IP(**ends) / UDP(dport=PORT) / Raw(PAYLOAD))
+    link = Ether(src="0a:58:0a:f4:01:02", dst="0a:58:0a:f4:01:01")
+    first = bytes(link / IP(src="10.244.1.2", dst="10.244.2.2") / UDP(dport=PORT) / Raw(PAYLOAD))
 
     def carry() -> int:
         octets = first
