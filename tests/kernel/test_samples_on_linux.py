@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from emu.cluster.network.reader import load_network
+from emu.sim.time import SECOND
 from tests.kernel.linux import LinuxLab, built
+from tests.unit.apps.commands.recording import CARRIER_DELAY, FOLDER, NAMES, Answer, recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FOLDER: Final = Path(__file__).parent.parent / "unit" / "tools" / "samples"
-_CARRIER_DELAY: Final = 1.2  # s; Linux tells of a carrier once a second
 _RANDOM: Final = (
     (r',"link_netnsid":\d+', ""),
     (r',\n *"link_netnsid": \d+', ""),
@@ -34,43 +34,46 @@ _RANDOM: Final = (
 """What differs from run to run: numbers of other namespaces, and a timer."""
 
 
-def _answer(lab: LinuxLab, namespace: str, command: str) -> Iterator[str]:
-    done = lab.ask(namespace, shlex.split(command))
+def ask(lab: LinuxLab, asked: Answer) -> Answer:
+    """Return what Linux answers."""
+    done = lab.ask(asked.namespace, shlex.split(asked.command))
     text = done.stdout
     for pattern, replacement in _RANDOM:
         text = re.sub(pattern, replacement, text)
-    yield from text.splitlines()
-    yield from (f"stderr: {line}" for line in done.stderr.splitlines())
-    if done.returncode:
-        yield f"status {done.returncode}"
-    if re.match(r"ip link set \S+ (up|down)", command):
-        time.sleep(_CARRIER_DELAY)
+    if asked.changes_carrier:
+        time.sleep(CARRIER_DELAY / SECOND)
+    lines = text.splitlines() + [f"stderr: {line}" for line in done.stderr.splitlines()]
+    return asked._replace(lines=lines + ([f"status {done.returncode}"] if done.returncode else []))
 
 
-def record(transcript: str) -> str:
-    """Return `transcript` with what Linux answers to its commands."""
-    lines: list[str] = []
-    namespace = "node"
+def answers(name: str) -> Iterator[tuple[Answer, Answer]]:
+    """Yield what is recorded in `name`, and what Linux says now."""
     with built(load_network(FOLDER / "node.yaml")) as lab:
-        time.sleep(_CARRIER_DELAY)
-        for line in transcript.splitlines():
-            if line.startswith(("$ ", "# ", "@ ")):
-                lines.append(line)
-            if line.startswith("@ "):
-                namespace = line[2:]
-            if line.startswith("$ "):
-                lines += _answer(lab, namespace, line[2:])
-    return "\n".join(lines) + "\n"
+        time.sleep(CARRIER_DELAY / SECOND)
+        for answer in recorded(name):
+            yield answer, ask(lab, answer)
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.txt")))
+@pytest.mark.parametrize("name", NAMES)
 def test_linux_still_says_what_was_recorded(name: str) -> None:
     """Running a recording's commands on this machine gives the recorded answers."""
-    transcript = (FOLDER / f"{name}.txt").read_text(encoding="utf-8")
-    assert record(transcript).splitlines() == transcript.splitlines()
+    for then, now in answers(name):
+        assert now.comparable() == then.comparable(), then.command
+
+
+def record(file: Path) -> None:
+    """Write down anew what Linux answers to the commands in `file`."""
+    fresh = iter([now.lines for _, now in answers(file.stem)])
+    lines: list[str] = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if line.startswith(("$ ", "@ ", "# ")):
+            lines.append(line)
+        if line.startswith("$ "):
+            lines += next(fresh)
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    for file in map(Path, sys.argv[1:]):
-        file.write_text(record(file.read_text(encoding="utf-8")), encoding="utf-8")
+    for argument in sys.argv[1:]:
+        record(Path(argument))

@@ -141,11 +141,11 @@ def write(net: Namespace, spec: fdb.FdbSpec, command: FdbWrite) -> str:
         if isinstance(device.link, Bridge):
             device.link.fdb.write(spec.mac, None, spec.state, net.now, command)
             return ""
-        remote = _remote(net, spec)
+        table, remote = _vxlan(device, spec).fdb, _remote(net, spec)
         if remote is None:
             raise _error(errno.EINVAL)
         with refusals(USAGE, {errno.EOPNOTSUPP: "Cannot replace non-unicast fdb entries"}):
-            _vxlan(device, spec).fdb.write(spec.mac, remote, spec.state, net.now, command)
+            table.write(spec.mac, remote, spec.state, net.now, command)
     return ""
 
 

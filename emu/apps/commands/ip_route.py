@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -117,12 +118,26 @@ def _ignores_linkdown(net: Namespace, device: str) -> bool:
 
 def show(net: Namespace, selection: route_show.Selection, options: Options) -> str:
     """Do `ip route show`."""
-    if options.family == 6 or selection.cached:
+    if options.family == 6:
         return render([], options)
+    if selection.cached:
+        return _show_cache(net, selection, options)
     _check(net, selection, "Dump", "[" if options.json else "")
     routes = net.fib.routes(selection.table or None)
     ignores = partial(_ignores_linkdown, net)
     records = [route_show.render(one, selection, options, ignores) for one in routes if selection.has(one)]
+    return render(records, options)
+
+
+def _show_cache(net: Namespace, selection: route_show.Selection, options: Options) -> str:
+    """List the ways about which ICMP taught something."""
+    records = []
+    for dst in net.exceptions.destinations(net.now):
+        question = route_get.Question(dst)
+        with suppress(CommandError):  # there is no way any more
+            if selection.holds(dst):
+                answer = attrs.evolve(_own(net, question), prefsrc=None)
+                records.append(route_get.render(question, answer, options, listed=True))
     return render(records, options)
 
 

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`ss`: sockets listed."""
+"""`ss`: sockets listed.
+
+Datagram sockets count the memory of what waits, as in Linux, not its octets.
+"""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from emu.kernel import tcp
+from emu.kernel import arp, tcp
 from emu.kernel.sockets import SocketKind
 from emu.kernel.tcp.states import State
 from emu.tools.ss import arguments, text
@@ -19,7 +22,8 @@ if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
     from emu.tools.ss.arguments import Request
 
-_ICMP = 1
+_ICMP: Final = 1
+_HEADERS: Final = 28  # octets: IPv4 and UDP
 
 
 def prepare(argv: Sequence[str]) -> Action:
@@ -33,13 +37,7 @@ def prepare(argv: Sequence[str]) -> Action:
 
 def show(net: Namespace, request: Request) -> str:
     """Do `ss`."""
-    lines = () if request.nothing else _lines(net)
-    wanted = [
-        line
-        for line in lines
-        if line.netid in request.netids and line.state in request.states and request.keep(line)
-    ]
-    return text.render(wanted, request)
+    return text.render([line for line in _lines(net) if request.wants(line)], request)
 
 
 def _lines(net: Namespace) -> Iterator[SocketLine]:
@@ -50,7 +48,7 @@ def _lines(net: Namespace) -> Iterator[SocketLine]:
             yield SocketLine(
                 netid,
                 State.ESTABLISHED if socket.is_connected else State.CLOSED,
-                socket.queued,
+                sum(arp.truesize(len(datagram.data) + _HEADERS) for datagram in socket.queue),
                 0,
                 socket.local,
                 socket.local_port or _ICMP,

@@ -63,7 +63,7 @@ class FdbSpec:
     def check(self, *, getting: bool) -> None:
         """Read the address, and see whether everything needed is there."""
         if not self._written or not (self.device or (getting and self.bridge)):
-            what = "device" if getting else "Device"
+            what = "Device or master" if getting else "Device"
             raise CommandError(f"{what} and address are required arguments.", USAGE)
         try:
             self.mac = MacAddress.parse(self._written)

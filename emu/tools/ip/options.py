@@ -93,5 +93,7 @@ def parse(words: Words, tool: str) -> Options:
         if chosen in _UNMODELLED:
             raise not_modelled(f"{tool} {word}")
         if chosen in _SWITCHES:
+            if chosen.startswith("stat") and options.statistics:
+                raise not_modelled(f"{tool} -s -s")
             setattr(options, _SWITCHES[chosen], True)
     return options

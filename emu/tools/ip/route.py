@@ -244,6 +244,8 @@ def parse_spec(words: Words) -> RouteSpec:
         CommandError: they describe none.
     """
     spec = _ROUTE.fill(RouteSpec(), words)
+    if spec.dst is None:
+        raise CommandError("Usage: ip route { add | del | change | append | replace } ROUTE", USAGE)
     if spec.hops and not spec.is_empty:
         raise not_modelled("a device or gateway beside nexthops")
     return spec

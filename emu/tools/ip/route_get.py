@@ -134,8 +134,8 @@ def _cache_flags(question: Question, answer: Answer) -> Iterator[str]:
         yield "redirect"
 
 
-def render(question: Question, answer: Answer, options: Options) -> Record:
-    """Return what is printed."""
+def render(question: Question, answer: Answer, options: Options, *, listed: bool = False) -> Record:
+    """Return what is printed; `listed`: by `ip route show cache`."""
     record = Record()
     if answer.type is not RouteType.UNICAST or options.details:
         record.put("type", answer.type.value, f"{answer.type.value} ")
@@ -155,7 +155,7 @@ def render(question: Question, answer: Answer, options: Options) -> Record:
     if question.mark:
         shown = f"{question.mark:#x}" if question.mark >= 16 else str(question.mark)
         record.put("mark", question.mark, f"mark {shown} ")
-    if not question.iif:
+    if not question.iif and not listed:
         record.put("uid", 0, "uid 0 ")
     _put_cache(record, question, answer)
     record.show("\n")

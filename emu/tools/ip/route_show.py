@@ -16,13 +16,14 @@ from emu.tools.ip.record import Record
 from emu.tools.ip.route import TYPES, protocol, scope, tos
 from emu.tools.ip.values import MAX_U32, contains, count, next_address, next_prefix, prefix, short
 from emu.tools.ip.words import Grammar, Option, Words, is_short_for, text, wrong
+from emu.wire.addresses import Prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emu.kernel.route import Nexthop, Route
     from emu.tools.ip.options import Options
-    from emu.wire.addresses import IpAddress, Prefix
+    from emu.wire.addresses import IpAddress
 
 _EVERY_TABLE: Final = 0
 
@@ -77,6 +78,11 @@ class Selection:
             and (self.root is None or contains(self.root, route.dst))
             and (self.match is None or contains(route.dst, self.match))
         )
+
+    def holds(self, dst: IpAddress) -> bool:
+        """Return whether the remembered way to `dst` is meant."""
+        host = Prefix(dst, dst.bits)
+        return (self.root is None or contains(self.root, host)) and self.match in {None, host}
 
 
 def _type(words: Words) -> RouteType:

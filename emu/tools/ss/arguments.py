@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from emu.kernel.tcp.states import State
     from emu.tools.ss.filter import Filter
+    from emu.tools.ss.line import SocketLine
 
 
 @attrs.frozen
@@ -42,6 +43,12 @@ class Request:
     timers: bool = False
     header: bool = True
     nothing: bool = False
+
+    def wants(self, line: SocketLine) -> bool:
+        """Return whether `line` is to be shown."""
+        return (
+            not self.nothing and line.netid in self.netids and line.state in self.states and self.keep(line)
+        )
 
 
 _LONG: Final = {

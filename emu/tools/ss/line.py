@@ -20,7 +20,8 @@ class SocketLine:
     Attributes:
         netid: `tcp`, `udp` or `raw`.
         state: of a datagram socket: `ESTABLISHED` if it is connected, else `CLOSED`.
-        recv_q: octets that were not read; of a listener, connections not accepted.
+        recv_q: octets that were not read; of a listener, connections not accepted;
+            of a datagram socket, the memory that they take.
         send_q: octets that were not acknowledged; of a listener, how many may wait.
         local: its own address.
         local_port: its own port, of a raw socket the protocol.

@@ -2,8 +2,7 @@
 """What `ss` prints into a file or pipe: columns just wide enough.
 
 Known differences from Linux: sockets belong to no process, so `-p` shows none;
-of the names that `/etc/services` has for ports a few are known; the receive
-queue of a datagram socket counts its payload, where Linux counts buffers.
+of the names that `/etc/services` has for ports a few are known.
 
 Source: iproute2 6.1, misc/ss.c `render_calc_width`, `render`, `inet_addr_print`.
 """
@@ -89,8 +88,8 @@ def _cells(line: SocketLine, request: Request) -> tuple[str, ...]:
     return (
         line.netid,
         line.state.value,
-        str(line.recv_q),
-        str(line.send_q),
+        f"{line.recv_q:<6}",
+        f"{line.send_q:<6}",
         f"{line.local}:",
         _port(line, line.local_port, request),
         f"{line.remote}:",
