@@ -45,6 +45,7 @@ _PATIENCE: Final = 60 * SECOND  # for each background action, at the end
 _SETTLE_LIMIT: Final = 5 * SECOND
 _SNAPSHOT_SILENCE: Final = 200 * MILLISECOND
 _TALLY_SILENCE: Final = 300 * MILLISECOND
+_UNFINISHED: Final = "no end"
 _NO_SILENCE: Final = (TcpServer, UdpServer, Sleep, Snapshot, Exec, IptablesChange)
 
 
@@ -179,7 +180,12 @@ class NetworkRun:
             loop.step()
 
     def _take_result(self, index: int, step: Step, process: Process[Result]) -> None:
-        if not process.done:
+        if not process.done:  # as a program that waits for ever: its outcome is not what anybody expects
+            process.kill()
+            unfinished: Result = {"action": index, "kind": step.kind, "outcome": _UNFINISHED}
+            if step.expect is not None:
+                unfinished["as_expected"] = False
+            self._results.append(unfinished)
             return
         try:
             found = process.result
