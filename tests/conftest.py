@@ -52,12 +52,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="recorded scenarios to compare with, one folder each, instead of those in tests/golden",
     )
     group.addoption(
-        "--conformance-dir",
-        type=Path,
-        metavar="DIR",
-        help="folder with kube-proxy/ and networkpolicy/, instead of tests/conformance",
-    )
-    group.addoption(
         "--require-kernel",
         action="store_true",
         help="fail the tests that ask the real Linux kernel where there is none, instead of skipping them",

@@ -107,7 +107,7 @@ def validate(skb: Skb) -> tuple[DropReason, str] | None:
     if total < length:
         return DropReason.IP_INHDR, "total length below the header's"
     if len(packet) > total:
-        skb.packet = packet[:total]
+        skb.trim(total)
     return None
 
 

@@ -119,6 +119,10 @@ class Skb:
         self.packet = packet
         self.header = ipv4.Ipv4.parse(packet)
 
+    def trim(self, length: int) -> None:
+        """Cut off what is behind the first `length` octets: padding, or what a fragment may not hold."""
+        self.packet = self.packet[:length]
+
     def decrement_ttl(self) -> None:
         """Take one from the TTL and mend the checksum (RFC 1624)."""
         packet, header = self.packet, self.header
