@@ -56,6 +56,13 @@ if TYPE_CHECKING:
 
 Stage: TypeAlias = Callable[["Namespace", Skb], Optional["Stage"]]
 
+# Looked up for every packet.
+_PREROUTING, _INPUT, _FORWARD, _OUTPUT, _POSTROUTING = Hook
+_UNICAST: Final = RouteType.UNICAST
+_MULTICAST: Final = RouteType.MULTICAST
+_HOST: Final = PacketType.HOST
+_OTHERHOST: Final = PacketType.OTHERHOST
+
 _ROUTE_ERRORS: Final = {
     errno.ENETUNREACH: NET_UNREACHABLE,
     errno.EHOSTUNREACH: HOST_UNREACHABLE,
@@ -74,13 +81,16 @@ def walk(net: Namespace, skb: Skb, stage: Stage | None) -> None:
 
 def receive(net: Namespace, device: Device, frame: Frame, packet_type: PacketType) -> None:
     """Take the IPv4 packet in `frame`, which came in on `device`. Source: `ip_rcv`."""
-    if packet_type is PacketType.OTHERHOST:
+    if packet_type is _OTHERHOST:
         dst = frame.octets[:6].hex(":")
         net.drop(frame, DropReason.OTHERHOST, f"for {dst}, {device.name} has {device.mac}", device.name)
         return
-    packet = frame.octets[ethernet.HEADER_LENGTH :]
+    octets = frame.octets
+    packet, src_mac = octets[ethernet.HEADER_LENGTH :], octets[6:12]
     try:
-        skb = Skb.received(frame, packet, device, packet_type)
+        skb = Skb(
+            packet, frame.packet_id, frame.trail, device=device, packet_type=packet_type, src_mac=src_mac
+        )
     except HeaderError as error:
         net.drop(frame, DropReason.IP_INHDR, str(error), device.name)
         return
@@ -97,9 +107,11 @@ def validate(skb: Skb) -> tuple[DropReason, str] | None:
     Source: RFC 1122 §3.2.1, `ip_rcv_core`.
     """
     header, packet = skb.header, skb.packet
-    length, total = header.header_length, header.total_length
-    if header.version != 4 or length < ipv4.MIN_HEADER or len(packet) < length:
-        return DropReason.IP_INHDR, "malformed IP header"
+    length, total = ipv4.MIN_HEADER, header.total_length
+    if header.version_ihl != ipv4.WITHOUT_OPTIONS:
+        length = header.header_length
+        if header.version != 4 or length < ipv4.MIN_HEADER or len(packet) < length:
+            return DropReason.IP_INHDR, "malformed IP header"
     if not checksum.verifies(packet[:length]):
         return DropReason.IP_CSUM, ""
     if len(packet) < total:
@@ -113,7 +125,7 @@ def validate(skb: Skb) -> tuple[DropReason, str] | None:
 
 def prerouting(net: Namespace, skb: Skb) -> Stage | None:
     """Let the hook PREROUTING look at it."""
-    return _route if hooks.passes(net, Hook.PREROUTING, skb) else None
+    return _route if hooks.passes(net, _PREROUTING, skb) else None
 
 
 def _route(net: Namespace, skb: Skb) -> Stage | None:
@@ -132,7 +144,7 @@ def _route(net: Namespace, skb: Skb) -> Stage | None:
     skb.route = decision
     if net.recorder is not None:
         net.note(skb, "route", _describe(decision))
-    if decision.kind is RouteType.UNICAST:
+    if decision.kind is _UNICAST:
         return _forward
     return deliver if decision.device.is_loopback else _forward
 
@@ -140,7 +152,7 @@ def _route(net: Namespace, skb: Skb) -> Stage | None:
 def _describe(decision: RouteDecision) -> str:
     """Return the route that was found, about as `ip route` would show it."""
     route, device = decision.route, decision.device.name
-    is_ours = decision.kind is not RouteType.UNICAST
+    is_ours = decision.kind is not _UNICAST
     words = [decision.kind.value] if is_ours else []
     if route is not None:
         dst = route.dst.address if route.dst.is_host else route.dst
@@ -159,7 +171,7 @@ def _forward(net: Namespace, skb: Skb) -> Stage | None:
     """Check what RFC 1812 wants of a router. Source: `ip_forward`."""
     decision = skb.route
     assert decision is not None, "routed before"
-    if skb.packet_type is not PacketType.HOST:
+    if skb.packet_type is not _HOST:
         net.drop(skb, DropReason.UNICAST_IN_L2_MULTICAST, "a broadcast frame is not forwarded")
         return None
     if skb.header.ttl <= 1:
@@ -196,7 +208,7 @@ def _redirect(net: Namespace, skb: Skb, decision: RouteDecision) -> None:
 def _forward_hook(net: Namespace, skb: Skb) -> Stage | None:
     """Let the hook FORWARD look at it, then fill in its options. Source: `ip_forward_finish`."""
     assert skb.route is not None, "routed before"
-    if not hooks.passes(net, Hook.FORWARD, skb, oif=skb.route.device.name):
+    if not hooks.passes(net, _FORWARD, skb, oif=skb.route.device.name):
         return None
     if skb.options is not None:
         ip_options.forward(net, skb, skb.options)
@@ -212,7 +224,7 @@ def deliver(net: Namespace, skb: Skb) -> Stage | None:
         whole = fragment.gather(net, skb)
         if whole is None:
             return None
-    return _protocols if hooks.passes(net, Hook.INPUT, skb) else None
+    return _protocols if hooks.passes(net, _INPUT, skb) else None
 
 
 def _protocols(net: Namespace, skb: Skb) -> None:
@@ -288,7 +300,7 @@ def send(
     if df and not ignore_df and length > path_mtu(net, decision, dst):
         raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
     if ttl is None:
-        ttl = 1 if decision.kind is RouteType.MULTICAST else net.sysctl.number("net.ipv4.ip_default_ttl")
+        ttl = 1 if decision.kind is _MULTICAST else net.sysctl.number("net.ipv4.ip_default_ttl")
     if identification is None:
         identification = 0 if df and not ignore_df else net.next_identification()
     packet = ipv4.build(
@@ -317,13 +329,13 @@ def local_out(net: Namespace, skb: Skb) -> Stage | None:
     assert skb.route is not None, "routed before"
     if net.recorder is not None:
         net.note(skb, "route", _describe(skb.route))
-    return postrouting if hooks.passes(net, Hook.OUTPUT, skb, oif=skb.route.device.name) else None
+    return postrouting if hooks.passes(net, _OUTPUT, skb, oif=skb.route.device.name) else None
 
 
 def postrouting(net: Namespace, skb: Skb) -> Stage | None:
     """Let the hook POSTROUTING look at it. Source: `ip_output`."""
     assert skb.route is not None, "routed before"
-    return _finish if hooks.passes(net, Hook.POSTROUTING, skb, oif=skb.route.device.name) else None
+    return _finish if hooks.passes(net, _POSTROUTING, skb, oif=skb.route.device.name) else None
 
 
 def _finish(net: Namespace, skb: Skb) -> None:

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
 
 VLAN_ROOM: Final = 4  # a frame may exceed the MTU by a tag, source: `is_skb_forwardable`
+_LONGEST: Final = ethernet.HEADER_LENGTH + VLAN_ROOM  # more than the MTU
 _IPV4: Final = ethernet.IPV4.to_bytes(2, "big")
 _ARP: Final = ethernet.ARP.to_bytes(2, "big")
+_HOST: Final = PacketType.HOST  # looked up for every frame
 _VLAN: Final = ethernet.VLAN.to_bytes(2, "big")
 _TAGGED: Final = ethernet.HEADER_LENGTH + 4
 
@@ -42,7 +44,7 @@ def fits(device: Device, frame: Frame) -> bool:
 
     Source: net/core/dev.c `__is_skb_forwardable`.
     """
-    return len(frame.octets) <= device.mtu + ethernet.HEADER_LENGTH + VLAN_ROOM
+    return len(frame.octets) <= device.mtu + _LONGEST
 
 
 def receive(net: Namespace, device: Device, frame: Frame) -> None:
@@ -51,7 +53,7 @@ def receive(net: Namespace, device: Device, frame: Frame) -> None:
         net.drop(frame, DropReason.DEV_READY, f"{device.name} is down", device.name)
     elif len(frame.octets) < ethernet.HEADER_LENGTH:
         net.drop(frame, DropReason.PKT_TOO_SMALL, "no whole Ethernet header", device.name)
-    elif not fits(device, frame):
+    elif len(frame.octets) > device.mtu + _LONGEST:
         device.counters.rx_dropped += 1
         length = len(frame.octets) - ethernet.HEADER_LENGTH
         net.drop(frame, DropReason.PKT_TOO_BIG, f"{length} octets, MTU {device.mtu}", device.name)
@@ -105,7 +107,7 @@ def packet_type(device: Device, octets: bytes, ingress: Device | None = None) ->
     """
     dst = octets[:6]
     if dst == device.mac or (ingress is not None and dst == ingress.mac):
-        return PacketType.HOST
+        return _HOST
     if dst == BROADCAST_MAC:
         return PacketType.BROADCAST
     return PacketType.MULTICAST if dst[0] & 1 else PacketType.OTHERHOST

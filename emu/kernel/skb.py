@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import enum
+import struct
 from typing import TYPE_CHECKING, Final
 
 from emu.wire import checksum, ipv4
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
     from emu.kernel.ip_options_reader import Options
     from emu.kernel.link.device import Device
     from emu.kernel.routing import RouteDecision
-    from emu.wire.frame import Frame
 
 _CHECKSUM: Final = slice(10, 12)
+_TTL_TO_CHECKSUM: Final = struct.Struct("!BBH")  # octets 8 to 11
 
 
 class PacketType(enum.Enum):
@@ -67,14 +68,23 @@ class Skb:
         "trail",
     )
 
-    def __init__(self, packet: bytes, packet_id: int, trail: int = 0) -> None:
+    def __init__(
+        self,
+        packet: bytes,
+        packet_id: int,
+        trail: int = 0,
+        *,
+        device: Device | None = None,
+        packet_type: PacketType = PacketType.HOST,
+        src_mac: bytes = b"",
+    ) -> None:
         self.packet = packet
         self.header = ipv4.Ipv4.parse(packet)
         self.packet_id = packet_id
         self.trail = trail
-        self.device: Device | None = None
-        self.packet_type = PacketType.HOST
-        self.src_mac = b""
+        self.device = device
+        self.packet_type = packet_type
+        self.src_mac = src_mac
         self.mark = 0
         self.route: RouteDecision | None = None
         self.socket = 0
@@ -82,15 +92,6 @@ class Skb:
         self.ignore_df = False
         self.frag_max = 0
         self.options: Options | None = None
-
-    @classmethod
-    def received(cls, frame: Frame, packet: bytes, device: Device, packet_type: PacketType) -> Skb:
-        """Return the skb for `packet`, the network layer of `frame`, which came in on `device`."""
-        skb = cls(packet, frame.packet_id, frame.trail)
-        skb.device = device
-        skb.packet_type = packet_type
-        skb.src_mac = frame.octets[6:12]
-        return skb
 
     @property
     def src(self) -> IpAddress:
@@ -124,14 +125,11 @@ class Skb:
         self.packet = self.packet[:length]
 
     def decrement_ttl(self) -> None:
-        """Take one from the TTL and mend the checksum (RFC 1624)."""
+        """Take one from the TTL and mend the checksum. Source: include/net/ip.h `ip_decrease_ttl`."""
         packet, header = self.packet, self.header
-        word = header.ttl << 8 | header.protocol
-        total = checksum.update(header.checksum, word, word - 0x100)
-        self.packet = b"".join(
-            (packet[:8], (word - 0x100).to_bytes(2, "big"), total.to_bytes(2, "big"), packet[12:])
-        )
-        self.header = header._replace(ttl=header.ttl - 1, checksum=total)
+        total = header.checksum + 0x100  # what the TTL's word loses; RFC 1141 §2
+        changed = _TTL_TO_CHECKSUM.pack(header.ttl - 1, header.protocol, (total + (total >= 0xFFFF)) & 0xFFFF)
+        self.replace(packet[:8] + changed + packet[12:])
 
     def rewrite_network(self, offset: int, octets: bytes) -> None:
         """Put `octets` (an even number) at the even `offset` of the IP header and mend its checksum."""

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from emu.wire.icmp import Icmp
     from emu.wire.ipv4 import Ipv4
 
+# Looked up for every datagram.
+_LOCAL: Final = RouteType.LOCAL
+_BROADCAST: Final = RouteType.BROADCAST
+_MULTICAST: Final = RouteType.MULTICAST
+
 # What an ICMP unreachable means to a connected socket: (errno, whether it is told at once).
 # Source: net/ipv4/icmp.c `icmp_err_convert`.
 UNREACHABLE_ERRNO: Final = {
@@ -57,7 +62,7 @@ def send(net: Namespace, socket: Socket, data: bytes, address: IpAddress, port: 
     if len(data) > MAX_PACKET - MIN_HEADER - HEADER_LENGTH:
         raise sockets.error(errno.EMSGSIZE)
     decision = routing.route_output(net, address, src=socket.source, mark=socket.mark, tos=socket.tos)
-    if decision.kind is RouteType.BROADCAST and not socket.broadcast:
+    if decision.kind is _BROADCAST and not socket.broadcast:
         raise sockets.error(errno.EACCES)
     if address == ANY_IP4:
         address = decision.next_hop
@@ -92,7 +97,7 @@ def send_payload(
         payload=payload,
         src=ipv4.source_of(decision, socket.source),
         decision=decision,
-        ttl=1 if decision.kind is RouteType.MULTICAST else socket.ttl,  # IP_MULTICAST_TTL
+        ttl=1 if decision.kind is _MULTICAST else socket.ttl,  # IP_MULTICAST_TTL
         tos=socket.tos,
         df=only_whole or (socket.df and fits and not locked),
         ignore_df=not only_whole,
@@ -114,7 +119,7 @@ def receive(net: Namespace, skb: Skb) -> None:
         return
     datagram = payload[: header.length]
     assert skb.route is not None, "routed before"
-    if skb.route.kind is not RouteType.LOCAL:
+    if skb.route.kind is not _LOCAL:
         takers = [s for s in net.sockets.of(sockets.SocketKind.UDP) if _score(s, skb, header) is not None]
     else:
         found = _lookup(net, skb, header)
@@ -133,10 +138,10 @@ def receive(net: Namespace, skb: Skb) -> None:
 
 def _queue(net: Namespace, skb: Skb, takers: list[Socket], datagram: sockets.Datagram) -> None:
     for socket in takers:
-        if sockets.enqueue(net, socket, datagram):
-            net.note(skb, "socket", f"UDP socket on port {socket.local_port}")
-        else:
+        if not sockets.enqueue(net, socket, datagram):
             net.drop(skb, DropReason.SOCKET_RCVBUFF)
+        elif net.recorder is not None:
+            net.note(skb, "socket", f"UDP socket on port {socket.local_port}")
 
 
 def _score(socket: Socket, skb: Skb, header: Udp) -> int | None:

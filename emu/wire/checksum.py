@@ -34,7 +34,9 @@ def verifies(octets: bytes, initial: int = 0) -> bool:
 
     Source: RFC 1071 §1 (3).
     """
-    return (initial + ones_sum(octets)) % 65535 == 0
+    if len(octets) & 1:
+        octets += b"\0"
+    return (initial + int.from_bytes(octets, "big")) % 65535 == 0
 
 
 def update(old_checksum: int, old: int, new: int) -> int:

@@ -22,6 +22,9 @@ DF: Final = 0x4000
 MF: Final = 0x2000
 OFFSET_MASK: Final = 0x1FFF
 
+WITHOUT_OPTIONS: Final = 0x45
+"""The first octet of most packets: version 4, a header of 20 octets."""
+
 _LAYOUT: Final = struct.Struct("!BBHHHBBH4s4s")
 _AFTER_VERSION: Final = struct.Struct("!BHHHBBH4s4s")
 
