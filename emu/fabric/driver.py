@@ -188,10 +188,9 @@ class Fabric:
     def _carry_out(self, net: Namespace, effects: list[Effect]) -> None:
         loop = self.loop
         for effect in effects:
-            kind = effect.__class__
-            if kind is Transmit:
-                self._transmit(net, effect)  # type: ignore[arg-type]  # told apart by class: once a hop
-            elif kind is Backlog:
+            if isinstance(effect, Transmit):  # first what there is most of
+                self._transmit(net, effect)
+            elif isinstance(effect, Backlog):
                 loop.at(loop.now, self._backlog, net, effect)
             elif isinstance(effect, SetTimer):
                 self._set_timer(net, effect)
@@ -201,22 +200,23 @@ class Fabric:
                 self._carrier(net, effect)
 
     def _transmit(self, net: Namespace, effect: Transmit) -> None:
-        plug = self._plugs.get((net.name, effect.iface))
+        iface, frame = effect
+        plug = self._plugs.get((net.name, iface))
         if plug is None:
-            net.drop(effect.frame, DropReason.CABLE_UNPLUGGED, iface=effect.iface)
+            net.drop(frame, DropReason.CABLE_UNPLUGGED, iface=iface)
             net.take_effects()
             return
-        self._count(effect.frame.packet_id)
+        self._count(frame.packet_id)
         loop = self.loop
         if plug.cable is None:
-            loop.at(loop.now, self._arrive, plug, effect.frame)
+            loop.at(loop.now, self._arrive, plug, frame)
             return
-        due = plug.cable.carry(len(effect.frame), plug.direction, loop.now, self.choice)
+        due = plug.cable.carry(len(frame.octets), plug.direction, loop.now, self.choice)
         if isinstance(due, DropReason):
-            net.drop(effect.frame, due, iface=effect.iface)
+            net.drop(frame, due, iface=iface)
             net.take_effects()
         else:
-            loop.at(due, self._arrive, plug, effect.frame)
+            loop.at(due, self._arrive, plug, frame)
 
     def _count(self, packet_id: int) -> None:
         """Count a cable that a packet passes.
@@ -230,7 +230,7 @@ class Fabric:
                 f"packet {packet_id} and its copies have passed {MOST_CABLES} cables, at "
                 f"{to_seconds(self.loop.now):.6f} s: frames go round in circles (is there a bridge loop?)"
             )
-        if len(self._passed) > _COUNTED_PACKETS:
+        if passed == 1 and len(self._passed) > _COUNTED_PACKETS:
             self._passed.clear()
         self._passed[packet_id] = passed
 
