@@ -87,7 +87,7 @@ class Namespace:
         self.sysctl = Sysctl(initial=False)
         self.devices: dict[str, Device] = {}
         self.fib = Fib(self.devices, lambda name: self.sysctl.conf_or(name, "ignore_routes_with_linkdown"))
-        self.exceptions = PathExceptions()
+        self.exceptions = PathExceptions(self.fib)
         self.route_cache = RouteCache()
         self.neighbours: NeighbourTable[Skb] = NeighbourTable(self.sysctl.neigh.__getitem__, random)
         self.reassembly = fragment.Reassembly()

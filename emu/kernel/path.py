@@ -16,8 +16,10 @@ from emu.sim.time import SECOND, START, Instant, later
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
+    from emu.kernel.fib import Fib
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
+    from emu.kernel.route import Nexthop
     from emu.kernel.routing import RouteDecision
 
 _MAX_MTU: Final = 65535
@@ -25,7 +27,7 @@ _REDIRECT_LIFETIME: Final = 300 * SECOND
 
 
 @attrs.define
-class _Learned:
+class Learned:
     """What ICMP told about the path to one destination (`struct fib_nh_exception`)."""
 
     mtu: int = 0
@@ -36,37 +38,68 @@ class _Learned:
 
 @attrs.define
 class PathExceptions:
-    """Path MTUs and redirects, by destination; each forgotten after its time."""
+    """Path MTUs and redirects, by destination and nexthop; each forgotten after its time.
 
-    _learned: dict[bytes, _Learned] = attrs.field(factory=dict, init=False)
+    A route that leads elsewhere knows nothing of them, one by the same nexthop
+    does. With the last route by a nexthop all about it is forgotten.
+
+    Attributes:
+        fib: where the routes are.
+    """
+
+    fib: Fib
+    _learned: dict[tuple[bytes, Nexthop | None], Learned] = attrs.field(factory=dict, init=False)
+    _generation: int = attrs.field(default=0, init=False)
 
     def __bool__(self) -> bool:
         return bool(self._learned)
 
-    def get(self, dst: bytes, now: Instant) -> _Learned | None:
-        """Return what is known about the path to `dst` and still valid."""
-        found = self._learned.get(dst)
+    def get(self, dst: bytes, hop: Nexthop | None, now: Instant) -> Learned | None:
+        """Return what is known about the path to `dst` by `hop` and still valid."""
+        if not self._learned:
+            return None
+        if self._generation != self.fib.generation:
+            self._follow_routes()
+        found = self._learned.get((dst, hop))
         if found is not None and found.expires <= now:
-            del self._learned[dst]
+            del self._learned[dst, hop]
             return None
         return found
 
+    def _follow_routes(self) -> None:
+        """Forget what was learned about nexthops that no route has any more."""
+        hops = {hop for route in self.fib.routes() for hop in route.nexthops}
+        self._learned = {key: found for key, found in self._learned.items() if key[1] in hops}
+        self._generation = self.fib.generation
+
     def destinations(self, now: Instant) -> list[IpAddress]:
         """Return the destinations about whose path something is known, first learned first."""
-        return [IpAddress(dst) for dst in tuple(self._learned) if self.get(dst, now) is not None]
+        valid = [dst for dst, hop in tuple(self._learned) if self.get(dst, hop, now) is not None]
+        return [IpAddress(dst) for dst in dict.fromkeys(valid)]
 
-    def set_mtu(self, dst: bytes, mtu: int, expires: Instant, *, locked: bool) -> None:
-        """Remember that the path to `dst` takes packets of `mtu` octets."""
-        entry = self._learned.setdefault(dst, _Learned())
+    def set_mtu(self, dst: bytes, hop: Nexthop | None, mtu: int, expires: Instant, *, locked: bool) -> None:
+        """Remember that the path to `dst` by `hop` takes packets of `mtu` octets."""
+        entry = self._learned.setdefault((dst, hop), Learned())
         entry.mtu, entry.locked, entry.expires = mtu, locked, expires
 
-    def set_gateway(self, dst: bytes, gateway: IpAddress, expires: Instant) -> None:
-        """Remember that `gateway` is the better way to `dst`."""
-        entry = self._learned.setdefault(dst, _Learned())
+    def set_gateway(self, dst: bytes, hop: Nexthop | None, gateway: IpAddress, expires: Instant) -> None:
+        """Remember that `gateway` is better than `hop` for packets to `dst`."""
+        entry = self._learned.setdefault((dst, hop), Learned())
         entry.gateway, entry.expires = gateway, max(entry.expires, expires)
 
+    def device_mtu_changed(self, device: str, old: int, new: int) -> None:
+        """Follow a device whose MTU changed from `old` to `new`. Source: `fib_nhc_update_mtu`."""
+        for (_, hop), entry in self._learned.items():
+            if hop is None or hop.device != device or not entry.mtu:
+                continue
+            if entry.locked:
+                if new <= entry.mtu:
+                    entry.mtu, entry.locked = new, False
+            elif new < entry.mtu or old == entry.mtu:
+                entry.mtu = new
+
     def clear(self) -> None:
-        """Forget everything, as a change of routes does."""
+        """Forget everything, as `ip route flush cache` does."""
         self._learned.clear()
 
 
@@ -75,16 +108,16 @@ def path_mtu(net: Namespace, decision: RouteDecision, dst: bytes) -> int:
 
     Source: net/ipv4/route.c `ipv4_mtu`.
     """
-    learned = net.exceptions.get(dst, net.now)
-    if learned is not None and learned.mtu:
-        return learned.mtu
+    found = net.exceptions.get(dst, decision.hop, net.now)
+    if found is not None and found.mtu:
+        return found.mtu
     return min(decision.mtu or decision.device.mtu, _MAX_MTU)
 
 
-def is_mtu_locked(net: Namespace, dst: bytes) -> bool:
+def is_mtu_locked(net: Namespace, decision: RouteDecision, dst: bytes) -> bool:
     """Return whether a path is so narrow that DF is no longer set (`ip_rt_min_pmtu`)."""
-    learned = net.exceptions.get(dst, net.now)
-    return learned is not None and learned.locked
+    found = net.exceptions.get(dst, decision.hop, net.now)
+    return found is not None and found.locked
 
 
 def forward_mtu(decision: RouteDecision) -> int:
@@ -112,7 +145,7 @@ def learn_mtu(net: Namespace, dst: bytes, mtu: int) -> None:
     elif mtu >= known:
         return
     lifetime = net.sysctl.number("net.ipv4.route.mtu_expires") * SECOND
-    net.exceptions.set_mtu(dst, mtu, later(net.now, lifetime), locked=locked)
+    net.exceptions.set_mtu(dst, decision.hop, mtu, later(net.now, lifetime), locked=locked)
 
 
 def learn_gateway(net: Namespace, dst: bytes, gateway: IpAddress, teller: bytes, device: Device) -> None:
@@ -135,6 +168,6 @@ def learn_gateway(net: Namespace, dst: bytes, gateway: IpAddress, teller: bytes,
     if net.fib.address_type(gateway) is RouteType.LOCAL:
         return
     if net.neighbours.is_valid(device.name, gateway):
-        net.exceptions.set_gateway(dst, gateway, later(net.now, _REDIRECT_LIFETIME))
+        net.exceptions.set_gateway(dst, decision.hop, gateway, later(net.now, _REDIRECT_LIFETIME))
     else:
         arp.probe(net, device, gateway)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from emu.kernel.fib import Lookup
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
-    from emu.kernel.route import Route
+    from emu.kernel.route import Nexthop, Route
     from emu.kernel.skb import Skb
 
 _ALL_HOSTS: Final = b"\xe0\x00\x00\x01"  # 224.0.0.1, the one group that every host is in
@@ -49,6 +49,7 @@ class RouteDecision(NamedTuple):
         mtu: of the route if it has one, else 0.
         redirect: the sender could have sent it to `next_hop` itself.
         route: what was found in the tables, None where they were not asked.
+        hop: the nexthop of the route that was taken, before ICMP told of a better gateway.
     """
 
     kind: RouteType
@@ -59,6 +60,7 @@ class RouteDecision(NamedTuple):
     mtu: int = 0
     redirect: bool = False
     route: Route | None = None
+    hop: Nexthop | None = None
 
 
 class Refusal(NamedTuple):
@@ -208,7 +210,7 @@ def _forward(net: Namespace, found: Lookup, skb: Skb, device: Device) -> RouteDe
     if isinstance(on_link, Refusal):
         return on_link
     gateway = found.gateway
-    learned = net.exceptions.get(skb.header.dst, net.now)
+    learned = net.exceptions.get(skb.header.dst, found.nexthop, net.now)
     if learned is not None and learned.gateway is not None:
         gateway = learned.gateway
     redirect = (
@@ -218,7 +220,14 @@ def _forward(net: Namespace, found: Lookup, skb: Skb, device: Device) -> RouteDe
     )
     next_hop = gateway or IpAddress(skb.header.dst)
     return RouteDecision(
-        found.type, out, next_hop, gateway, mtu=found.mtu, redirect=redirect, route=found.route
+        found.type,
+        out,
+        next_hop,
+        gateway,
+        mtu=found.mtu,
+        redirect=redirect,
+        route=found.route,
+        hop=found.nexthop,
     )
 
 
@@ -338,12 +347,14 @@ def _own(net: Namespace, found: Lookup, dst: bytes, src: bytes) -> RouteDecision
     if _is_multicast(dst) and found.route.dst.length < 4:  # a default route tells the device, not the gateway
         return RouteDecision(RouteType.MULTICAST, device, IpAddress(dst), src=chosen, route=found.route)
     gateway = found.gateway
-    learned = net.exceptions.get(dst, net.now)
+    learned = net.exceptions.get(dst, found.nexthop, net.now)
     if learned is not None and learned.gateway is not None:
         gateway = learned.gateway
     kind = RouteType.MULTICAST if _is_multicast(dst) else found.type
     next_hop = gateway or IpAddress(dst)
-    return RouteDecision(kind, device, next_hop, gateway, chosen, found.mtu, route=found.route)
+    return RouteDecision(
+        kind, device, next_hop, gateway, chosen, found.mtu, route=found.route, hop=found.nexthop
+    )
 
 
 def _source(net: Namespace, device: Device, gateway: IpAddress | None, scope: Scope) -> IpAddress:

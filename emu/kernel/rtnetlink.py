@@ -48,7 +48,6 @@ def set_down(net: Namespace, device: Device) -> None:
     device.up = False
     inetdev.device_down(net.fib, device)
     arp.act(net, net.neighbours.forget_device(device.name, keep_permanent=False))
-    net.exceptions.clear()
     if isinstance(device.link, Vxlan):
         device.link.fdb.flush()
     if isinstance(device.link, Veth):
@@ -92,8 +91,9 @@ def set_mtu(net: Namespace, device: Device, mtu: int) -> None:
         lower = net.devices.get(device.link.device)
         if lower is not None and mtu > default_mtu(lower):
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    old = device.mtu
     bridge_ports.change_mtu(device, mtu)
-    net.exceptions.clear()
+    net.exceptions.device_mtu_changed(device.name, old, mtu)
 
 
 def set_mac(net: Namespace, device: Device, mac: MacAddress) -> None:

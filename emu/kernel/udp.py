@@ -89,7 +89,7 @@ def send_payload(
     """
     only_whole = socket.pmtu_discovery is sockets.PathMtuDiscovery.DO
     fits = len(payload) + MIN_HEADER <= path.path_mtu(net, decision, address)
-    locked = path.is_mtu_locked(net, address)
+    locked = path.is_mtu_locked(net, decision, address)
     ipv4.send(
         net,
         protocol=protocol,

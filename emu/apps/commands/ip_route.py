@@ -211,7 +211,7 @@ def _answer(net: Namespace, question: route_get.Question, decision: RouteDecisio
     answer = route_get.Answer(decision.kind, decision.device.name, decision.gateway, None, mtu=decision.mtu)
     if found is not None and decision.route is not None:
         answer = attrs.evolve(answer, table=found.table, mtu_locked=decision.route.mtu_locked)
-    learned = net.exceptions.get(question.dst, net.now)
+    learned = net.exceptions.get(question.dst, decision.hop, net.now)
     if learned is None or decision.kind is RouteType.LOCAL:
         return answer
     return attrs.evolve(

@@ -102,15 +102,19 @@ def _send(net: Namespace, entry: Entry, segment: Segment) -> None:
     entry.una = connection.tcb.snd.una
     remote = IpAddress(entry.key.remote)
     try:
+        decision = routing.route_output(
+            net, remote, src=IpAddress(entry.key.local), mark=sock.mark, tos=sock.tos
+        )
         ipv4.send(
             net,
             protocol=TCP,
             src=IpAddress(entry.key.local),
             dst=remote,
             payload=octets(entry.key, segment),
+            decision=decision,
             ttl=sock.ttl,
             tos=sock.tos,
-            df=sock.df and not path.is_mtu_locked(net, remote),
+            df=sock.df and not path.is_mtu_locked(net, decision, remote),
             ignore_df=False,
             identification=entry.identification,
             mark=sock.mark,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from emu.apps import commands
 from emu.apps.commands import check, execute
 from emu.errors import CommandError
 from emu.kernel import sockets
+from emu.kernel.path import learn_mtu
 from emu.kernel.sockets import SocketKind
 from emu.sim.time import SECOND, later
 from emu.wire.addresses import ANY_IP4, IpAddress, Prefix
@@ -131,25 +133,21 @@ def test_secondaries_are_promoted_where_the_setting_says_so(machines: Machines) 
 
 def test_a_learned_mtu_is_listed_and_flushed(machines: Machines) -> None:
     """`ip route show cache` has what ICMP taught, until its time is over or `flush cache`."""
-    net = machines.net()
-    net.exceptions.set_mtu(
-        IpAddress.parse("8.8.8.8"), 1300, later(machines.fabric.loop.now, 99 * SECOND), locked=False
-    )
-    shown = "8.8.8.8 via 192.168.0.2 dev eth0 \n    cache expires 99sec mtu 1300 \n"
+    learn = partial(learn_mtu, dst=IpAddress.parse("8.8.8.8"), mtu=1300)
+    machines.fabric.call(machines.net(), learn)
+    shown = "8.8.8.8 via 192.168.0.2 dev eth0 \n    cache expires 600sec mtu 1300 \n"
     assert machines.run("ip route show cache") == shown
     assert machines.run("ip route show cache 8.0.0.0/8") == ""
     assert machines.run("ip route show cache root 8.0.0.0/8") == shown
-    assert machines.run("ip route get 8.8.8.8").endswith("    cache expires 99sec mtu 1300 \n")
+    assert machines.run("ip route get 8.8.8.8").endswith("    cache expires 600sec mtu 1300 \n")
     machines.run("ip route flush cache")
     assert machines.run("ip route show table cache") == ""
 
 
 def test_a_way_that_is_gone_is_not_listed(machines: Machines) -> None:
-    """What was learned of it may still be remembered."""
-    net = machines.net()
-    net.exceptions.set_mtu(
-        IpAddress.parse("8.8.8.8"), 1300, later(machines.fabric.loop.now, 99 * SECOND), locked=False
-    )
+    """What was learned of it is forgotten with its last route."""
+    learn = partial(learn_mtu, dst=IpAddress.parse("8.8.8.8"), mtu=1300)
+    machines.fabric.call(machines.net(), learn)
     machines.run("ip route del default via 192.168.0.2")
     assert machines.run("ip route show cache") == ""
 
