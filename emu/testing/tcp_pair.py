@@ -157,6 +157,10 @@ class TcpPair:
         """Have the program of `side` shut its writing."""
         self._call(side, lambda end: end.shut_writing(self.now))
 
+    def abort(self, side: Side) -> None:
+        """Reset the connection of `side`."""
+        self._call(side, lambda end: end.abort(self.now))
+
     def nodelay(self, side: Side) -> None:
         """Switch Nagle's algorithm off at `side`."""
         self._call(side, lambda end: end.send_small(self.now, on=True))
