@@ -59,7 +59,7 @@ def run(argv: Sequence[str]) -> Program[Finished]:
     try:
         if tool is not None:
             return (yield from tool(argv[1:]))
-        text = yield from program.call(partial(commands.execute, argv=argv))
+        text = yield from program.call(partial(commands.execute, argv=argv, beside=tuple(TOOLS)))
     except CommandError as error:
         return Finished(error.stdout, f"{error}\n", error.status)
     if text and not text.endswith("\n"):

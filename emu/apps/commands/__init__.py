@@ -43,14 +43,19 @@ _NOT_YET: Final = frozenset(
 _NOT_FOUND: Final = 127  # exit status of a shell
 
 
-def execute(net: Namespace, argv: Sequence[str]) -> str:
+def execute(net: Namespace, argv: Sequence[str], *, beside: Sequence[str] = ()) -> str:
     """Run a command in `net` and return what it prints on standard output.
+
+    Args:
+        net: the namespace.
+        argv: the command's name and arguments.
+        beside: further commands, which the caller has; for the complaint of one that is unknown.
 
     Raises:
         CommandError: it failed; `str()` of it is what it prints on standard
             error, and it has the exit status.
     """
-    return _prepare(argv)(net)
+    return _prepare(argv, beside)(net)
 
 
 def check(argv: Sequence[str]) -> str | None:
@@ -62,12 +67,12 @@ def check(argv: Sequence[str]) -> str | None:
     return None
 
 
-def _prepare(argv: Sequence[str]) -> Action:
+def _prepare(argv: Sequence[str], beside: Sequence[str] = ()) -> Action:
     if not argv:
         raise CommandError("no command is given", _NOT_FOUND)
     name, *arguments = map(str, argv)
     if name in _NOT_YET:
         raise CommandError(f"{name} is not modelled yet", _NOT_FOUND)
     if name not in COMMANDS:
-        raise CommandError(f"{name} is not modelled; there are {', '.join(COMMANDS)}", _NOT_FOUND)
+        raise CommandError(f"{name} is not modelled; there are {', '.join((*COMMANDS, *beside))}", _NOT_FOUND)
     return COMMANDS[name](arguments)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from emu.apps.commands import ip_address, ip_link, ip_neigh, ip_route, ip_rule
 from emu.errors import CommandError
 from emu.tools.ip import options
-from emu.tools.ip.words import Words, choose, not_modelled
+from emu.tools.ip.words import Words, choose, is_short_for, not_modelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -73,4 +73,6 @@ def prepare(argv: Sequence[str]) -> Action:
         raise CommandError(f'Object "{name}" is unknown, try "ip help".', 1)
     if found in _UNMODELLED:
         raise not_modelled(f"ip {found}")
+    if chosen.family == 6 and words and not is_short_for(words.peek(), "show", "list", "lst"):
+        raise not_modelled("IPv6")
     return OBJECTS[found](words, chosen)

@@ -15,7 +15,7 @@ from emu.tools.ip.names import PROTOCOLS, SCOPES, TABLES, name_of
 from emu.tools.ip.record import Record
 from emu.tools.ip.route import TYPES, protocol, scope, tos
 from emu.tools.ip.values import MAX_U32, contains, count, next_address, next_prefix, prefix, short
-from emu.tools.ip.words import Grammar, Option, Words, is_short_for, text, wrong
+from emu.tools.ip.words import Grammar, Option, Words, is_short_for, text, wrong, yes
 from emu.wire.addresses import Prefix
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from emu.wire.addresses import IpAddress
 
 _EVERY_TABLE: Final = 0
+_CACHE: Final = -1
 
 
 @attrs.define
@@ -95,9 +96,6 @@ def _type(words: Words) -> RouteType:
 def _to(selection: Selection, word: str, words: Words) -> None:
     if word == "to":
         word = words.take()
-    if is_short_for(word, "cache", "cloned"):
-        selection.cached = True
-        return
     if word in {"root", "match"}:
         setattr(selection, word, next_prefix(words))
         return
@@ -107,20 +105,18 @@ def _to(selection: Selection, word: str, words: Words) -> None:
 _TABLE: Final = count("table id value is invalid\n", MAX_U32, {**TABLES, "all": _EVERY_TABLE})
 
 
-def _table(selection: Selection, word: str, words: Words) -> None:
-    """Take what is behind `table`; anything else goes on to `_to`."""
-    if not is_short_for(word, "table"):
-        _to(selection, word, words)
-    elif is_short_for(words.peek(), "cache"):
+def _table(words: Words) -> int:
+    if is_short_for(words.peek(), "cache"):
         words.take()
-        selection.cached = True
-    else:
-        selection.table = _TABLE(words)
+        return _CACHE
+    return _TABLE(words)
 
 
 _SHOW: Final = Grammar[Selection](
     "ip route show",
     (
+        Option(("table",), "table", _table, short=True),
+        Option(("cached", "cloned"), "cached", yes, short=True),
         Option(("dev", "oif"), "device", text),
         Option(("via",), "gateway", next_address),
         Option(("src",), "prefsrc", next_address),
@@ -131,7 +127,7 @@ _SHOW: Final = Grammar[Selection](
         Option(("priority",), "metric", count('"metric" value is invalid\n'), short=True),
         Option(("tos", "dsfield"), "tos", tos),
     ),
-    _table,
+    _to,
     ("from", "iif", "realms", "vrf"),
 )
 
@@ -142,7 +138,10 @@ def parse_selection(words: Words) -> Selection:
     Raises:
         CommandError: they make no sense.
     """
-    return _SHOW.fill(Selection(), words)
+    selection = _SHOW.fill(Selection(), words)
+    if selection.table == _CACHE:
+        selection.cached, selection.table = True, TABLE_MAIN
+    return selection
 
 
 # --- what is printed ---

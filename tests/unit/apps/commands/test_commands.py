@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from emu.apps import commands
+from emu.apps import commands, console
 from emu.apps.commands import check, execute
 from emu.errors import CommandError
 from emu.kernel import sockets
@@ -49,6 +49,8 @@ def test_nothing_is_wrong_with_a_command_that_could_work(argv: list[str]) -> Non
         ("nft list ruleset", "nft is not modelled yet"),
         ("ipset list", "ipset is not modelled yet"),
         ("ip tunnel", "ip tunnel is not modelled"),
+        ("ip -6 neigh flush dev eth0", "IPv6 is not modelled"),
+        ("ip -6 route get ::1", "IPv6 is not modelled"),
         ("ip netns list", "ip netns is not modelled"),
         ("ip link add x type dummy", "ip link add is not modelled"),
         ("ip link set eth0 name eth1", "name of a link is not modelled"),
@@ -254,3 +256,12 @@ def test_every_remote_shown_can_be_entered_again(machines: Machines) -> None:
         if " dst " in line:
             machines.run(f"bridge fdb append {line}")
     assert machines.run("bridge fdb show") == before
+
+
+def test_the_console_lists_its_own_commands_too(machines: Machines) -> None:
+    """`ping` and `traceroute` are no commands of this module, but people can type them."""
+    process = machines.fabric.spawn(machines.net(), console.run(["frobnicate"]))
+    assert process.result == console.Finished(
+        stderr="frobnicate is not modelled; there are ip, bridge, ss, sysctl, hostname, ping, traceroute\n",
+        status=127,
+    )
