@@ -11,6 +11,8 @@ A *point* is a device with its namespace, `pod1/eth0`.
 
 from __future__ import annotations
 
+import contextlib
+import io
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -31,7 +33,8 @@ from emu.cluster.network.model import (
     VxlanSpec,
 )
 from emu.cluster.network.run import NetworkRun
-from emu.errors import UnknownNameError
+from emu.errors import DocumentError, UnknownNameError
+from emu.observe.capture import describe, name_table
 from emu.observe.recording import Kind
 from emu.sim.time import MILLISECOND, SECOND, Duration, later
 from emu.wire.addresses import Interface, IpAddress, MacAddress, Prefix
@@ -191,6 +194,19 @@ class Lab(Network):
     def drops(self) -> list[Step]:
         """What was dropped, in order."""
         return [step for step in self.steps if step.kind is Kind.DROP]
+
+
+def recorded(document: NetworkDocument, *, seed: int = 0) -> bytes:
+    """Run `document` to its end and return the pcapng file of all its captures.
+
+    A program that finds no route ends the run before.
+    """
+    run = NetworkRun(document, seed=seed)
+    with contextlib.suppress(DocumentError):
+        run.run()
+    stream = io.BytesIO()
+    run.capture.write_pcapng(stream, describe(run.fabric, run.capture.points), name_table(run.fabric))
+    return stream.getvalue()
 
 
 # --- labs ---
