@@ -36,7 +36,7 @@ class _Recorder(click.Command):
 @click.option("-c", "count", type=click.IntRange(min=1), metavar="N", help="Keep no more than N frames.")
 @click.option("-e", "link_header", is_flag=True, help="Print MAC addresses, too.")
 @click.option("--split", is_flag=True, help="Write a file for each point, FILE with its name in it.")
-@click.argument("expression", nargs=-1)
+@click.argument("expression", nargs=-1, metavar="[EXPRESSION]... -- [exec] TARGET [--] COMMAND...")
 @click.pass_context
 def capture(
     ctx: click.Context,

@@ -16,10 +16,19 @@ if TYPE_CHECKING:
     from emu.fabric.driver import Fabric
 
 
-class _FileName(click.types.StringParamType):
-    """A name as it is; one from the environment may have spaces in it."""
+class FileName(click.types.StringParamType):
+    """A name as it is, but not empty; one from the environment may have spaces in it."""
+
+    name = "file name"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse a name without a letter."""
+        if not value:
+            self.fail("a file name has one letter at least", param, ctx)
+        return str(value)
 
     def split_envvar_value(self, rv: str) -> list[str]:
+        """Return what the environment has as one name."""
         return [rv]
 
 
@@ -35,7 +44,7 @@ filename = click.option(
     "--filename",
     required=True,
     multiple=True,
-    type=_FileName(),
+    type=FileName(),
     callback=_one_file,
     envvar="EMU_TOPOLOGY",
     metavar="PATH",
@@ -43,7 +52,12 @@ filename = click.option(
 )
 seed = click.option("--seed", type=int, default=0, show_default=True, help="Decides all that is random.")
 write = click.option(
-    "-w", "--write", "output", metavar="FILE", help="Write a capture: pcapng, or pcap by its name."
+    "-w",
+    "--write",
+    "output",
+    type=FileName(),
+    metavar="FILE",
+    help="Write a capture: pcapng, or pcap by its name.",
 )
 
 

@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("file")
-@click.option("--out", "folder", metavar="DIR", help="Write pcap/, times, frames, state and results there.")
+@click.argument("file", type=options.FileName())
+@click.option(
+    "--out",
+    "folder",
+    type=options.FileName(),
+    metavar="DIR",
+    help="Write pcap/, times, frames, state and results there.",
+)
 @options.write
 @options.seed
 def run(file: str, folder: str | None, output: str | None, seed: int) -> int:

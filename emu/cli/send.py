@@ -3,18 +3,29 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
 from emu.cli import options
-from emu.sim.time import Duration, later
+from emu.sim.time import SECOND, Duration, later, to_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from emu.cluster.network.lab import Network
+
+
+_LONGEST_PAUSE: Final = 86_400 * SECOND  # between frames of a file; all of it has to be lived through
+_MOST_TOLD: Final = 100
+
+
+def _number(_: click.Context, __: click.Parameter, value: float) -> float:
+    if math.isnan(value):
+        raise click.BadParameter("nan is no number")
+    return value
 
 
 @click.command()
@@ -26,9 +37,17 @@ if TYPE_CHECKING:
 @click.option(
     "--scapy", "expressions", multiple=True, metavar="EXPR", help="Layers joined by /, in Scapy's words."
 )
-@click.option("--pcap", "file", metavar="FILE", help="All frames of a capture file, with their intervals.")
+@click.option(
+    "--pcap",
+    "file",
+    type=options.FileName(),
+    metavar="FILE",
+    help="All frames of a capture file, with their intervals.",
+)
 @click.option("--out", is_flag=True, help="Send out of the device onto its cable, not into it.")
-@click.option("--wait", type=click.FloatRange(0, 3600), default=1.0, help="Seconds to watch (1).")
+@click.option(
+    "--wait", type=click.FloatRange(0, 3600), default=1.0, callback=_number, help="Seconds to watch (1)."
+)
 def send(
     filename: str,
     seed: int,
@@ -120,19 +139,31 @@ def _of_file(name: str) -> Iterator[_Given]:
     from emu.errors import CaptureFileError
     from emu.observe.capture_file import read_capture
 
-    first: int | None = None
+    first = last = None
     cut = 0
     try:
         with Path(name).open("rb") as stream:
             for number, frame in enumerate(read_capture(stream), 1):
                 cut += frame.wire_length is not None
-                first = frame.time_ns if first is None else first
+                _check_pause(number, frame.time_ns - (frame.time_ns if last is None else last))
+                last = frame.time_ns
+                first = last if first is None else first
                 yield _Given(f"{name}: frame {number}", Duration(frame.time_ns - first), frame.octets)
     except (OSError, CaptureFileError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise CaptureFileError(f"{name}: {reason}") from None
     if cut:
-        click.echo(f"{name}: {cut} frames were cut short when they were captured, and are sent so", err=True)
+        click.echo(f"{name}: frames that were cut short when captured, and are sent so: {cut}", err=True)
+
+
+def _check_pause(number: int, pause: Duration) -> None:
+    from emu.errors import CaptureFileError
+
+    if pause > _LONGEST_PAUSE:
+        raise CaptureFileError(
+            f"frame {number} comes {to_seconds(pause):.0f} s after the one before it;"
+            f" {to_seconds(_LONGEST_PAUSE):.0f} s is the most"
+        )
 
 
 def _check_lengths(network: Network, point: str, frames: Iterable[_Given]) -> None:
@@ -153,4 +184,5 @@ def _check_lengths(network: Network, point: str, frames: Iterable[_Given]) -> No
         except FrameSyntaxError as error:
             faults.append(f"{frame.place}: {error}")
     if faults:
-        raise FrameSyntaxError("\n".join(faults))
+        more = [f"and {len(faults) - _MOST_TOLD} more"] if len(faults) > _MOST_TOLD else []
+        raise FrameSyntaxError("\n".join(faults[:_MOST_TOLD] + more))
