@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST_CABLES: Final = 65_536
+MOST_CABLES: Final = 20_000
 """How many cables one packet, all its copies counted, may pass before it is called a storm."""
 
 _COUNTED_PACKETS: Final = 100_000
