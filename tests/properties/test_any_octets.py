@@ -55,6 +55,7 @@ def put(lab: Lab, point: str, octets: bytes, *, inwards: bool) -> None:
     lab.wait(MILLISECOND)
 
 
+@settings(max_examples=max(settings().max_examples // 4, 5))
 @given(st.data())
 def test_no_octets_break_a_device_of_any_kind(data: st.DataObject) -> None:
     """Loopback, veth, dummy, bridge, port and VXLAN take what they can and drop the rest, both ways."""

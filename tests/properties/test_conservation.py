@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emu.fabric.cable import Cable
@@ -61,6 +61,7 @@ def carry_out(lab: Lab, step: Step, changes: dict[str, bool]) -> None:
         lab.finish(process)
 
 
+@settings(max_examples=max(settings().max_examples // 2, 5))
 @given(st.data())
 def test_every_packet_on_any_network_is_accounted_for(data: st.DataObject) -> None:
     """Each that is sent arrives or is dropped; each that arrives goes on, is taken, or is dropped."""

@@ -57,7 +57,7 @@ def of_other_process(files: list[str], hash_seed: str) -> list[str]:
     return done.stdout.split()
 
 
-@settings(max_examples=max(settings().max_examples // 4, 5))
+@settings(max_examples=max(settings().max_examples // 5, 5))
 @given(busy_networks(), st.integers(0, 3))
 def test_two_runs_of_any_network_write_the_same_octets(document: NetworkDocument, seed: int) -> None:
     """What one run leaves behind in the process does not reach the next."""

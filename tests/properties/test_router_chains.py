@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 INITIAL_TTL = 64
 TAPS = (Kind.IN, Kind.OUT)
+SOME = settings(max_examples=max(settings().max_examples // 5, 5))  # a network for each takes a while
 IPV4 = ethernet.IPV4.to_bytes(2, "big")
 
 
@@ -123,6 +124,7 @@ def check_ends(lab: Lab, protocol: int) -> None:
             assert sent[:8] + sent[9:10] + sent[12:] == got[:8] + got[9:10] + got[12:]
 
 
+@SOME
 @given(chains(), st.integers(0, 3000))
 def test_a_ping_and_its_reply(lab: Lab, size: int) -> None:
     """The reply comes the same way back, with a TTL that tells the number of routers."""
@@ -137,6 +139,7 @@ def test_a_ping_and_its_reply(lab: Lab, size: int) -> None:
     assert lab.drops == []
 
 
+@SOME
 @given(chains(), payloads())
 def test_a_datagram_and_its_echo(lab: Lab, payload: bytes) -> None:
     """Payload and ports are at each end what they were at the other."""
@@ -149,7 +152,7 @@ def test_a_datagram_and_its_echo(lab: Lab, payload: bytes) -> None:
     assert lab.drops == []
 
 
-@settings(max_examples=max(settings().max_examples // 4, 5))
+@SOME
 @given(chains(least_mtu=100), payloads(), payloads())
 def test_a_tcp_connection(lab: Lab, request: bytes, reply: bytes) -> None:
     """Both sides read what the other wrote, however often it had to be sent before it fitted the path."""
@@ -162,6 +165,7 @@ def test_a_tcp_connection(lab: Lab, request: bytes, reply: bytes) -> None:
     assert unaccounted(lab) == []
 
 
+@SOME
 @given(st.integers(0, 3000), payloads(), st.integers(0, 9))
 def test_what_goes_through_a_tunnel(size: int, payload: bytes, seed: int) -> None:
     """Inside and outside, checksums are right at every tap, and what comes out is what went in."""
@@ -174,7 +178,7 @@ def test_what_goes_through_a_tunnel(size: int, payload: bytes, seed: int) -> Non
     assert unaccounted(lab) == []
 
 
-@settings(max_examples=max(settings().max_examples // 2, 5))
+@SOME
 @given(st.data())
 def test_checksums_on_any_network(data: st.DataObject) -> None:
     """Whatever programs send, on whatever network, no tap ever sees a wrong checksum."""
