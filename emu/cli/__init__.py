@@ -7,13 +7,13 @@ on standard error, and nothing was written.
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import os
-import signal
 import sys
 from importlib import import_module
-from typing import Final
+from typing import IO, Final, NoReturn
 
 import click
 
@@ -32,6 +32,9 @@ VERBS: Final = {
 
 _GARBAGE_THRESHOLD: Final = 50_000  # objects; what is imported and loaded is no garbage, so search it rarely
 
+_INTERRUPTED: Final = 128 + 2  # as of a program that SIGINT ended
+_READER_GONE: Final = 128 + 13  # as of one that SIGPIPE ended: `emu ... | head -1`
+
 _SUMMARIES: Final = {
     "run": "Run a network's steps and check their outcomes.",
     "exec": "Run a command in a namespace.",
@@ -42,8 +45,20 @@ _SUMMARIES: Final = {
 }
 
 
+class _Refused(click.ClickException):
+    """Wrong input: its faults are the whole message."""
+
+    exit_code = 2
+
+    def show(self, file: IO[str] | None = None) -> None:
+        click.echo(self.format_message(), file=file, err=True)
+
+
 class _Verbs(click.Group):
-    """A group whose commands are imported when they are used; `--help` imports none."""
+    """A group whose commands are imported when they are used; `--help` imports none.
+
+    What a command returns is the exit status; what it raises becomes one.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(VERBS)
@@ -54,6 +69,20 @@ class _Verbs(click.Group):
         module, _, name = VERBS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command
+
+    def invoke(self, ctx: click.Context) -> NoReturn:
+        try:
+            status: object = super().invoke(ctx)
+        except EmuError as error:
+            raise _Refused(str(error)) from None
+        except OSError as error:  # what is read and written otherwise raises an EmuError
+            status = 2
+            if error.errno == errno.EPIPE:
+                status = _READER_GONE
+            else:
+                click.echo(f"{error.filename or 'standard output'}: {error.strerror}", err=True)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to print fails no second time
+        ctx.exit(status if isinstance(status, int) else 0)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Verbs"):
@@ -67,28 +96,15 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; the entry point of `emu` and `kubectl emu`.
-
-    Where the reader of its output goes away (`emu ... | head -1`) it ends by
-    SIGPIPE without a word, as the tools do.
-    """
+    """Run the command line; the entry point of `emu` and `kubectl emu`."""
     gc.set_threshold(_GARBAGE_THRESHOLD)
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a title may have letters that no terminal has
     try:
         status = cli.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        sys.exit(2)
+        status = error.exit_code
     except click.Abort:
-        sys.exit(130)
-    except EmuError as error:
-        click.echo(f"{error}", err=True)
-        sys.exit(2)
-    except OSError as error:  # what is read and written otherwise raises an EmuError
-        click.echo(f"{error.filename or 'standard output'}: {error.strerror}", err=True)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to print fails no second time
-        sys.exit(2)
-    sys.exit(status if isinstance(status, int) else 0)
+        status = _INTERRUPTED
+    sys.exit(status)

@@ -160,9 +160,10 @@ def describe(fabric: Fabric, points: Sequence[tuple[str, str]]) -> list[CaptureP
     """Return how the capture points are named in a file: `DEVICE@NAMESPACE`, kind and MAC address."""
     found: list[CapturePoint] = []
     for owner, name in points:
-        device = fabric.namespace(owner).device(name)
-        kind = device.link.kind or "loopback"
-        found.append(CapturePoint(f"{name}@{owner}", f"{kind} {name} of namespace {owner}", device.mac))
+        device = fabric.namespace(owner).devices.get(name)
+        kind = "former device" if device is None else device.link.kind or "loopback"
+        mac = None if device is None else device.mac
+        found.append(CapturePoint(f"{name}@{owner}", f"{kind} {name} of namespace {owner}", mac))
     return found
 
 
