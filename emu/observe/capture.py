@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import attrs
 
@@ -22,18 +22,43 @@ if TYPE_CHECKING:
     from emu.observe.filter import CaptureFilter
     from emu.wire.addresses import IpAddress
 
-_TAPS: Final = {Kind.IN: Direction.IN, Kind.OUT: Direction.OUT}
+# Looked up for every step.
+_NOTE: Final = Kind.NOTE
+_DROP: Final = Kind.DROP
+_IN: Final = Kind.IN
+_INWARD: Final = Direction.IN
+_OUTWARD: Final = Direction.OUT
+
+_MOST_COMMENTS: Final = 100  # of a frame; a packet that goes round in circles gathers more
 
 
-class _Since(NamedTuple):
-    """What is known of a copy of a packet since it last passed a capture point."""
+class _Trail:
+    """What is known of a copy of a packet at a step, since it last passed a capture point.
 
-    last: int  # index in `frames` of its last appearance, -1 for none
-    comments: tuple[str, ...]
+    Attributes:
+        last: index in `frames` of its last appearance, -1 for none.
+        remark: what was decided at this step, empty at a capture point.
+        before: the step before, with a remark of its own.
+    """
+
+    __slots__ = ("before", "last", "remark")
+
+    def __init__(self, last: int, remark: str = "", before: _Trail | None = None) -> None:
+        self.last = last
+        self.remark = remark
+        self.before = before
+
+    def comments(self) -> tuple[str, ...]:
+        """Return the remarks up to here, the oldest first."""
+        found: list[str] = []
+        at: _Trail | None = self
+        while at is not None and at.remark and len(found) < _MOST_COMMENTS:
+            found.append(at.remark)
+            at = at.before
+        return tuple(reversed(found))
 
 
-_NOTHING: Final = _Since(-1, ())
-_MOST_COMMENTS: Final = 99  # of a frame; a packet that goes round in circles would gather them for ever
+_NOTHING: Final = _Trail(-1)
 _TRAILS: Final = 100_000  # steps that are remembered at least
 
 
@@ -59,8 +84,8 @@ class Capture:
     endings: list[CapturedFrame] = attrs.field(factory=list, init=False)
     last: Instant = attrs.field(default=Instant(0), init=False)
     _index: dict[tuple[str, str], int] = attrs.field(init=False)
-    _trails: dict[int, _Since] = attrs.field(factory=dict, init=False)
-    _older_trails: dict[int, _Since] = attrs.field(factory=dict, init=False)
+    _trails: dict[int, _Trail] = attrs.field(factory=dict, init=False)
+    _older_trails: dict[int, _Trail] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._index = {point: index for index, point in enumerate(self.points)}
@@ -72,48 +97,47 @@ class Capture:
 
     def hear(self, step: Step) -> None:
         """Take note of `step`: keep a frame at one of the points, or a remark for the next one."""
-        if step.kind is Kind.NOTE:
-            since = self._known(step.parent)
+        if step.kind is _NOTE:
+            before = self._known(step.parent)
             remark = f"{step.net} {step.stage}: {step.detail}" if step.detail else f"{step.net} {step.stage}"
-            self._remember(step.number, _Since(since.last, (*since.comments[-_MOST_COMMENTS:], remark)))
-        elif step.kind is Kind.DROP:
+            self._remember(step.number, _Trail(before.last, remark, before))
+        elif step.kind is _DROP:
             self._end(step)
         else:
             self._see(step)
 
     def _see(self, step: Step) -> None:
-        since = self._known(step.parent)
+        before = self._known(step.parent)
         point = self._index.get((step.net, step.device))
         if point is None:
-            self._remember(step.number, since)
+            self._remember(step.number, before)
             return
         self.last = step.time
         if self.is_full or (self.condition is not None and not self.condition.matches(step.octets)):
-            self._remember(step.number, since)
+            self._remember(step.number, before)
             return
-        self._remember(step.number, _Since(len(self.frames), ()))
+        self._remember(step.number, _Trail(len(self.frames)))
+        way = _INWARD if step.kind is _IN else _OUTWARD
         self.frames.append(
-            CapturedFrame(
-                self.epoch + step.time, point, step.octets, _TAPS[step.kind], step.packet_id, since.comments
-            )
+            CapturedFrame(self.epoch + step.time, point, step.octets, way, step.packet_id, before.comments())
         )
 
-    def _remember(self, number: int, since: _Since) -> None:
+    def _remember(self, number: int, trail: _Trail) -> None:
         """Keep what is known at a step, for the steps after it; the oldest are forgotten."""
         if len(self._trails) >= _TRAILS:
             self._older_trails, self._trails = self._trails, {}
-        self._trails[number] = since
+        self._trails[number] = trail
 
-    def _known(self, number: int) -> _Since:
+    def _known(self, number: int) -> _Trail:
         return self._trails.get(number) or self._older_trails.get(number, _NOTHING)
 
     def _end(self, step: Step) -> None:
-        since = self._known(step.parent)
-        if since.last < 0 or step.reason is None:
+        before = self._known(step.parent)
+        if before.last < 0 or step.reason is None:
             return
         why = f"DROP: {step.reason.name} in {step.net}" + (f" ({step.detail})" if step.detail else "")
-        seen = self.frames[since.last]
-        self.endings.append(seen._replace(time_ns=self.epoch + step.time, comments=(*since.comments, why)))
+        seen = self.frames[before.last]
+        self.endings.append(seen._replace(time_ns=self.epoch + step.time, comments=(*before.comments(), why)))
 
     def at(self, point: tuple[str, str]) -> list[CapturedFrame]:
         """Return the frames of one point."""

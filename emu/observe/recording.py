@@ -9,7 +9,7 @@ flood makes several steps with one parent. Captures and traces listen.
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from emu.kernel.recorder import Direction as Side
 from emu.wire.frame import Frame
@@ -30,6 +30,10 @@ class Kind(enum.Enum):
     OUT = "out"
     NOTE = "note"
     DROP = "drop"
+
+
+_IN, _OUT, _NOTE, _ = Kind  # looked up for every step
+_INWARD: Final = Side.IN
 
 
 class Step(NamedTuple):
@@ -88,50 +92,43 @@ class Recording:
 
     def seen(self, net: Namespace, device: Device, direction: Side, frame: Frame) -> None:
         """`frame` passes the tap of `device`."""
-        kind = Kind.IN if direction is Side.IN else Kind.OUT
-        self._tell(net, frame, kind, device.name, frame.octets)
+        kind = _IN if direction is _INWARD else _OUT
+        number = self._count = self._count + 1
+        step = Step(number, frame.trail, net.now, kind, net.name, device.name, frame.packet_id, frame.octets)
+        self._tell(frame, step)
 
     def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:
         """`packet` is at `stage`, where `detail` was decided."""
-        octets, device = _octets(packet), "" if isinstance(packet, Frame) else packet.iif
-        self._tell(net, packet, Kind.NOTE, device, octets, stage=stage, detail=detail)
+        number = self._count = self._count + 1
+        parent, now, name, packet_id = packet.trail, net.now, net.name, packet.packet_id
+        if isinstance(packet, Frame):
+            step = Step(number, parent, now, _NOTE, name, "", packet_id, packet.octets, stage, detail)
+        else:
+            device, octets = packet.iif, packet.packet
+            step = Step(
+                number, parent, now, _NOTE, name, device, packet_id, octets, stage, detail, framed=False
+            )
+        self._tell(packet, step)
 
     def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
         """`packet` ended here."""
-        octets = _octets(packet)
-        self._tell(net, packet, Kind.DROP, drop.iface, octets, detail=drop.detail, reason=drop.reason)
-
-    def _tell(
-        self,
-        net: Namespace,
-        packet: Frame | Skb,
-        kind: Kind,
-        device: str,
-        octets: bytes,
-        *,
-        stage: str = "",
-        detail: str = "",
-        reason: DropReason | None = None,
-    ) -> None:
-        self._count += 1
+        number = self._count = self._count + 1
         step = Step(
-            self._count,
+            number,
             packet.trail,
             net.now,
-            kind,
+            Kind.DROP,
             net.name,
-            device,
+            drop.iface,
             packet.packet_id,
-            octets,
-            stage,
-            detail,
-            reason,
-            isinstance(packet, Frame),
+            drop.octets,
+            detail=drop.detail,
+            reason=drop.reason,
+            framed=isinstance(packet, Frame),
         )
-        packet.trail = self._count
+        self._tell(packet, step)
+
+    def _tell(self, packet: Frame | Skb, step: Step) -> None:
+        packet.trail = step.number
         for listener in self._listeners:
             listener.hear(step)
-
-
-def _octets(packet: Frame | Skb) -> bytes:
-    return packet.octets if isinstance(packet, Frame) else packet.packet
