@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import heapq
+from operator import attrgetter
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import attrs
@@ -169,15 +170,12 @@ class Capture:
             writer.add_point(point)
         if names:
             writer.add_names(names.items())
-        for frame in heapq.merge(self.frames, self.endings, key=lambda frame: frame.time_ns):
-            writer.write(frame)
+        writer.write_all(heapq.merge(self.frames, self.endings, key=attrgetter("time_ns")))
 
     def write_pcap(self, stream: BinaryIO, *, point: int | None = None) -> None:
         """Write the frames of one point (or of all) as classic pcap with nanoseconds."""
-        writer = PcapWriter(stream)
-        for frame in self.frames:
-            if point is None or frame.point == point:
-                writer.write(frame)
+        wanted = (frame for frame in self.frames if point is None or frame.point == point)
+        PcapWriter(stream).write_all(wanted)
 
 
 def describe(fabric: Fabric, points: Sequence[tuple[str, str]]) -> list[CapturePoint]:

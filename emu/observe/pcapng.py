@@ -11,6 +11,7 @@ Source: draft-ietf-opsawg-pcapng.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
@@ -172,7 +173,7 @@ class PcapngWriter:
             original = captured if wire_length is None else wire_length
             if not 0 <= point < points or captured > MAX_CAPTURED_OCTETS or original < captured:
                 raise _refusal(point, points, captured, original)
-            tail = b"".join([_text(COMMENT, comment) for comment in comments]) if comments else b""
+            tail = b"".join(map(_comment, comments)) if comments else b""
             total = 32 + captured + (-captured & 3) + len(tail)
             try:
                 if packet_id is not None:
@@ -226,6 +227,12 @@ def _option(code: int, value: bytes) -> bytes:
 
 def _text(code: int, text: str) -> bytes:
     return _option(code, _utf8(text))
+
+
+@lru_cache(maxsize=4096)
+def _comment(text: str) -> bytes:
+    """Return a remark about a frame as an option: few texts, over and over."""
+    return _text(COMMENT, text)
 
 
 def _utf8(text: str) -> bytes:
