@@ -11,17 +11,15 @@ import json
 import re
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import pytest
 
 from emu.cluster.network.actions import Inject
 from emu.cluster.network.reader import load_network
 from emu.cluster.network.run import NetworkRun
+from emu.observe.canonical.frames import canonical_frames
 from emu.observe.capture import describe, name_table
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 HERE: Final = Path(__file__).parent
 TOPOLOGIES: Final = HERE.parents[1] / "topologies"
@@ -90,6 +88,22 @@ def injected_ids(run: NetworkRun) -> set[int]:
     return {frame.packet_id or 0 for frame in run.capture.frames if frame.octets in octets}
 
 
+def sound_errors(run: NetworkRun) -> set[int]:
+    """Return the ids of ICMP errors that are right themselves.
+
+    Wireshark checks what they quote, too: a segment cut to 528 octets, or a
+    header whose options a router had begun to fill in, cannot have a right
+    checksum there, on Linux either.
+    """
+    frames = [(frame.octets, "") for frame in run.capture.frames]
+    trees = zip(run.capture.frames, canonical_frames(frames), strict=True)
+    return {
+        frame.packet_id or 0
+        for frame, tree in trees
+        if "quoted" in tree and tree["ip"]["csum"] == tree["icmp"]["csum"] == "ok"
+    }
+
+
 @pytest.mark.parametrize(
     "path", documents(), ids=lambda path: path.stem if path.stem != "scenario" else path.parent.name
 )
@@ -105,8 +119,5 @@ def test_wireshark_finds_nothing_wrong(path: Path, tmp_path: Path) -> None:
     assert len(rows) == len(run.capture.frames) + len(run.capture.endings)
     assert {row.interface for row in rows} <= points
     assert {row.packet_id for row in rows} == {frame.packet_id for frame in run.capture.frames}
-    assert _not_injected(tshark(file, condition=BAD), injected_ids(run)) == []
-
-
-def _not_injected(rows: Iterable[Row], injected: set[int]) -> list[Row]:
-    return [row for row in rows if row.packet_id not in injected]
+    excused = injected_ids(run) | sound_errors(run)
+    assert [row for row in tshark(file, condition=BAD) if row.packet_id not in excused] == []
