@@ -18,7 +18,7 @@ from emu.kernel.tcp.reception import check_ack, queue
 from emu.kernel.tcp.segment import TAKEN, Arrival, Outcome
 from emu.kernel.tcp.sequence import unwrap, wire
 from emu.kernel.tcp.states import Cause, State
-from emu.kernel.tcp.validation import refusal
+from emu.kernel.tcp.validation import check
 from emu.sim.time import MILLISECOND
 from emu.wire.tcp import ACK, FIN, RST, SYN
 
@@ -38,9 +38,9 @@ def receive(tcb: Tcb, segment: Segment) -> Outcome:
         return opening.receive(tcb, arrival)
     if not arrival.flags & (ACK | RST | SYN):
         return Outcome(DropReason.TCP_FLAGS)
-    refused = refusal(tcb, arrival)
-    if refused is not None:
-        return Outcome(refused)
+    ended = check(tcb, arrival)
+    if ended is not None:
+        return ended
     if tcb.state is State.ESTABLISHED:
         return _in_established(tcb, arrival)
     return _in_other_states(tcb, arrival)

@@ -39,7 +39,7 @@ def receive(tcb: Tcb, arrival: Arrival) -> Outcome:
             return Outcome(DropReason.TCP_RFC7323_PAWS, reset=True)
         if flags & RST:
             peer_reset(tcb)
-            return Outcome(DropReason.TCP_RESET)
+            return TAKEN
         if not flags & SYN:
             return Outcome(DropReason.TCP_FLAGS)
         _connect(tcb, arrival)

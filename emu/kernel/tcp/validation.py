@@ -13,6 +13,7 @@ from emu.kernel.drops import DropReason
 from emu.kernel.tcp.acknowledgement import is_old_timestamp, is_rate_limited, send_challenge
 from emu.kernel.tcp.closing import peer_reset
 from emu.kernel.tcp.emission import send_ack
+from emu.kernel.tcp.segment import TAKEN, Outcome
 from emu.kernel.tcp.sequence import wire
 from emu.kernel.tcp.states import State
 from emu.sim.time import MILLISECOND
@@ -26,36 +27,40 @@ _PAWS_SLACK: Final = 1
 _FIN_CAME: Final = (State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK)
 
 
-def refusal(tcb: Tcb, arrival: Arrival) -> DropReason | None:
-    """Return why the segment is not acceptable, None if it is; answer it where that is due."""
+def check(tcb: Tcb, arrival: Arrival) -> Outcome | None:
+    """Return what became of a segment that goes no further, None if it is to be taken.
+
+    What is not acceptable is answered where that is due. A RST that ends the
+    connection is no drop.
+    """
     flags = arrival.flags
     if _is_outdated(tcb, arrival) and not flags & RST:
         if flags & SYN:
             send_challenge(tcb)
-            return DropReason.TCP_INVALID_SYN
+            return Outcome(DropReason.TCP_INVALID_SYN)
         _answer_unfit(tcb, arrival)
-        return DropReason.TCP_RFC7323_PAWS
+        return Outcome(DropReason.TCP_RFC7323_PAWS)
     unfit = _check_sequence(tcb, arrival)
     if unfit is not None:
         if flags & RST:
             if _follows_fin(tcb, arrival):
                 peer_reset(tcb)
-                return DropReason.TCP_RESET
+                return TAKEN
         elif flags & SYN:
             send_challenge(tcb)
-            return DropReason.TCP_INVALID_SYN
+            return Outcome(DropReason.TCP_INVALID_SYN)
         else:
             _answer_unfit(tcb, arrival)
-        return unfit
+        return Outcome(unfit)
     if flags & RST:
         if _resets(tcb, arrival):
             peer_reset(tcb)
-        else:
-            send_challenge(tcb)
-        return DropReason.TCP_RESET
+            return TAKEN
+        send_challenge(tcb)
+        return Outcome(DropReason.TCP_RESET)
     if flags & SYN and not _is_crossed_syn(tcb, arrival):
         send_challenge(tcb)
-        return DropReason.TCP_INVALID_SYN
+        return Outcome(DropReason.TCP_INVALID_SYN)
     return None
 
 
