@@ -63,9 +63,8 @@ def _report(network: NetworkRun, outcome: Outcome) -> str:
     drops: Counter[DropReason] = Counter()
     for net in network.fabric.namespaces.values():
         drops += net.drops
-    if drops:
-        counts = sorted((reason.name, count) for reason, count in drops.items())
-        lines.append("dropped: " + ", ".join(f"{count} {name}" for name, count in counts))
+    counts = sorted((reason.name, reason.value, count) for reason, count in drops.items())
+    lines += [f"dropped: {count} {name}, {words} (emu explain {name})" for name, words, count in counts]
     return "\n".join(lines)
 
 

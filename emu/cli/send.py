@@ -66,23 +66,27 @@ def send(
     """
     from emu.cli.capture import print_lines
     from emu.cli.output import opened
+    from emu.observe.losses import Losses
     from emu.observe.record import Direction
 
     injected = _frames(frames, expressions, file)
     network = options.load(filename, seed)
     _check_lengths(network, point, injected)
     back = Direction.IN if out else Direction.OUT
-    with network.capture(point) as recorded, opened(output) as sink:
+    losses = Losses()
+    with network.capture(point) as recorded, opened(output) as sink, network.listening(losses):
         start = network.fabric.loop.now
         for frame in injected:
             network.wait_until(later(start, max(frame.after, 0)))
-            network.inject(point, frame.octets, outwards=out)
+            losses.packets.add(network.inject(point, frame.octets, outwards=out))
         network.settle(wait)
         recorded.capture.keep(lambda frame: frame.direction is back)
         if sink is not None:
             sink.write(recorded.capture, network.fabric)
     if output is None:
         print_lines(recorded)
+    for line in losses.lines:
+        click.echo(line, err=True)
     options.tell_unobeyed(network.fabric)
     return 0
 

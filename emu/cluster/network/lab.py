@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from emu.fabric.process import Process
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
-    from emu.observe.recording import Recording, Step
+    from emu.observe.recording import Listener, Recording, Step
     from emu.wire.craft import ScapyPacket, SupportsBytes
 
 _PROGRAM_LIMIT = 3600 * SECOND  # a command that takes longer on the virtual clock is given up
@@ -145,6 +145,15 @@ class Network:
         finally:
             self.recording.remove(recorded.capture)
 
+    @contextmanager
+    def listening(self, listener: Listener) -> Iterator[None]:
+        """Tell `listener` what happens while the block runs."""
+        self.recording.add(listener)
+        try:
+            yield
+        finally:
+            self.recording.remove(listener)
+
     def run_until(self, done: Callable[[], bool], deadline: Instant) -> None:
         """Let time pass until `done`, or until `deadline`.
 
@@ -219,6 +228,9 @@ class Recorded:
     def frames(self) -> list[bytes]:
         """The octets of all frames, in order."""
         return [frame.octets for frame in self.capture.frames]
+
+    def __len__(self) -> int:
+        return len(self.capture.frames)
 
     def packets(self) -> list[ScapyPacket]:
         """Return all frames as Scapy packets."""

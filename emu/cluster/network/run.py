@@ -111,8 +111,10 @@ class NetworkRun:
         self._finish(self._start_silence(self.document.quiet, self.document.quiet_limit))
         self._dumps["end"] = self.dump()
         results = sorted(self._results, key=lambda result: result["action"])
+        actions = self.document.actions
         unexpected = [
-            f"action {result['action']} ({result['kind']}): {result.get('outcome')}"
+            f"action {result['action']} ({result['kind']}, line {actions[result['action']].line}): "
+            f"expected {actions[result['action']].expect}, got {result.get('outcome')}"
             for result in results
             if result.get("as_expected", not str(result.get("outcome")).startswith(FAILED)) is False
         ]

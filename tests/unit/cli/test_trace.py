@@ -200,7 +200,7 @@ def test_what_the_documents_steps_did_not_reach_is_said_once(emu: Emu, tmp_path:
     status, out, err = emu("trace", "-f", str(document), "pod1", "server:80")
     assert status == 1
     assert out.startswith("SOMETIMES 1/2")
-    assert err == "not as expected: action 4 (ping): timeout\n"
+    assert err == "not as expected: action 4 (ping, line 28): expected reply, got timeout\n"
 
 
 @pytest.mark.parametrize(
