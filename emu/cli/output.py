@@ -54,7 +54,9 @@ def opened(name: str | None) -> Iterator[Sink | None]:
     elif name == STDOUT:
         held = io.BytesIO()
         yield Sink(name, held)
-        sys.stdout.buffer.write(held.getvalue())
+        rest = held.getbuffer()
+        while rest:  # an unbuffered stream may take less than all
+            rest = rest[sys.stdout.buffer.write(rest) :]
         sys.stdout.buffer.flush()
     else:
         with writing(Path(name)) as stream:

@@ -111,14 +111,19 @@ class NetworkRun:
         self._finish(self._start_silence(self.document.quiet, self.document.quiet_limit))
         self._dumps["end"] = self.dump()
         results = sorted(self._results, key=lambda result: result["action"])
-        actions = self.document.actions
-        unexpected = [
-            f"action {result['action']} ({result['kind']}, line {actions[result['action']].line}): "
-            f"expected {actions[result['action']].expect}, got {result.get('outcome')}"
-            for result in results
-            if result.get("as_expected", not str(result.get("outcome")).startswith(FAILED)) is False
-        ]
+        unexpected = [line for result in results if (line := self._surprise(result))]
         return Outcome(results, self._dumps, unexpected)
+
+    def _surprise(self, result: Result) -> str:
+        """Return what is not as it should be about a result, empty if all is."""
+        index, outcome = result["action"], result.get("outcome")
+        step = self.document.actions[index]
+        place = f"action {index} ({step.kind}, line {step.line})"
+        if result.get("as_expected") is False:
+            wanted = ", ".join(step.expect) if isinstance(step.expect, tuple) else step.expect
+            found = ", ".join(map(str, outcome)) if isinstance(outcome, list) else outcome
+            return f"{place}: expected {wanted}, got {found}"
+        return f"{place}: {outcome}" if str(outcome).startswith(FAILED) else ""
 
     def dump(self) -> dict[str, Tables]:
         """Return the tables of all namespaces as they are now, in canonical form."""
