@@ -9,9 +9,9 @@ what it was asked is left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from emu.apps.commands import bridge, hostname, ip, ss, sysctl
 from emu.apps.commands.action import Action
 from emu.errors import CommandError
 
@@ -19,15 +19,19 @@ if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
 
 Command: TypeAlias = Callable[[Sequence[str]], Action]
+"""Takes the arguments of a command and returns what they ask for."""
 
-COMMANDS: Final[Mapping[str, Command]] = {
-    "ip": ip.prepare,
-    "bridge": bridge.prepare,
-    "ss": ss.prepare,
-    "sysctl": sysctl.prepare,
-    "hostname": hostname.prepare,
+COMMANDS: Final[Mapping[str, str]] = {
+    "ip": "emu.apps.commands.ip",
+    "bridge": "emu.apps.commands.bridge",
+    "ss": "emu.apps.commands.ss",
+    "sysctl": "emu.apps.commands.sysctl",
+    "hostname": "emu.apps.commands.hostname",
 }
-"""The commands that there are: each takes its arguments and returns what they ask for."""
+"""The commands that there are, and where each is: its `prepare` is a `Command`.
+
+A module is imported when its command is used: most runs use few of them.
+"""
 
 _NOT_YET: Final = frozenset(
     {
@@ -75,4 +79,5 @@ def _prepare(argv: Sequence[str], beside: Sequence[str] = ()) -> Action:
         raise CommandError(f"{name} is not modelled yet", _NOT_FOUND)
     if name not in COMMANDS:
         raise CommandError(f"{name} is not modelled; there are {', '.join((*COMMANDS, *beside))}", _NOT_FOUND)
-    return COMMANDS[name](arguments)
+    prepare: Command = import_module(COMMANDS[name]).prepare
+    return prepare(arguments)
