@@ -269,7 +269,7 @@ def _vxlans(draw: st.DrawFn, document: NetworkDocument) -> tuple[VxlanSpec, ...]
     if not ends:
         return ()
     some: st.SearchStrategy[list[EndSpec]] = st.lists(
-        st.sampled_from(ends), max_size=3, unique_by=attrgetter("ns")
+        st.sampled_from(ends), min_size=1, max_size=4, unique_by=attrgetter("ns")
     )
     places = draw(some)
     learning, checksums = draw(st.booleans()), draw(st.booleans())
@@ -379,16 +379,19 @@ def _askings(homes: Sequence[str], targets: st.SearchStrategy[IpAddress]) -> st.
 
 
 def _injections(document: NetworkDocument) -> st.SearchStrategy[Step]:
-    ends = [end for link in document.links for end in link.ends]
-    addresses = [address.address for address in _own(document)]
-    frames = strategies.frames(
-        macs=[end.mac for end in ends],
-        addresses=[*addresses, *addresses, *_others(document)],
-        ports=(_DISCARD, 8472, 40000),
-    )
-    octets = st.lists(frames | strategies.mutants(frames), min_size=1, max_size=3)
-    return st.builds(
-        lambda end, frames: Step("inject", Inject(end.ns, end.iface, tuple(frames))),
-        st.sampled_from(ends),
-        octets,
-    )
+    """Draw frames that leave by a device, for the station at the other end if there is one, else for any."""
+    every = [end for link in document.links for end in link.ends]
+    wider = [address.address for address in _own(document)] + _others(document)
+
+    def by(end: EndSpec, other: EndSpec) -> st.SearchStrategy[Step]:
+        known = [address.address for address in (*other.addresses, *end.addresses)]
+        frames = strategies.frames(
+            macs=[other.mac, end.mac] if other.addresses else [station.mac for station in every],
+            addresses=known * 2 + wider,
+            ports=(_DISCARD, 8472, 40000),
+        )
+        octets = st.lists(frames | strategies.mutants(frames), min_size=1, max_size=4)
+        return octets.map(lambda found: Step("inject", Inject(end.ns, end.iface, tuple(found))))
+
+    places = [pair for link in document.links for pair in (link.ends, link.ends[::-1])]
+    return st.sampled_from(places).flatmap(lambda pair: by(*pair))

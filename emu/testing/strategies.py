@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from hypothesis import strategies as st
 
-from emu.errors import HeaderError
 from emu.wire import arp, checksum, ethernet, icmp, ipv4, tcp, udp, vxlan
 from emu.wire.addresses import BROADCAST_MAC, IpAddress, MacAddress, Prefix
 from emu.wire.ipv4 import Ipv4
@@ -140,7 +139,7 @@ def transported(
         body,
         ttl=draw(st.integers(1, 64)),
         tos=draw(_U8),
-        identification=draw(_U16),
+        identification=draw(st.integers(0, 1) | _U16),
         fragment=draw(st.sampled_from((0, 0, ipv4.DF, ipv4.MF, 3))),
         options=draw(st.just(b"") | ip_options()),
     )
@@ -195,7 +194,7 @@ def _known(things: Sequence[_T], others: st.SearchStrategy[_T]) -> st.SearchStra
 def mutants(draw: st.DrawFn, originals: st.SearchStrategy[bytes]) -> bytes:
     """Draw frames that were right once: bits flipped, octets overwritten, cut short, or longer.
 
-    The checksums may be made right again, so that the fault is met further in.
+    Lengths and checksums may be made right again, so that the fault is met further in.
     """
     octets = bytearray(draw(originals))
     for kind in draw(st.lists(st.sampled_from(("flip", "write", "cut", "extend")), max_size=3)):
@@ -212,22 +211,26 @@ def mutants(draw: st.DrawFn, originals: st.SearchStrategy[bytes]) -> bytes:
     return mended(bytes(octets)) if draw(st.booleans()) else bytes(octets)
 
 
+_CHECKSUMS: Final = {ipv4.ICMP: 2, ipv4.UDP: 6, ipv4.TCP: 16}
+
+
 def mended(frame: bytes) -> bytes:
-    """Return `frame` with right checksums, as far as it has any."""
-    start = ethernet.HEADER_LENGTH
-    try:
-        header = Ipv4.parse(frame[start:])
-    except HeaderError:
+    """Return `frame` with right lengths and checksums, if it carries IPv4 with a whole header."""
+    head, packet = frame[: ethernet.HEADER_LENGTH], frame[ethernet.HEADER_LENGTH :]
+    if head[12:14] != b"\x08\0" or len(packet) < ipv4.MIN_HEADER:
         return frame
+    header = Ipv4.parse(packet)
     length = header.header_length
-    if frame[12:14] != b"\x08\0" or length < ipv4.MIN_HEADER or len(frame) < start + length:
+    if not ipv4.MIN_HEADER <= length <= len(packet) <= ipv4.MAX_PACKET:
         return frame
-    head, body = frame[start : start + length], frame[start + length :]
-    place = {ipv4.ICMP: 2, ipv4.UDP: 6, ipv4.TCP: 16}.get(header.protocol)
-    counted = body[: max(header.total_length - length, 0)]
-    if place is not None and len(counted) >= place + 2:
-        pseudo = checksum.pseudo_header(header.src, header.dst, header.protocol, len(counted))
-        blank = counted[:place] + b"\0\0" + counted[place + 2 :]
-        total = checksum.checksum(blank, 0 if header.protocol == ipv4.ICMP else pseudo)
-        body = blank[:place] + total.to_bytes(2, "big") + blank[place + 2 :] + body[len(counted) :]
-    return frame[:start] + ipv4.rechecksum(head) + body
+    body = bytearray(packet[length:])
+    place = _CHECKSUMS.get(header.protocol)
+    if place is not None and len(body) >= place + 2:
+        if header.protocol == ipv4.UDP:
+            body[4:6] = len(body).to_bytes(2, "big")
+        body[place : place + 2] = b"\0\0"
+        pseudo = checksum.pseudo_header(header.src, header.dst, header.protocol, len(body))
+        total = checksum.checksum(bytes(body), 0 if header.protocol == ipv4.ICMP else pseudo)
+        body[place : place + 2] = total.to_bytes(2, "big")
+    fixed = packet[:2] + len(packet).to_bytes(2, "big") + packet[4:length]
+    return head + ipv4.rechecksum(fixed) + bytes(body)

@@ -20,14 +20,15 @@ from emu.sim.time import MILLISECOND
 from emu.testing.lab import Lab, looped_switches, mac, pods_on_a_bridge, routed_chain, vxlan_pair
 from emu.testing.networks import networks
 from emu.testing.strategies import frames, mutants
-from emu.wire.addresses import Interface
+from emu.wire.addresses import Interface, IpAddress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from emu.cluster.network.model import NetworkDocument
     from emu.kernel.namespace import Namespace
 
+STRANGER = mac(0x999)
+NOBODY = IpAddress.parse("10.0.0.99")
 BUDGET = 50_000  # events that one frame may cause on a network of six namespaces
 
 
@@ -38,11 +39,14 @@ def add_dummy(net: Namespace) -> None:
     rtnetlink.set_up(net, device)
 
 
-def octets_for(document: NetworkDocument) -> st.SearchStrategy[bytes]:
-    """Draw any octets, and frames that lead far into a network before or after they were damaged."""
-    ends = [end for link in document.links for end in link.ends]
-    addresses = [address.address for end in ends for address in end.addresses]
-    right = frames(macs=[end.mac for end in ends], addresses=addresses, ports=(7, 8472, 40000))
+def octets_for(lab: Lab, point: str) -> st.SearchStrategy[bytes]:
+    """Draw any octets, and frames that lead far in at a device before or after they were damaged."""
+    device = lab.find(point)[1]
+    own = [address.address for address in device.addresses]
+    others = [lab.address(name) for name in lab.fabric.namespaces if not name.startswith("sw")]
+    right = frames(
+        macs=[device.mac, STRANGER], addresses=[*own, *own, *others, NOBODY], ports=(7, 8472, 40000)
+    )
     return mutants(right) | right | st.binary(max_size=100)
 
 
@@ -66,9 +70,9 @@ def test_no_octets_break_a_device_of_any_kind(data: st.DataObject) -> None:
         lab.start(net.name, datagram.serve(7, reply=lambda _: None))
         lab.start(net.name, stream.serve(7, b"hello"))
     points = [f"{net.name}/{name}" for net in lab.fabric.namespaces.values() for name in net.devices]
-    arrival = st.tuples(st.sampled_from(points), octets_for(document), st.booleans())
-    for point, octets, inwards in data.draw(st.lists(arrival, min_size=1, max_size=8), "frames"):
-        put(lab, point, octets, inwards=inwards)
+    for point in data.draw(st.lists(st.sampled_from(points), min_size=1, max_size=10), "points"):
+        octets = data.draw(octets_for(lab, point), f"at {point}")
+        put(lab, point, octets, inwards=data.draw(st.booleans(), "inwards"))
     lab.fabric.loop.replenish()
     lab.rest()
 

@@ -103,6 +103,9 @@ class Run:
     def take(self, actions: list[Action[int]]) -> None:
         """Note the packets that leave the table."""
         for action in actions:
+            if isinstance(action, Send):
+                entry = action.neighbour
+                entry.remember(entry.mac + b"and the rest")  # as `emu.kernel.arp` does
             if isinstance(action, Send | Unreachable | Discard):
                 self.ended += [packet for packet in action.packets if isinstance(packet, int)]
 
@@ -149,6 +152,10 @@ class Run:
             case "flush":
                 self.take(self.table.flush("eth0", self.now))
 
+    def fixed(self) -> dict[IpAddress, tuple[Nud, MacAddress]]:
+        """Return state and address of the entries that only an administrator changes."""
+        return {entry.ip: (entry.state, entry.mac) for entry in self.table if entry.state in FIXED}
+
     def waiting(self) -> list[int]:
         """Return the packets that wait in the table."""
         return [packet for entry in self.table for packet, _ in entry.waiting]
@@ -186,10 +193,10 @@ def test_entries_move_as_the_table_says_and_lose_no_packet(sequence: list[Doing]
             run.pass_time(later(run.now, doing.pause))
             assert set(moves) <= allowed(TIME)
             moves.clear()
-            is_fixed = {entry.ip for entry in run.table if entry.state in FIXED}
+            fixed = run.fixed()
             run.do(doing)
             assert set(moves) <= allowed(causes(doing))
-            assert is_fixed <= {entry.ip for entry in run.table if entry.state in FIXED}
+            assert run.fixed() == fixed
             run.administer(doing)
             moves.clear()
             check(run)

@@ -36,6 +36,8 @@ OWN: Final = tuple(f"10.0.{device}.1" for device in DEVICES)
 ADDRESSES: Final = (*FAR, *NEIGHBOURS, *OWN, "10.0.0.255", "255.255.255.255", "224.0.0.1", "127.0.0.1")
 PREFIXES: Final = ("default", "10.5.0.0/24", "10.5.0.1", "10.6.0.0/16", "10.0.1.0/24")
 
+PAUSES: Final = st.sampled_from((0, 0, 1, 301))  # a redirect is believed for 300 s
+
 
 class Packet(NamedTuple):
     """A packet comes in, a while after what was before."""
@@ -86,8 +88,8 @@ class Command(NamedTuple):
 Doing = Packet | Redirect | Command
 
 
-def commands_lines() -> st.SearchStrategy[str]:
-    """Draw command lines that change where packets go."""
+def command_lines() -> st.SearchStrategy[str]:
+    """Draw command lines that change where packets go, to the far networks above all."""
     device = st.sampled_from([f"eth{number}" for number in DEVICES])
     prefix, gateway = st.sampled_from(PREFIXES), st.sampled_from(NEIGHBOURS)
     address = st.sampled_from((*OWN, "10.5.0.1", "10.6.0.1")).map(lambda text: f"{text}/24")
@@ -95,40 +97,45 @@ def commands_lines() -> st.SearchStrategy[str]:
     kind = st.sampled_from(("unreachable", "prohibit", "blackhole", "throw", "local"))
     switch = st.sampled_from(("rp_filter", "accept_local", "route_localnet", "bc_forwarding", "forwarding"))
     selector = st.sampled_from(("from 10.0.0.2", "to 10.5.0.0/24", "iif eth1", "tos 0x10", "not from all"))
-    return (
-        st.builds("ip route {} {} via {} table {}".format, verb, prefix, gateway, table)
-        | st.builds("ip route {} {} {}".format, verb, kind, prefix)
-        | st.builds("ip route {} {} nexthop via {} nexthop via {}".format, verb, prefix, gateway, gateway)
-        | st.builds("ip addr {} {} dev {}".format, st.sampled_from(("add", "del")), address, device)
-        | st.builds("ip link set {} {}".format, device, st.sampled_from(("up", "down")))
-        | st.builds("ip link set {} mtu {}".format, device, st.sampled_from((1500, 900)))
-        | st.builds("ip rule {} {} lookup {}".format, st.sampled_from(("add", "del")), selector, st.just(100))
-        | st.builds(
-            "sysctl -w net.ipv4.conf.{}.{}={}".format,
-            device | st.just("all"),
-            switch,
-            st.integers(0, 2),
-        )
+    place, once = device | st.just("all"), st.sampled_from(("add", "del"))
+    return st.one_of(
+        st.builds("ip route {} {} via {} table {}".format, verb, prefix, gateway, table),
+        st.builds("ip route {} {} tos 0x10 via {}".format, verb, prefix, gateway),
+        st.builds("ip route {} {} {}".format, verb, kind, prefix),
+        st.builds("ip route {} {} nexthop via {} nexthop via {}".format, verb, prefix, gateway, gateway),
+        st.builds("ip addr {} {} dev {}".format, once, address, device),
+        st.builds("ip link set {} {}".format, device, st.sampled_from(("up", "down"))),
+        st.builds("ip link set {} mtu {}".format, device, st.sampled_from((1500, 900))),
+        st.builds("ip rule {} {} lookup 100".format, once, selector),
+        st.builds("sysctl -w net.ipv4.conf.{}.{}={}".format, place, switch, st.integers(0, 2)),
     )
+
+
+def packets() -> st.SearchStrategy[Packet]:
+    """Draw packets, most of them for the far networks, and a few that no router takes."""
+    likely = st.builds(
+        Packet,
+        st.just(0),
+        st.sampled_from(NEIGHBOURS[:2]),
+        st.sampled_from(FAR),
+        st.sampled_from((0, 0x10)),
+        st.just(64),
+        st.just(value=False),
+        PAUSES,
+    )
+    address = st.sampled_from(ADDRESSES)
+    device, tos, ttl = st.sampled_from(DEVICES), st.sampled_from((0, 0x10)), st.sampled_from((64, 1))
+    return likely | st.builds(Packet, device, address, address, tos, ttl, st.booleans(), PAUSES)
 
 
 def doings() -> st.SearchStrategy[list[Doing]]:
     """Draw packets, redirects and changes of the configuration; the same few packets come again and again."""
-    pauses = st.sampled_from((0, 0, 1, 301))
-    packets = st.builds(
-        Packet,
-        st.sampled_from(DEVICES),
-        st.sampled_from(ADDRESSES),
-        st.sampled_from(FAR) | st.sampled_from(ADDRESSES),
-        st.sampled_from((0, 0x10)),
-        st.sampled_from((64, 1)),
-        st.booleans(),
-        pauses,
+    redirects = st.builds(Redirect, st.sampled_from(DEVICES), st.sampled_from(FAR), PAUSES)
+    changes = st.builds(Command, command_lines(), PAUSES)
+    few = st.lists(packets(), min_size=2, max_size=4)
+    return few.flatmap(
+        lambda pool: st.lists(st.one_of(st.sampled_from(pool), redirects, changes), min_size=5, max_size=30)
     )
-    redirects = st.builds(Redirect, st.sampled_from(DEVICES), st.sampled_from(FAR), pauses)
-    changes = st.builds(Command, commands_lines(), pauses)
-    few = st.lists(packets, min_size=1, max_size=3)
-    return few.flatmap(lambda pool: st.lists(st.sampled_from(pool) | redirects | changes, max_size=25))
 
 
 class Forgetful(dict[object, object]):
@@ -171,7 +178,12 @@ def router() -> Router:
         device = net.add_device(f"eth{number}", Veth(), mac(number), mtu=1500)
         inetdev.add_address(net.fib, device, Interface.parse(f"10.0.{number}.1/24"))
         rtnetlink.set_up(net, device)
-    for line in ("10.5.0.0/24 via 10.0.1.2", "10.6.0.0/16 via 10.0.2.2", "10.5.0.9 via 10.0.0.2"):
+    for line in (
+        "10.5.0.0/24 via 10.0.1.2",
+        "10.6.0.0/16 via 10.0.2.2",
+        "10.5.0.9 via 10.0.0.2",
+        "default via 10.0.2.3 table 100",
+    ):
         commands.execute(net, ["ip", "route", "add", *line.split()])
     know_neighbours(net)
     net.take_effects()

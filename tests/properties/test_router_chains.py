@@ -93,6 +93,16 @@ def exchange(dst: IpAddress, port: int, payload: bytes) -> Program[bytes]:
     return (yield from program.receive(socket, timeout=SECOND))
 
 
+def carried(journey: list[Step], net: str) -> bytes:
+    """Return what the packet carried when it passed the taps of `net`, fragments put together."""
+    parts = {}
+    for step in journey:
+        header, packet = header_of(step), step.octets[ethernet.HEADER_LENGTH :]
+        if step.net == net:
+            parts[header.offset] = packet[header.header_length :]
+    return b"".join(parts[at] for at in sorted(parts))
+
+
 def check_taps(lab: Lab) -> None:
     """Assert that each router took one from the TTL, and that checksums are right at every tap."""
     row = list(lab.fabric.namespaces)
@@ -134,6 +144,7 @@ def test_a_ping_and_its_reply(lab: Lab, size: int) -> None:
     assert (echo.outcome, echo.ttl) == ("reply", INITIAL_TTL - routers)
     there, back = whole_journeys(lab, ipv4.ICMP)
     assert places(there) == places(back)[::-1]
+    assert carried(there, "client")[4:] == carried(back, "client")[4:]  # all but type and checksum
     check_taps(lab)
     check_ends(lab, ipv4.ICMP)
     assert lab.drops == []
