@@ -70,7 +70,7 @@ class TestHelp:
     @pytest.mark.parametrize("verb", VERBS)
     def test_each_verb_explains_its_options(self, verb: str) -> None:
         """Options without a word about them help nobody."""
-        result = emu(verb, "-h")
+        result = emu(verb, "--help")
         assert result.exit_code == 0
         assert "Usage: " in result.stdout
         options = result.stdout.partition("Options:\n")[2]
