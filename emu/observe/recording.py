@@ -106,7 +106,7 @@ class Recording:
         else:
             device, octets = packet.iif, packet.packet
             step = Step(
-                number, parent, now, _NOTE, name, device, packet_id, octets, stage, detail, framed=False
+                number, parent, now, _NOTE, name, device, packet_id, octets, stage, detail, None, False
             )
         self._tell(packet, step)
 
