@@ -352,8 +352,8 @@ def _others(document: NetworkDocument) -> list[IpAddress]:
 
 
 def _targets(document: NetworkDocument) -> st.SearchStrategy[IpAddress]:
-    own = st.sampled_from([address.address for address in _own(document)])
-    return own | own | st.sampled_from(_others(document)) | strategies.ip_addresses()
+    own = [address.address for address in _own(document)]
+    return st.sampled_from(own * 2 + _others(document)) | strategies.ip_addresses()
 
 
 def _askings(homes: Sequence[str], targets: st.SearchStrategy[IpAddress]) -> st.SearchStrategy[Step]:

@@ -67,7 +67,7 @@ def doings() -> st.SearchStrategy[list[Doing]]:
         st.booleans(),
         st.sampled_from([state for state in Nud if state is not Nud.NONE]),
     )
-    return st.lists(doing, max_size=30)
+    return st.lists(doing, min_size=10, max_size=60)
 
 
 @contextmanager
