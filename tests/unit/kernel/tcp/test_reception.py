@@ -20,10 +20,10 @@ def connected(config: TcpConfig | None = None) -> TcpPair:
     return pair
 
 
-def server_alone() -> TcpPair:
+def server_alone(config: TcpConfig | None = None) -> TcpPair:
     """Return a pair whose client hears nothing but the SYN-ACK: what comes to the server is injected."""
     syn_acks = iter([(LATENCY,)])
-    pair = TcpPair(fate=lambda sent: next(syn_acks, ()) if sent.side == "server" else (LATENCY,))
+    pair = TcpPair(config, fate=lambda sent: next(syn_acks, ()) if sent.side == "server" else (LATENCY,))
     pair.connect()
     pair.run(MILLISECOND)
     pair.clear()
@@ -239,3 +239,42 @@ def test_small_buffers_lose_nothing() -> None:
         left = left[pair.write("client", left) :]
         pair.run(SECOND)
     assert bytes(pair.received["server"]) == sent
+
+
+def test_a_full_buffer_drops_what_the_window_would_have_let_in() -> None:
+    """Small segments take more memory than they have octets; the ACK then says that the window is closed."""
+    pair = server_alone(TcpConfig(timestamps=False, rmem=(4096, 8192, 8192)))
+    taken = 0
+    while not pair.drops:
+        taken += 1
+        pair.inject("client", data(taken, b"x"))
+    assert pair.drops == [DropReason.SOCKET_RCVBUFF]
+    assert (pair.sent("server")[-1], pair.trace[-1].segment.window) == (f"A 1 ack {taken}", 0)
+    assert pair.read("server") == b"x" * (taken - 1)
+    assert pair.trace[-1].segment.window > 0
+
+
+def test_pieces_beyond_a_gap_are_given_up_for_what_is_next() -> None:
+    """They will come again; SACK, which promised otherwise, allows it."""
+    pair = server_alone(TcpConfig(timestamps=False, rmem=(4096, 8192, 8192)))
+    for seq in range(100, 120, 2):
+        pair.inject("client", data(seq, b"x"))
+    pair.drops.clear()
+    for seq in range(1, 6):
+        pair.inject("client", data(seq, b"y"))
+    assert pair.read("server") == b"yyyyy"
+    assert pair.drops == []
+
+
+def test_data_for_a_closed_window_is_acknowledged_and_dropped() -> None:
+    """Even the next octet: a window probe, or a peer that does not listen."""
+    pair = server_alone(TcpConfig(timestamps=False, rmem=(4096, 8192, 8192)))
+    seq = 1
+    while pair.server.tcb.rcv.left:
+        size = min(pair.server.tcb.rcv.left, 1460)
+        pair.inject("client", data(seq, bytes(size)))
+        seq += size
+    pair.clear()
+    pair.inject("client", data(seq, b"x"))
+    assert pair.drops == [DropReason.TCP_INVALID_SEQUENCE]
+    assert pair.sent("server") == [f"A 1 ack {seq}"]
