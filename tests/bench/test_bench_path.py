@@ -22,7 +22,7 @@ from emu.kernel.sockets import SocketKind
 from emu.observe.capture import Capture
 from emu.observe.recording import Recording
 from emu.sim.loop import EventLoop
-from emu.sim.time import MICROSECOND, SECOND, later
+from emu.sim.time import MICROSECOND, MILLISECOND, SECOND, later
 from emu.wire.addresses import ANY_IP4
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ TOPOLOGY: Final = Path(__file__).parents[2] / "topologies/two-nodes-by-routes.ya
 PAYLOAD: Final = bytes(64)
 PORT: Final = 7
 PASSES: Final = 8
+SEGMENTS: Final = 10
+SEGMENT: Final = 1448  # octets: Ethernet's MTU less the headers and a timestamp
 EVENTS: Final = 1000
 
 
@@ -49,8 +51,8 @@ class Way:
         self.receiver = self._socket(self.server)
         self.fabric.call(self.server, lambda net: sockets.bind(net, self.receiver, ANY_IP4, PORT))
         self.sender = self._socket(self.client)
-        address = self.server.device("eth0").addresses[0].address
-        self.fabric.call(self.client, lambda net: sockets.connect(net, self.sender, address, PORT))
+        self.address = self.server.device("eth0").addresses[0].address
+        self.fabric.call(self.client, lambda net: sockets.connect(net, self.sender, self.address, PORT))
         self.send()
 
     def _socket(self, net: Namespace) -> Socket:
@@ -120,6 +122,32 @@ def test_naive_emulator_that_rebuilds_at_every_device(benchmark: BenchmarkFixtur
         return len(Ether(octets)[UDP].payload)
 
     assert benchmark(carry) == len(PAYLOAD)
+
+
+@pytest.mark.benchmark(group=f"stream of {SEGMENTS} segments, 8 devices")
+def test_tcp_segments_and_their_acknowledgements(benchmark: BenchmarkFixture, path: Way) -> None:
+    """Full segments from socket to socket, each acknowledged; divide by twice their number for a packet."""
+    fabric, client, server = path.fabric, path.client, path.server
+    listener, sender = (
+        fabric.call(net, lambda it: sockets.create(it, SocketKind.TCP)) for net in (server, client)
+    )
+    fabric.call(server, lambda net: sockets.bind(net, listener, ANY_IP4, PORT))
+    fabric.call(server, lambda net: sockets.listen(net, listener, 1))
+    fabric.call(client, lambda net: sockets.connect(net, sender, path.address, PORT))
+    fabric.loop.run_until(fabric.loop.now)
+    receiver = fabric.call(server, lambda net: sockets.accept(net, listener))
+    octets = bytes(SEGMENTS * SEGMENT)
+
+    def transfer() -> int:
+        fabric.loop.replenish()
+        fabric.call(client, lambda net: sockets.send(net, sender, octets))
+        fabric.loop.run_until(later(fabric.loop.now, MILLISECOND))
+        return len(fabric.call(server, lambda net: sockets.receive(net, receiver, len(octets))))
+
+    before = path.passes()
+    transfer()
+    assert path.passes() - before == 2 * SEGMENTS * PASSES
+    assert benchmark(transfer) == len(octets)
 
 
 @pytest.mark.benchmark(group=f"{EVENTS} events")
