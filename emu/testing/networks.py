@@ -47,7 +47,15 @@ from emu.wire.addresses import LIMITED_BROADCAST, ZERO_MAC, Interface, IpAddress
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_MTUS: Final = (1500, 1400, 576, 68)
+_MTUS: Final = (1500, 1500, 1500, 1400, 576, 68)
+_PORTS: Final = (
+    PortSpec(""),
+    PortSpec(""),
+    PortSpec("", hairpin=True),
+    PortSpec("", learning=False),
+    PortSpec("", flood=False),
+    PortSpec("", isolated=True),
+)
 _LEAST_UNDERLAY: Final = 68 + 50
 _ECHO: Final = 7
 _DISCARD: Final = 9
@@ -102,7 +110,7 @@ def networks(draw: st.DrawFn, *, fewest: int = 2, most: int = 6, vxlans: bool = 
         most: namespaces at the most.
         vxlans: whether there may be a VXLAN on top.
     """
-    kinds = draw(st.lists(st.sampled_from(("h", "r", "sw")), min_size=fewest, max_size=most))
+    kinds = draw(st.lists(st.sampled_from(("h", "r", "r", "sw")), min_size=fewest, max_size=most))
     names = [f"{kind}{number}" for number, kind in enumerate(kinds)]
     cables = _subnetted(_cabled(draw, names))
     addresses = _addressed(cables)
@@ -161,7 +169,7 @@ def _addressed(cables: Sequence[_Cable]) -> dict[_Place, Interface]:
 
 def _link(draw: st.DrawFn, number: int, cable: _Cable, addresses: dict[_Place, Interface]) -> LinkSpec:
     mtu = draw(st.sampled_from(_MTUS))
-    mtus = mtu, draw(st.sampled_from((mtu, *_MTUS)))
+    mtus = mtu, draw(st.sampled_from((mtu, mtu, mtu, *_MTUS)))
     a, b = (
         EndSpec(
             *place,
@@ -176,7 +184,7 @@ def _link(draw: st.DrawFn, number: int, cable: _Cable, addresses: dict[_Place, I
 
 def _sysctls(draw: st.DrawFn, name: str) -> tuple[Sysctl, ...]:
     forwarding = (Sysctl("net.ipv4.ip_forward", "1"),) if name.startswith("r") else ()
-    return forwarding + tuple(draw(st.lists(st.sampled_from(_SETTINGS), max_size=3)))
+    return forwarding + tuple(draw(st.lists(st.sampled_from(_SETTINGS), max_size=2)))
 
 
 def _bridge(draw: st.DrawFn, at: int, name: str, cables: Sequence[_Cable]) -> BridgeSpec:
@@ -184,13 +192,9 @@ def _bridge(draw: st.DrawFn, at: int, name: str, cables: Sequence[_Cable]) -> Br
     for cable in cables:
         for place, other in (cable.ends, cable.ends[::-1]):
             if place.ns == name:
-                silent, shy, isolated, turning = (draw(st.booleans()) for _ in range(4))
-                hairpin = turning and not _is_switch(other.ns)  # at both ends of a cable it makes a loop
-                ports.append(
-                    PortSpec(
-                        place.iface, hairpin=hairpin, learning=not silent, flood=not shy, isolated=isolated
-                    )
-                )
+                port = draw(st.sampled_from(_PORTS))
+                hairpin = port.hairpin and not _is_switch(other.ns)  # at both ends of a cable it makes a loop
+                ports.append(attrs.evolve(port, iface=place.iface, hairpin=hairpin))
     return BridgeSpec(name, "br0", mac(0x100 + at), ports=tuple(ports))
 
 
@@ -209,7 +213,7 @@ def _routes(draw: st.DrawFn, names: Sequence[str], addresses: dict[_Place, Inter
             some: st.SearchStrategy[list[RouteSpec]] = st.lists(st.sampled_from(leading), unique=True)
             leading = draw(some)
         others = draw(st.lists(_strays(name, own, addresses), max_size=2))
-        for metric, route in enumerate((*others, *leading), 1):
+        for metric, route in enumerate((*leading, *others), 1):
             yield attrs.evolve(route, ns=name, metric=metric)
 
 
@@ -269,7 +273,7 @@ def _vxlans(draw: st.DrawFn, document: NetworkDocument) -> tuple[VxlanSpec, ...]
     if not ends:
         return ()
     some: st.SearchStrategy[list[EndSpec]] = st.lists(
-        st.sampled_from(ends), min_size=1, max_size=4, unique_by=attrgetter("ns")
+        st.sampled_from(ends), min_size=min(3, len({end.ns for end in ends})), unique_by=attrgetter("ns")
     )
     places = draw(some)
     learning, checksums = draw(st.booleans()), draw(st.booleans())
@@ -357,8 +361,9 @@ def _targets(document: NetworkDocument) -> st.SearchStrategy[IpAddress]:
 
 
 def _askings(homes: Sequence[str], targets: st.SearchStrategy[IpAddress]) -> st.SearchStrategy[Step]:
-    names, ports, sizes = st.sampled_from(homes), st.sampled_from((_ECHO, 8472, 99)), st.integers(0, 3000)
-    fragments = st.sampled_from((None, False, True))
+    names, ports = st.sampled_from(homes), st.sampled_from((_ECHO, _ECHO, 8472, 99))
+    sizes = st.integers(0, 100) | st.integers(0, 3000)
+    fragments = st.sampled_from((False, None, True))
     pings = st.builds(Ping, names, targets, size=sizes, count=st.integers(1, 2), df=fragments)
     datagrams = st.builds(UdpRequest, names, targets, ports, payload=sizes.map(bytes), df=fragments)
     connections = st.builds(

@@ -21,13 +21,12 @@ from emu.testing.lab import Lab
 from emu.testing.networks import actions, networks
 
 if TYPE_CHECKING:
-    from emu.cluster.network.actions import Step
     from emu.cluster.network.model import NetworkDocument
 
 
-def cables() -> st.SearchStrategy[Cable]:
-    """Draw cables that delay, lose, and refuse what is too long or too much."""
-    return st.builds(
+def cables(document: NetworkDocument) -> st.SearchStrategy[dict[int, Cable]]:
+    """Draw a cable for one or the other link: it delays, loses, or refuses what is too long or too much."""
+    cable = st.builds(
         Cable,
         latency=st.integers(0, 20 * MILLISECOND),
         bandwidth=st.sampled_from((0, 10_000_000)),
@@ -35,13 +34,14 @@ def cables() -> st.SearchStrategy[Cable]:
         loss=st.fractions(0, 1, max_denominator=4),
         mtu=st.sampled_from((0, 600)),
     )
+    return st.dictionaries(st.integers(0, len(document.links) - 1), cable, max_size=1)
 
 
-def flips(document: NetworkDocument) -> st.SearchStrategy[dict[str, bool]]:
-    """Draw devices that go down (or come up) while something is under way."""
+def flips(document: NetworkDocument) -> st.SearchStrategy[dict[int, tuple[str, bool]]]:
+    """Draw devices that go down or come up, each with the number of the action under way."""
     points = [f"{end.ns}/{end.iface}" for link in document.links for end in link.ends]
     points += [f"{spec.ns}/{spec.iface}" for spec in document.vxlans]
-    return st.dictionaries(st.sampled_from(points), st.booleans(), max_size=1)
+    return st.dictionaries(st.integers(0, 5), st.tuples(st.sampled_from(points), st.booleans()), max_size=2)
 
 
 def flip(lab: Lab, point: str, *, up: bool) -> None:
@@ -51,28 +51,26 @@ def flip(lab: Lab, point: str, *, up: bool) -> None:
     lab.call(net.name, partial(change, device=device))
 
 
-def carry_out(lab: Lab, step: Step, changes: dict[str, bool]) -> None:
-    """Begin one thing, flip devices while its packets are under way, and see it to its end."""
-    process = lab.begin(step.action)
-    if not step.background:
-        lab.wait(3 * MILLISECOND)
-        for point, up in changes.items():
-            flip(lab, point, up=up)
-        lab.finish(process)
-
-
 @settings(max_examples=max(settings().max_examples // 2, 5))
 @given(st.data())
 def test_every_packet_on_any_network_is_accounted_for(data: st.DataObject) -> None:
     """Each that is sent arrives or is dropped; each that arrives goes on, is taken, or is dropped."""
-    document = data.draw(networks(fewest=3), "network")
+    document = data.draw(networks(fewest=4), "network")
     lab = Lab(document, budget=200_000)
-    for link in document.links:
-        a, b = (f"{end.ns}/{end.iface}" for end in link.ends)
-        cable = data.draw(st.none() | cables(), f"cable from {a} to {b}")
-        if cable is not None:
-            lab.plug(a, b, cable)
-    for step in data.draw(actions(document, fewest=2), "actions"):
-        carry_out(lab, step, {} if step.background else data.draw(flips(document), "flips"))
+    for number, cable in data.draw(cables(document), "cables").items():
+        a, b = document.links[number].ends
+        lab.plug(f"{a.ns}/{a.iface}", f"{b.ns}/{b.iface}", cable)
+    changes = data.draw(flips(document), "flips")
+    steps = data.draw(actions(document, fewest=4, most=8), "actions")
+    for step in steps:
+        if step.background:
+            lab.begin(step.action)
+    for number, step in enumerate(step for step in steps if not step.background):
+        process = lab.begin(step.action)
+        lab.wait(3 * MILLISECOND)
+        if number in changes:
+            point, up = changes[number]
+            flip(lab, point, up=up)
+        lab.finish(process)
     lab.rest()
     assert unaccounted(lab) == []

@@ -209,9 +209,9 @@ def know_neighbours(net: Namespace) -> None:
         net.neighbours.replace(f"eth{ip[2]}", ip, mac(int(ip)), Nud.PERMANENT, START)
 
 
-def to_far(src: str, pause: int = 0) -> Packet:
+def to_far(src: str = "10.0.0.2", *, tos: int = 0, pause: int = 0) -> Packet:
     """Return a packet to 10.5.0.1."""
-    return Packet(0, src, "10.5.0.1", tos=0, ttl=64, is_for_all=False, pause=pause)
+    return Packet(0, src, "10.5.0.1", tos=tos, ttl=64, is_for_all=False, pause=pause)
 
 
 @given(doings())
@@ -225,6 +225,7 @@ def to_far(src: str, pause: int = 0) -> Packet:
         to_far("10.0.0.3"),
     ]
 )
+@example([Command("ip rule add tos 0x10 lookup 100"), to_far(), to_far(tos=0x10), to_far()])
 def test_remembered_decisions_change_nothing(sequence: Sequence[Doing]) -> None:
     """The same frames leave, the same packets are dropped, the same words are printed."""
     usual, forgetful = router(), router()
