@@ -13,15 +13,21 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emu.apps.options import IpOptions
+from emu.apps.ping import ping
 from emu.fabric.cable import Cable
 from emu.kernel import rtnetlink
 from emu.sim.time import MILLISECOND
 from emu.testing.checks import unaccounted
-from emu.testing.lab import Lab
+from emu.testing.lab import Lab, two_hosts
 from emu.testing.networks import actions, networks
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from emu.cluster.network.model import NetworkDocument
+
+SEEDS = st.integers(0, 99)
 
 
 def cables(document: NetworkDocument) -> st.SearchStrategy[dict[int, Cable]]:
@@ -72,5 +78,16 @@ def test_every_packet_on_any_network_is_accounted_for(data: st.DataObject) -> No
             point, up = changes[number]
             flip(lab, point, up=up)
         lab.finish(process)
+    lab.rest()
+    assert unaccounted(lab) == []
+
+
+@settings(max_examples=max(settings().max_examples // 4, 5))
+@given(st.integers(0, 3000), st.sampled_from((68, 300, 1500)), st.fractions(0, 1, max_denominator=5), SEEDS)
+def test_fragments_that_others_wait_for_in_vain(size: int, mtu: int, loss: Fraction, seed: int) -> None:
+    """A cable that loses some of them leaves the rest behind, and each of these is told of, too."""
+    lab = two_hosts(mtu=mtu, seed=seed)
+    lab.plug("a/eth0", "b/eth0", Cable(loss=loss))
+    lab.run("a", ping(lab.address("b"), count=3, size=size, options=IpOptions(df=False)))
     lab.rest()
     assert unaccounted(lab) == []
