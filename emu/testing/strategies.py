@@ -24,6 +24,7 @@ _T = TypeVar("_T")
 _U8: Final = st.integers(0, 0xFF)
 _U16: Final = st.integers(0, 0xFFFF)
 _U32: Final = st.integers(0, 0xFFFFFFFF)
+_HEADERS: Final = 14 + 20 + 8 + 8 + 14 + 20 + 8  # octets, in a tunnel; where damage tells most
 _PAYLOADS: Final = st.binary(max_size=40) | st.integers(0, 1472).map(bytes)
 
 
@@ -201,7 +202,7 @@ def mutants(draw: st.DrawFn, originals: st.SearchStrategy[bytes]) -> bytes:
         if kind == "extend":
             octets += draw(st.binary(min_size=1, max_size=30))
         elif octets:
-            at = draw(st.integers(0, len(octets) - 1))
+            at = draw(st.integers(0, min(len(octets), _HEADERS) - 1) | st.integers(0, len(octets) - 1))
             if kind == "flip":
                 octets[at] ^= 1 << draw(st.integers(0, 7))
             elif kind == "write":

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from emu.apps import datagram, stream
 from emu.apps.ping import ping
+from emu.apps.traceroute import traceroute
 from emu.errors import StormError
 from emu.kernel import inetdev, rtnetlink
 from emu.kernel.link.dummy import Dummy
@@ -85,7 +86,7 @@ LABS: dict[str, tuple[Callable[[], Lab], str, str]] = {
 
 
 def busy(name: str) -> Lab:
-    """Return a lab in the middle of a ping, a datagram exchange and a TCP connection."""
+    """Return a lab in the middle of a ping, a trace, a datagram exchange and a TCP connection."""
     make, asker, server = LABS[name]
     lab = make()
     lab.fabric.loop.budget = BUDGET
@@ -95,6 +96,7 @@ def busy(name: str) -> Lab:
     lab.start(asker, ping(dst, count=2, size=1600))
     lab.start(asker, datagram.request(dst, 7, bytes(2000), count=2, interval=100 * MILLISECOND))
     lab.start(asker, stream.request(dst, 7, bytes(2000), rounds=3))
+    lab.start(asker, traceroute(dst))
     lab.wait(400 * MILLISECOND)
     return lab
 
@@ -111,7 +113,7 @@ def heard(name: str) -> list[tuple[str, bytes]]:
 def test_damaged_copies_of_real_frames_break_nothing(data: st.DataObject, name: str) -> None:
     """What was right a moment ago comes again with a few bits or octets changed, cut off or added."""
     lab = busy(name)
-    copies = st.lists(st.sampled_from(heard(name)), min_size=10, max_size=20)
+    copies = st.lists(st.sampled_from(heard(name)), min_size=20, max_size=40)
     for point, octets in data.draw(copies, "frames"):
         put(lab, point, data.draw(mutants(st.just(octets)), "damaged"), inwards=True)
     lab.fabric.loop.replenish()

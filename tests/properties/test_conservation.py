@@ -19,8 +19,9 @@ from emu.fabric.cable import Cable
 from emu.kernel import rtnetlink
 from emu.sim.time import MILLISECOND
 from emu.testing.checks import unaccounted
+from emu.testing.doings import actions
 from emu.testing.lab import Lab, two_hosts
-from emu.testing.networks import actions, networks
+from emu.testing.networks import networks
 
 if TYPE_CHECKING:
     from fractions import Fraction

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emu.cluster.network.reader import load_network
+from emu.testing.doings import actions
 from emu.testing.lab import recorded
-from emu.testing.networks import actions, networks
+from emu.testing.networks import networks
 
 if TYPE_CHECKING:
     from emu.cluster.network.model import NetworkDocument

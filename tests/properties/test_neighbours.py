@@ -16,8 +16,9 @@ from emu.kernel.neigh import NeighbourTable
 from emu.kernel.neighbour import Discard, Neighbour, Send, Unreachable
 from emu.kernel.nud import CONNECTED, FIXED, TIMED, TRANSITIONS, VALID, Cause, Nud
 from emu.sim.time import MILLISECOND, SECOND, START, Instant, later
+from emu.testing.doings import actions
 from emu.testing.lab import Lab
-from emu.testing.networks import actions, networks
+from emu.testing.networks import networks
 from emu.wire.addresses import IpAddress, MacAddress
 
 if TYPE_CHECKING:

@@ -17,8 +17,9 @@ from emu.kernel.sockets import PathMtuDiscovery, SocketKind
 from emu.observe.recording import Kind
 from emu.sim.time import SECOND
 from emu.testing.checks import unaccounted, wrong_checksums
+from emu.testing.doings import actions
 from emu.testing.lab import Lab, routed_chain, vxlan_pair
-from emu.testing.networks import actions, networks
+from emu.testing.networks import networks
 from emu.wire import ethernet, ipv4
 from emu.wire.addresses import ANY_IP4
 from emu.wire.ipv4 import Ipv4
