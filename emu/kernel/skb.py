@@ -5,17 +5,20 @@ from __future__ import annotations
 
 import enum
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from emu.kernel.netfilter.conntrack.entry import CtInfo
 from emu.wire import checksum, ipv4
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
     from emu.kernel.ip_options_reader import Options
     from emu.kernel.link.device import Device
+    from emu.kernel.netfilter.conntrack.entry import Connection
     from emu.kernel.routing import RouteDecision
 
 _CHECKSUM: Final = slice(10, 12)
+_NEW: Final = CtInfo.NEW  # looked up for every packet
 _TTL_TO_CHECKSUM: Final = struct.Struct("!BBH")  # octets 8 to 11
 
 
@@ -26,6 +29,13 @@ class PacketType(enum.Enum):
     BROADCAST = "to all"
     MULTICAST = "to a group"
     OTHERHOST = "to another MAC address"
+
+
+class Bridged(NamedTuple):
+    """Where a packet crosses a bridge (`struct nf_bridge_info`)."""
+
+    physin: str
+    physout: str = ""
 
 
 class Skb:
@@ -49,10 +59,17 @@ class Skb:
         ignore_df: fragment it though DF is set (the sender's socket said so).
         frag_max: the largest fragment it was reassembled from, 0 if it was whole.
         options: what its IP options ask for; None if it has none or they have not been read.
+        connection: the connection it belongs to, once tracked.
+        ctinfo: what it is to its connection; without one, UNTRACKED where nobody
+            shall look, and NEW where nobody has looked yet or it fits none (INVALID).
+        bridged: the ports of the bridge that it crosses, None where it crosses none.
     """
 
     __slots__ = (
+        "bridged",
         "confirms",
+        "connection",
+        "ctinfo",
         "device",
         "frag_max",
         "header",
@@ -92,6 +109,9 @@ class Skb:
         self.ignore_df = False
         self.frag_max = 0
         self.options: Options | None = None
+        self.connection: Connection | None = None
+        self.ctinfo = _NEW
+        self.bridged: Bridged | None = None
 
     @property
     def src(self) -> IpAddress:

@@ -5,9 +5,11 @@
                             |                           |
                           INPUT --> sockets --> OUTPUT --+
 
-No table is registered at a hook yet, so every packet passes.
+At each hook stand functions in the order of their priorities (`Priority`): the
+chains of tables, connection tracking, NAT. Each may change the packet, and the
+first that does not accept it ends the walk.
 
-Source: include/uapi/linux/netfilter.h, net/ipv4/ip_input.c, ip_forward.c, ip_output.c.
+Source: include/uapi/linux/netfilter.h, netfilter_ipv4.h, net/netfilter/core.c.
 """
 
 from __future__ import annotations
@@ -28,6 +30,21 @@ class Hook(enum.Enum):
     FORWARD = 2
     OUTPUT = 3
     POSTROUTING = 4
+
+
+class Priority(enum.IntEnum):
+    """The order at a hook, least first (`enum nf_ip_hook_priorities`)."""
+
+    CONNTRACK_DEFRAG = -400
+    RAW = -300
+    CONNTRACK = -200
+    MANGLE = -150
+    NAT_DST = -100
+    FILTER = 0
+    SECURITY = 50
+    NAT_SRC = 100
+    CONNTRACK_HELPER = 300
+    CONNTRACK_CONFIRM = (1 << 31) - 1
 
 
 def passes(net: Namespace, hook: Hook, skb: Skb, *, oif: str = "") -> bool:

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One entry of the connection table. Source: `struct nf_conn`, nf_conntrack_common.h."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Final
+
+from emu.sim.time import START, Duration, Instant
+
+if TYPE_CHECKING:
+    from emu.kernel.netfilter.conntrack.tuples import Tuple
+
+
+class Direction(enum.IntEnum):
+    """Which way a packet of a connection goes."""
+
+    ORIGINAL = 0
+    REPLY = 1
+
+
+class CtInfo(enum.IntEnum):
+    """What a packet is to its connection; the values are the kernel's (`enum ip_conntrack_info`)."""
+
+    ESTABLISHED = 0
+    RELATED = 1
+    NEW = 2
+    ESTABLISHED_REPLY = 3
+    RELATED_REPLY = 4
+    UNTRACKED = 7
+
+    @property
+    def direction(self) -> Direction:
+        """The direction of the packet."""
+        return Direction.REPLY if 3 <= self <= 4 else Direction.ORIGINAL
+
+
+class Status(enum.IntFlag):
+    """The bits of `ctstatus` (`enum ip_conntrack_status`)."""
+
+    NONE = 0
+    EXPECTED = 1 << 0
+    SEEN_REPLY = 1 << 1
+    ASSURED = 1 << 2
+    CONFIRMED = 1 << 3
+    SRC_NAT = 1 << 4
+    DST_NAT = 1 << 5
+    SEQ_ADJUST = 1 << 6
+    SRC_NAT_DONE = 1 << 7
+    DST_NAT_DONE = 1 << 8
+    DYING = 1 << 9
+    FIXED_TIMEOUT = 1 << 10
+    TEMPLATE = 1 << 11
+    UNTRACKED = 1 << 12
+
+
+NAT: Final = Status.SRC_NAT | Status.DST_NAT
+
+
+class Connection:
+    """A connection: two tuples, what was seen of it, and when it is forgotten.
+
+    Attributes:
+        number: unique in the namespace (`id` of `conntrack -o id`).
+        original: the tuple of the packet that began it, as it came.
+        reply: the tuple that an answer has; NAT changes this one.
+        zone: the conntrack zone, 0 for the default one.
+        status: see `Status`.
+        expires: the instant at which it is forgotten.
+        timeout: what `expires` was last counted from, ns.
+        mark: the connection mark.
+        tracker: the state of its protocol: a `tcp.TcpState`, `sctp.SctpState`, ...; None where there is none.
+        packets: packets seen, by direction.
+        octets: octets of IP packets seen, by direction.
+        masquerade: name of the device whose address it was masqueraded with, empty for none.
+        master: the connection it was expected by, None for none.
+    """
+
+    __slots__ = (
+        "expires",
+        "mark",
+        "masquerade",
+        "master",
+        "number",
+        "octets",
+        "original",
+        "packets",
+        "reply",
+        "status",
+        "timeout",
+        "tracker",
+        "zone",
+    )
+
+    def __init__(self, number: int, original: Tuple, reply: Tuple, *, zone: int = 0) -> None:
+        self.number = number
+        self.original = original
+        self.reply = reply
+        self.zone = zone
+        self.status = Status.NONE
+        self.expires = START
+        self.timeout: Duration = 0
+        self.mark = 0
+        self.tracker: object | None = None
+        self.packets = [0, 0]
+        self.octets = [0, 0]
+        self.masquerade = ""
+        self.master: Connection | None = None
+
+    @property
+    def protocol(self) -> int:
+        """IP protocol number."""
+        return self.original.protocol
+
+    @property
+    def tuples(self) -> tuple[Tuple, Tuple]:
+        """The tuples by direction."""
+        return self.original, self.reply
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether it is in the table: its first packet got through."""
+        return bool(self.status & Status.CONFIRMED)
+
+    def refresh(self, now: Instant, timeout: Duration) -> None:
+        """Have it forgotten `timeout` after `now`."""
+        self.timeout = timeout
+        self.expires = Instant(now + timeout)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The conditions of rules, one module for each of iptables' matches."""
