@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Matches and targets as iptables writes them, a module for each or for a few kindred ones.
+
+A module has a tuple `EXTENSIONS` of `Extension`s (`emu.tools.iptables.extension`), and a
+line in `MATCHES` or `TARGETS` below for each of their names. An `Extension` says which
+options there are (`Option`: long name, aliases, how many words follow, whether `!` may
+stand before it); `build(options)` makes the kernel's value of them, after it was checked
+that they are known, given once, complete, not excluded by one another and not inverted
+where that makes no sense. What only `build` can tell is wrong it raises by `wrong`, in
+iptables' words. `emu.tools.iptables.values` has the words that several share: numbers,
+masks, ports, quoting. `mark.py` and `tcp.py` are the pattern.
+
+`render(value)` returns the options as `iptables-save` prints them (`--dport 80`), and
+`describe(value)` what `iptables -nL` shows (`tcp dpt:80`); the names `-m tcp` are put
+before by others. `build(render(value))` is `value`, so what cannot be told apart when
+printed is one value (`--dport 0:65535` is no condition). What the kernel demands of the
+place of a rule is declared, too: `protocols`, `tables`, `hooks`, and `refuses` for the
+rest. Judge by the real tools: `iptables-nft-save` and `iptables-legacy-save` agree on
+nearly everything.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from emu.tools.iptables.extension import AnyExtension
+
+MATCHES: Final[Mapping[str, str]] = {
+    "comment": "comment",
+    "mark": "mark",
+    "tcp": "tcp",
+    "udp": "udp",
+}
+"""The matches by their names behind `-m`, and the module of this package that has each."""
+
+TARGETS: Final[Mapping[str, str]] = {
+    "MARK": "mark",
+}
+"""The targets by their names behind `-j`, likewise."""
+
+
+def find_match(name: str) -> AnyExtension | None:
+    """Return what is called `name` behind `-m`; None if it is not modelled."""
+    return _find(MATCHES, name)
+
+
+def find_target(name: str) -> AnyExtension | None:
+    """Return what is called `name` behind `-j`; None if it is not modelled."""
+    return _find(TARGETS, name)
+
+
+@cache
+def of_type(kind: type) -> AnyExtension:
+    """Return the extension whose values are of the type `kind`.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return _types()[kind]
+
+
+def _find(table: Mapping[str, str], name: str) -> AnyExtension | None:
+    if name not in table:
+        return None
+    return next(extension for extension in _extensions(table[name]) if extension.name == name)
+
+
+def _extensions(module: str) -> tuple[AnyExtension, ...]:
+    extensions: tuple[AnyExtension, ...] = import_module(f"{__name__}.{module}").EXTENSIONS
+    return extensions
+
+
+@cache
+def _types() -> Mapping[type, AnyExtension]:
+    modules = sorted({*MATCHES.values(), *TARGETS.values()})
+    return {extension.type: extension for module in modules for extension in _extensions(module)}
