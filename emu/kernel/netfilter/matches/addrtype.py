@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`-m addrtype`: what the routing tables say an address is. Source: net/netfilter/xt_addrtype.c."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from emu.kernel.netfilter.packet import Packet
+
+
+class AddressTypes(enum.IntFlag):
+    """What `--src-type` may name; bit N is the kernel's route type N (`RTN_UNICAST`, ...)."""
+
+    NONE = 0
+    UNSPEC = 1 << 0
+    UNICAST = 1 << 1
+    LOCAL = 1 << 2
+    BROADCAST = 1 << 3
+    ANYCAST = 1 << 4
+    MULTICAST = 1 << 5
+    BLACKHOLE = 1 << 6
+    UNREACHABLE = 1 << 7
+    PROHIBIT = 1 << 8
+    THROW = 1 << 9
+    NAT = 1 << 10
+    XRESOLVE = 1 << 11
+
+
+class Limit(enum.Enum):
+    """Which device's addresses count as local: the one it came in by, or the one it leaves by."""
+
+    IN = "--limit-iface-in"
+    OUT = "--limit-iface-out"
+
+
+@attrs.frozen
+class AddressType:
+    """Types of the packet's addresses.
+
+    Attributes:
+        source: of the source, none for not asked.
+        destination: of the destination, none for not asked.
+        source_inverted: it is none of these.
+        destination_inverted: it is none of these.
+        limit: an address of another device is no local one.
+    """
+
+    source: AddressTypes = AddressTypes.NONE
+    destination: AddressTypes = AddressTypes.NONE
+    source_inverted: bool = False
+    destination_inverted: bool = False
+    limit: Limit | None = None
+
+    def holds(self, packet: Packet) -> bool:
+        """Return whether both addresses are of such types.
+
+        Only the table `local` is asked: an address behind a blackhole route of
+        `main` is a unicast one.
+        """
+        header = packet.skb.header
+        if self.source and not self._is(packet, header.src, self.source, self.source_inverted):
+            return False
+        return not self.destination or self._is(
+            packet, header.dst, self.destination, self.destination_inverted
+        )
+
+    def _is(self, packet: Packet, address: bytes, types: AddressTypes, inverted: bool) -> bool:  # noqa: FBT001 - beside its types
+        device = ""
+        if self.limit is not None:
+            device = packet.iif if self.limit is Limit.IN else packet.oif
+        found = packet.net.fib.address_type(address, device)
+        return bool(AddressTypes[found.name] & types) is not inverted
