@@ -43,13 +43,20 @@ MODELLED: Final = _names(
         "net.ipv4.route": "min_pmtu mtu_expires",
         "net.ipv6.conf.*": "disable_ipv6",
         "net.netfilter": """
-        nf_conntrack_generic_timeout nf_conntrack_icmp_timeout nf_conntrack_tcp_be_liberal
-        nf_conntrack_tcp_loose nf_conntrack_tcp_max_retrans nf_conntrack_tcp_timeout_close
+        nf_conntrack_checksum nf_conntrack_generic_timeout nf_conntrack_gre_timeout
+        nf_conntrack_gre_timeout_stream nf_conntrack_icmp_timeout nf_conntrack_max
+        nf_conntrack_sctp_timeout_closed nf_conntrack_sctp_timeout_cookie_echoed
+        nf_conntrack_sctp_timeout_cookie_wait nf_conntrack_sctp_timeout_established
+        nf_conntrack_sctp_timeout_heartbeat_sent nf_conntrack_sctp_timeout_shutdown_ack_sent
+        nf_conntrack_sctp_timeout_shutdown_recd nf_conntrack_sctp_timeout_shutdown_sent
+        nf_conntrack_tcp_be_liberal nf_conntrack_tcp_ignore_invalid_rst nf_conntrack_tcp_loose
+        nf_conntrack_tcp_max_retrans nf_conntrack_tcp_timeout_close
         nf_conntrack_tcp_timeout_close_wait nf_conntrack_tcp_timeout_established
         nf_conntrack_tcp_timeout_fin_wait nf_conntrack_tcp_timeout_last_ack
         nf_conntrack_tcp_timeout_max_retrans nf_conntrack_tcp_timeout_syn_recv
         nf_conntrack_tcp_timeout_syn_sent nf_conntrack_tcp_timeout_time_wait
-        nf_conntrack_tcp_timeout_unacknowledged nf_conntrack_udp_timeout nf_conntrack_udp_timeout_stream
+        nf_conntrack_tcp_timeout_unacknowledged nf_conntrack_udp_timeout
+        nf_conntrack_udp_timeout_stream
         """,
     }
 )
