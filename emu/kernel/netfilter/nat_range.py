@@ -3,12 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import attrs
-
-if TYPE_CHECKING:
-    from emu.wire.addresses import IpAddress
 
 
 @attrs.frozen
@@ -27,8 +22,8 @@ class NatRange:
         persistent: a client gets the same address for all destinations.
     """
 
-    min_address: IpAddress | None = None
-    max_address: IpAddress | None = None
+    min_address: bytes | None = None
+    max_address: bytes | None = None
     min_port: int | None = None
     max_port: int | None = None
     base_port: int | None = None
