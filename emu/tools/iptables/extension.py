@@ -110,7 +110,7 @@ class Place(NamedTuple):
     protocol_inverted: bool = False
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Extension(Generic[T]):
     """A match or a target as iptables knows it.
 
