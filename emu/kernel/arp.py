@@ -58,7 +58,7 @@ def output(net: Namespace, skb: Skb, device: Device, next_hop: IpAddress) -> Non
     if neighbour is not None and neighbour.header:
         if net.recorder is not None:
             net.note(skb, "neighbour", _describe(neighbour))
-        netdev.transmit(net, device, Frame(neighbour.header + skb.packet, skb.packet_id, skb.trail))
+        netdev.transmit(net, device, skb.frame(neighbour.header))
         return
     if neighbour is None:
         neighbour = _create(net, device, next_hop)
@@ -151,7 +151,7 @@ def _send(net: Namespace, neighbour: Neighbour[Skb], packets: tuple[Skb, ...]) -
         neighbour.remember(header)
         if net.recorder is not None:
             net.note(skb, "neighbour", _describe(neighbour))
-        netdev.transmit(net, device, Frame(header + skb.packet, skb.packet_id, skb.trail))
+        netdev.transmit(net, device, skb.frame(header))
 
 
 def _describe(neighbour: Neighbour[Skb]) -> str:

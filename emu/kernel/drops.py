@@ -74,6 +74,7 @@ class DropReason(enum.Enum):
     TCP_LISTEN_OVERFLOW = "the listener's queue is full"
     TCP_RFC7323_PAWS = "old timestamp"
     INVALID_PROTO = "an ICMP type that is not handled"
+    NOT_MODELLED = "it depends on something that is not modelled"
     CABLE_LOSS = "the cable lost it"
     CABLE_MTU = "longer than the cable lets through"
     CABLE_QUEUE_FULL = "too many octets wait for the cable"

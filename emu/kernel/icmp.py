@@ -6,6 +6,7 @@ Source: RFC 792, RFC 1122 §3.2.2, RFC 1812 §4.3, net/ipv4/icmp.c.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from emu.errors import HeaderError
@@ -84,17 +85,18 @@ def send_error(net: Namespace, skb: Skb, kind: int, code: int, info: int = 0) ->
     if room <= MIN_HEADER:
         return
     message = icmp.build(kind, code, skb.packet[:room], word1=info >> 16, word2=info & 0xFFFF)
-    ipv4.send(
-        net,
-        protocol=ICMP,
-        dst=echoed.dst,
-        payload=message,
-        src=src,
-        decision=decision,
-        tos=tos,
-        options=options,
-        mark=_reply_mark(net, skb),
-    )
+    with suppress(OSError):  # netfilter may refuse it
+        ipv4.send(
+            net,
+            protocol=ICMP,
+            dst=echoed.dst,
+            payload=message,
+            src=src,
+            decision=decision,
+            tos=tos,
+            options=options,
+            mark=_reply_mark(net, skb),
+        )
 
 
 def _may_answer(skb: Skb) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from emu.kernel import ipv4, routing
 from emu.kernel.drops import DropReason
-from emu.kernel.skb import Skb
+from emu.kernel.skb import Skb, mark_of
 from emu.wire import ipv4 as wire_ipv4
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def output(
     df: bool,
     inner: Frame,
 ) -> None:
-    """Send the outer packet; it keeps the id and trail of the frame inside.
+    """Send the outer packet; it keeps the id, trail and mark of the frame inside.
 
     Args:
         net: the namespace.
@@ -45,8 +45,9 @@ def output(
         df: set DF.
         inner: the frame that is carried.
     """
+    mark = mark_of(inner)
     try:
-        decision = routing.route_output(net, dst, src=src, oif=device)
+        decision = routing.route_output(net, dst, src=src, oif=device, mark=mark)
     except OSError as error:
         net.drop(inner, DropReason.IP_OUTNOROUTES, f"outer destination: {error.strerror}", device)
         return
@@ -63,4 +64,5 @@ def output(
     skb = Skb(packet, inner.packet_id, inner.trail)
     skb.route = decision
     skb.ignore_df = not df
+    skb.mark = mark
     ipv4.walk(net, skb, ipv4.local_out)

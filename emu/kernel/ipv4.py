@@ -79,8 +79,20 @@ def walk(net: Namespace, skb: Skb, stage: Stage | None) -> None:
 # --- in ---
 
 
-def receive(net: Namespace, device: Device, frame: Frame, packet_type: PacketType) -> None:
-    """Take the IPv4 packet in `frame`, which came in on `device`. Source: `ip_rcv`."""
+def receive(
+    net: Namespace, device: Device, frame: Frame, packet_type: PacketType, bridged: Skb | None = None
+) -> None:
+    """Take the IPv4 packet in `frame`, which came in on `device`.
+
+    Args:
+        net: the namespace.
+        device: where it came in.
+        frame: the frame.
+        packet_type: whom the frame is for.
+        bridged: the packet, if it has passed PREROUTING in a bridge: it does not pass it again.
+
+    Source: `ip_rcv`, net/bridge/br_netfilter_hooks.c `ip_sabotage_in`.
+    """
     if packet_type is _OTHERHOST:
         dst = frame.octets[:6].hex(":")
         net.drop(frame, DropReason.OTHERHOST, f"for {dst}, {device.name} has {device.mac}", device.name)
@@ -88,16 +100,21 @@ def receive(net: Namespace, device: Device, frame: Frame, packet_type: PacketTyp
     octets = frame.octets
     packet, src_mac = octets[ethernet.HEADER_LENGTH :], octets[6:12]
     try:
-        skb = Skb(
-            packet, frame.packet_id, frame.trail, device=device, packet_type=packet_type, src_mac=src_mac
-        )
+        skb = bridged or Skb(packet, frame.packet_id, frame.trail, src_mac=src_mac)
     except HeaderError as error:
         net.drop(frame, DropReason.IP_INHDR, str(error), device.name)
         return
+    skb.device, skb.packet_type = device, packet_type
     problem = validate(skb)
     if problem is not None:
         net.drop(frame, *problem, device.name)
         return
+    if bridged is not None:
+        skb.trail = frame.trail
+        walk(net, skb, _route)
+        return
+    if frame.metadata is not None:
+        skb.take(frame.metadata)
     walk(net, skb, prerouting)
 
 
@@ -125,7 +142,7 @@ def validate(skb: Skb) -> tuple[DropReason, str] | None:
 
 def prerouting(net: Namespace, skb: Skb) -> Stage | None:
     """Let the hook PREROUTING look at it."""
-    return _route if hooks.passes(net, _PREROUTING, skb) else None
+    return _route if hooks.passes(net, _PREROUTING, skb, skb.device) else None
 
 
 def _route(net: Namespace, skb: Skb) -> Stage | None:
@@ -184,7 +201,7 @@ def _forward(net: Namespace, skb: Skb) -> Stage | None:
         net.drop(skb, DropReason.NOT_SPECIFIED, "a strict source route, and the next hop is no neighbour")
         return None
     mtu = forward_mtu(decision)
-    if len(skb.packet) > mtu and skb.header.df:
+    if len(skb.packet) > mtu and skb.header.df and (skb.frag_max > mtu or not skb.ignore_df):
         icmp.send_error(net, skb, UNREACHABLE, FRAGMENTATION_NEEDED, mtu)
         net.drop(skb, DropReason.PKT_TOO_BIG, f"{len(skb.packet)} octets, DF set, MTU {mtu}")
         return None
@@ -208,7 +225,7 @@ def _redirect(net: Namespace, skb: Skb, decision: RouteDecision) -> None:
 def _forward_hook(net: Namespace, skb: Skb) -> Stage | None:
     """Let the hook FORWARD look at it, then fill in its options. Source: `ip_forward_finish`."""
     assert skb.route is not None, "routed before"
-    if not hooks.passes(net, _FORWARD, skb, oif=skb.route.device.name):
+    if not hooks.passes(net, _FORWARD, skb, skb.device, skb.route.device):
         return None
     if skb.options is not None:
         ip_options.forward(net, skb, skb.options)
@@ -224,7 +241,7 @@ def deliver(net: Namespace, skb: Skb) -> Stage | None:
         whole = fragment.gather(net, skb)
         if whole is None:
             return None
-    return _protocols if hooks.passes(net, _INPUT, skb) else None
+    return _protocols if hooks.passes(net, _INPUT, skb, skb.device) else None
 
 
 def _protocols(net: Namespace, skb: Skb) -> None:
@@ -286,7 +303,7 @@ def send(
 
     Raises:
         OSError: there is no way to `dst` (ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL),
-            or it does not fit and may not be fragmented (EMSGSIZE).
+            it does not fit and may not be fragmented (EMSGSIZE), or netfilter drops it (EPERM).
 
     Source: `ip_queue_xmit`, `ip_push_pending_frames`.
     """
@@ -321,6 +338,8 @@ def send(
     skb.confirms = confirms
     skb.ignore_df = ignore_df
     walk(net, skb, local_out)
+    if skb.refused:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
     return skb.packet_id
 
 
@@ -329,13 +348,13 @@ def local_out(net: Namespace, skb: Skb) -> Stage | None:
     assert skb.route is not None, "routed before"
     if net.recorder is not None:
         net.note(skb, "route", _describe(skb.route))
-    return postrouting if hooks.passes(net, _OUTPUT, skb, oif=skb.route.device.name) else None
+    return postrouting if hooks.passes(net, _OUTPUT, skb, None, skb.route.device) else None
 
 
 def postrouting(net: Namespace, skb: Skb) -> Stage | None:
     """Let the hook POSTROUTING look at it. Source: `ip_output`."""
     assert skb.route is not None, "routed before"
-    return _finish if hooks.passes(net, _POSTROUTING, skb, oif=skb.route.device.name) else None
+    return _finish if hooks.passes(net, _POSTROUTING, skb, skb.device, skb.route.device) else None
 
 
 def _finish(net: Namespace, skb: Skb) -> None:
@@ -346,7 +365,7 @@ def _finish(net: Namespace, skb: Skb) -> None:
     if len(skb.packet) <= mtu and skb.frag_max <= mtu:
         arp.output(net, skb, decision.device, decision.next_hop)
         return
-    if skb.header.df and not skb.ignore_df:
+    if skb.header.df and (skb.frag_max > mtu or not skb.ignore_df):
         icmp.send_error(net, skb, UNREACHABLE, FRAGMENTATION_NEEDED, mtu)
         net.drop(skb, DropReason.PKT_TOO_BIG, f"{len(skb.packet)} octets, DF set, MTU {mtu}")
         return
@@ -357,6 +376,7 @@ def _finish(net: Namespace, skb: Skb) -> None:
     for piece in fragment.split(skb.packet, mtu):
         part = Skb(piece, skb.packet_id, skb.trail)
         part.device, part.route, part.mark, part.socket = skb.device, decision, skb.mark, skb.socket
+        part.connection, part.ctinfo = skb.connection, skb.ctinfo
         arp.output(net, part, decision.device, decision.next_hop)
 
 

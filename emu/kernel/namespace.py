@@ -22,6 +22,7 @@ from emu.kernel.icmp_limits import IcmpLimits
 from emu.kernel.link.device import Device
 from emu.kernel.link.loopback import Loopback
 from emu.kernel.neigh import NeighbourTable
+from emu.kernel.netfilter.netfilter import Netfilter
 from emu.kernel.path import PathExceptions
 from emu.kernel.routing import RouteCache
 from emu.kernel.sockets import SocketTable
@@ -65,6 +66,7 @@ class Namespace:
         icmp_limits: how much ICMP may still be sent.
         sockets: all open sockets.
         tcp: connections and listeners.
+        netfilter: rules, and the connections that are tracked.
         recorder: who looks on; None for nobody.
         drops: how many packets ended here, by reason.
     """
@@ -94,6 +96,7 @@ class Namespace:
         self.icmp_limits = IcmpLimits()
         self.sockets = SocketTable()
         self.tcp = TcpTable()
+        self.netfilter = Netfilter(self)
         self.drops: Counter[DropReason] = Counter()
         self._identification = random.getrandbits(16)
         self._packet_ids = itertools.count(1) if packet_ids is None else packet_ids

@@ -24,11 +24,12 @@ from emu.kernel.recorder import Direction
 from emu.kernel.skb import PacketType
 from emu.wire import ethernet
 from emu.wire.addresses import BROADCAST_MAC
-from emu.wire.frame import Frame
 
 if TYPE_CHECKING:
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
+    from emu.kernel.skb import Skb
+    from emu.wire.frame import Frame
 
 VLAN_ROOM: Final = 4  # a frame may exceed the MTU by a tag, source: `is_skb_forwardable`
 _LONGEST: Final = ethernet.HEADER_LENGTH + VLAN_ROOM  # more than the MTU
@@ -61,7 +62,9 @@ def receive(net: Namespace, device: Device, frame: Frame) -> None:
         deliver(net, device, frame)
 
 
-def deliver(net: Namespace, device: Device, frame: Frame, ingress: Device | None = None) -> None:
+def deliver(
+    net: Namespace, device: Device, frame: Frame, ingress: Device | None = None, bridged: Skb | None = None
+) -> None:
     """Process `frame` as one that came in on `device`: tap, then bridge or protocols.
 
     Args:
@@ -69,9 +72,10 @@ def deliver(net: Namespace, device: Device, frame: Frame, ingress: Device | None
         device: where the frame is now.
         frame: an Ethernet frame.
         ingress: the port by which it came, where `device` is a bridge.
+        bridged: the packet, where it has met netfilter in that bridge.
     """
     if net.recorder is not None:
-        frame = Frame(frame.octets, frame.packet_id, frame.trail)  # each copy has a trail of its own
+        frame = frame.copy()
         net.recorder.seen(net, device, Direction.IN, frame)
     counters = device.counters
     counters.rx_packets += 1
@@ -79,10 +83,12 @@ def deliver(net: Namespace, device: Device, frame: Frame, ingress: Device | None
     if device.port is not None:
         bridge.receive(net, device, frame)
     else:
-        climb(net, device, frame, ingress)
+        climb(net, device, frame, ingress, bridged)
 
 
-def climb(net: Namespace, device: Device, frame: Frame, ingress: Device | None = None) -> None:
+def climb(
+    net: Namespace, device: Device, frame: Frame, ingress: Device | None = None, bridged: Skb | None = None
+) -> None:
     """Hand `frame` to the protocol that its ethertype names."""
     octets = frame.octets
     protocol = octets[12:14]
@@ -90,9 +96,9 @@ def climb(net: Namespace, device: Device, frame: Frame, ingress: Device | None =
         octets = octets[:12] + octets[16:]  # VLAN 0 is a priority alone, for whoever takes untagged frames
         protocol = octets[12:14]
     if octets is not frame.octets:
-        frame = Frame(octets, frame.packet_id, frame.trail)
+        frame = frame.holding(octets)
     if protocol == _IPV4:
-        ipv4.receive(net, device, frame, packet_type(device, octets, ingress))
+        ipv4.receive(net, device, frame, packet_type(device, octets, ingress), bridged)
     elif protocol == _ARP:
         arp.receive(net, device, frame, packet_type(device, octets, ingress))
     else:
@@ -121,7 +127,7 @@ def transmit(net: Namespace, device: Device, frame: Frame) -> None:
         net.drop(frame, DropReason.DEV_READY, detail, device.name)
         return
     if net.recorder is not None:
-        frame = Frame(frame.octets, frame.packet_id, frame.trail)
+        frame = frame.copy()
         net.recorder.seen(net, device, Direction.OUT, frame)
     counters = device.counters
     counters.tx_packets += 1

@@ -90,7 +90,7 @@ def send_packet(net: Namespace, packet: bytes) -> int:
     length and the checksum; all else goes out as it is. Source: `raw_send_hdrinc`.
 
     Raises:
-        OSError: EINVAL (no whole header), EMSGSIZE, or no route.
+        OSError: EINVAL (no whole header), EMSGSIZE, EPERM (netfilter dropped it), or no route.
     """
     header = Ipv4.parse(packet)
     length = header.header_length
@@ -108,4 +108,6 @@ def send_packet(net: Namespace, packet: bytes) -> int:
     skb = Skb(rechecksum(bytes(fixed)) + packet[length:], net.new_packet_id())
     skb.route = decision
     ipv4.walk(net, skb, ipv4.local_out)
+    if skb.refused:
+        raise sockets.error(errno.EPERM)
     return skb.packet_id

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from emu.kernel.effects import Drop
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
+    from emu.kernel.netfilter.ruleset import Rule
     from emu.kernel.skb import Skb
     from emu.wire.frame import Frame
 
@@ -33,6 +34,9 @@ class Recorder(Protocol):
 
     def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:
         """`packet` is at `stage` (like `route input`), where `detail` was decided."""
+
+    def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule) -> None:
+        """`rule` holds for `packet`: it is number `number`, from 1, of `place`, a table and its chain."""
 
     def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
         """`packet` ended here."""

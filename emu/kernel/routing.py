@@ -288,7 +288,14 @@ def _check_reverse_path(
 
 
 def route_output(
-    net: Namespace, dst: bytes, *, src: bytes = ANY_IP4, oif: str = "", mark: int = 0, tos: int = 0
+    net: Namespace,
+    dst: bytes,
+    *,
+    src: bytes = ANY_IP4,
+    any_source: bool = False,
+    oif: str = "",
+    mark: int = 0,
+    tos: int = 0,
 ) -> RouteDecision:
     """Return where a packet of this host goes, and the source address it gets.
 
@@ -296,6 +303,7 @@ def route_output(
         net: the namespace.
         dst: destination address.
         src: the source the program bound to; `ANY_IP4` to have it chosen.
+        any_source: `src` need not be an address of this host (`FLOWI_FLAG_ANYSRC`).
         oif: the device the program bound to, empty for any.
         mark: the firewall mark.
         tos: the octet of DSCP and ECN.
@@ -307,7 +315,7 @@ def route_output(
     """
     if _is_multicast(src) or src == LIMITED_BROADCAST:
         raise _error(errno.EINVAL)
-    if src != ANY_IP4 and not _is_local(net, src):
+    if src != ANY_IP4 and not any_source and not _is_local(net, src):
         raise _error(errno.ENETUNREACH)
     if dst == ANY_IP4:
         dst = src if src != ANY_IP4 else IpAddress(b"\x7f\0\0\1")

@@ -8,8 +8,9 @@ import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from emu.kernel.netfilter.conntrack.entry import CtInfo
-from emu.wire import checksum, ipv4
+from emu.wire import checksum, ipv4, translation
 from emu.wire.addresses import IpAddress
+from emu.wire.frame import Frame
 
 if TYPE_CHECKING:
     from emu.kernel.ip_options_reader import Options
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from emu.kernel.routing import RouteDecision
 
 _CHECKSUM: Final = slice(10, 12)
-_NEW: Final = CtInfo.NEW  # looked up for every packet
+_NEW, _UNTRACKED = CtInfo.NEW, CtInfo.UNTRACKED  # looked up for every packet
 _TTL_TO_CHECKSUM: Final = struct.Struct("!BBH")  # octets 8 to 11
 
 
@@ -32,10 +33,33 @@ class PacketType(enum.Enum):
 
 
 class Bridged(NamedTuple):
-    """Where a packet crosses a bridge (`struct nf_bridge_info`)."""
+    """Where a packet crosses a bridge (`struct nf_bridge_info`).
+
+    Attributes:
+        physin: name of the port it came in by.
+        physout: name of the port it leaves by, empty while it is not known.
+        src_mac: the source MAC address to bring back, where a packet whose
+            destination was changed waits for the MAC address of the new one.
+        dst_mac: the destination MAC address of the frame it came in, from which
+            a rule may have it answered.
+    """
 
     physin: str
     physout: str = ""
+    src_mac: bytes = b""
+    dst_mac: bytes = b""
+
+
+class Metadata(NamedTuple):
+    """What stays with a packet that becomes a frame and stays in its namespace.
+
+    Through the loopback device and up a bridge, that is. Source: `struct sk_buff`.
+    """
+
+    mark: int = 0
+    connection: Connection | None = None
+    ctinfo: CtInfo = CtInfo.NEW
+    bridged: Bridged | None = None
 
 
 class Skb:
@@ -54,6 +78,7 @@ class Skb:
         src_mac: the frame's source, empty for a packet of this host.
         mark: the firewall mark.
         route: the routing decision, once made.
+        refused: netfilter dropped it: its sender is told EPERM.
         socket: number of the socket that sent it, 0 for none.
         confirms: the next hop is known to be reachable (its connection makes progress).
         ignore_df: fragment it though DF is set (the sender's socket said so).
@@ -62,6 +87,7 @@ class Skb:
         connection: the connection it belongs to, once tracked.
         ctinfo: what it is to its connection; without one, UNTRACKED where nobody
             shall look, and NEW where nobody has looked yet or it fits none (INVALID).
+        zones: the conntrack zone for each direction of a connection that it begins.
         bridged: the ports of the bridge that it crosses, None where it crosses none.
     """
 
@@ -79,10 +105,12 @@ class Skb:
         "packet",
         "packet_id",
         "packet_type",
+        "refused",
         "route",
         "socket",
         "src_mac",
         "trail",
+        "zones",
     )
 
     def __init__(
@@ -104,6 +132,7 @@ class Skb:
         self.src_mac = src_mac
         self.mark = 0
         self.route: RouteDecision | None = None
+        self.refused = False
         self.socket = 0
         self.confirms = False
         self.ignore_df = False
@@ -111,6 +140,7 @@ class Skb:
         self.options: Options | None = None
         self.connection: Connection | None = None
         self.ctinfo = _NEW
+        self.zones = (0, 0)
         self.bridged: Bridged | None = None
 
     @property
@@ -133,6 +163,29 @@ class Skb:
         """Name of the device it came in by, empty for a packet of this host."""
         return self.device.name if self.device else ""
 
+    def frame(self, header: bytes) -> Frame:
+        """Return the frame that `header` makes of it."""
+        metadata = None
+        if self.mark or self.connection is not None or self.bridged is not None or self.ctinfo is _UNTRACKED:
+            metadata = Metadata(self.mark, self.connection, self.ctinfo, self.bridged)
+        return Frame(header + self.packet, self.packet_id, self.trail, metadata)
+
+    def marked(self) -> Metadata | None:
+        """Return what is left of the metadata where a tunnel begins or ends (`skb_scrub_packet`)."""
+        return Metadata(self.mark) if self.mark else None
+
+    def take(self, metadata: object | None) -> None:
+        """Have the metadata of the frame that it came in."""
+        if isinstance(metadata, Metadata):
+            self.mark, self.connection, self.ctinfo, self.bridged = metadata
+
+    def clone(self) -> Skb:
+        """Return a copy that goes its own way; the connection is the same one."""
+        copy = Skb.__new__(Skb)
+        for name in Skb.__slots__:
+            setattr(copy, name, getattr(self, name))
+        return copy
+
     # --- rewriting ---
 
     def replace(self, packet: bytes) -> None:
@@ -143,6 +196,14 @@ class Skb:
     def trim(self, length: int) -> None:
         """Cut off what is behind the first `length` octets: padding, or what a fragment may not hold."""
         self.packet = self.packet[:length]
+
+    def translate(self, address: bytes, port: int, *, is_source: bool) -> bool:
+        """Give it another source or destination, see `translation.translated`; return whether it could."""
+        changed = translation.translated(self.packet, address, port, is_source=is_source)
+        if changed is None:
+            return False
+        self.replace(changed)
+        return True
 
     def decrement_ttl(self) -> None:
         """Take one from the TTL and mend the checksum. Source: include/net/ip.h `ip_decrease_ttl`."""
@@ -161,3 +222,8 @@ class Skb:
         changed[offset:end] = bytes(octets)
         changed[_CHECKSUM] = total.to_bytes(2, "big")
         self.replace(bytes(changed))
+
+
+def mark_of(frame: Frame) -> int:
+    """Return the firewall mark of the packet in `frame`."""
+    return frame.metadata.mark if isinstance(frame.metadata, Metadata) else 0

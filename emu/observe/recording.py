@@ -12,6 +12,7 @@ import enum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from emu.kernel.recorder import Direction as Side
+from emu.tools.iptables.text import rule_text
 from emu.wire.frame import Frame
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from emu.kernel.effects import Drop
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
+    from emu.kernel.netfilter.ruleset import Rule
     from emu.kernel.skb import Skb
     from emu.sim.time import Instant
 
@@ -109,6 +111,10 @@ class Recording:
                 number, parent, now, _NOTE, name, device, packet_id, octets, stage, detail, None, False
             )
         self._tell(packet, step)
+
+    def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule) -> None:
+        """`rule` holds for `packet`."""
+        self.note(net, packet, "/".join(place), f"rule {number}: {rule_text(place[1], rule)}")
 
     def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
         """`packet` ended here."""

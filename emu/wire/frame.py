@@ -15,14 +15,27 @@ class Frame:
             rewritten, encapsulated or fragmented on the way.
         trail: number of the last step that a recorder noted for this copy of
             the packet, 0 for none; what a trace's branches hang on.
+        metadata: what the namespace knows of the packet beside its octets; it
+            ends where the frame leaves the namespace.
     """
 
-    __slots__ = ("octets", "packet_id", "trail")
+    __slots__ = ("metadata", "octets", "packet_id", "trail")
 
-    def __init__(self, octets: bytes, packet_id: int = 0, trail: int = 0) -> None:
+    def __init__(
+        self, octets: bytes, packet_id: int = 0, trail: int = 0, metadata: object | None = None
+    ) -> None:
         self.octets = octets
         self.packet_id = packet_id
         self.trail = trail
+        self.metadata = metadata
+
+    def copy(self) -> Frame:
+        """Return a frame with the same octets that goes its own way, with a trail of its own."""
+        return Frame(self.octets, self.packet_id, self.trail, self.metadata)
+
+    def holding(self, octets: bytes) -> Frame:
+        """Return what this frame becomes when its octets are others."""
+        return Frame(octets, self.packet_id, self.trail, self.metadata)
 
     def __len__(self) -> int:
         return len(self.octets)

@@ -29,6 +29,7 @@ from emu.wire.vxlan import Vni
 if TYPE_CHECKING:
     from emu.kernel.effects import Drop
     from emu.kernel.link.device import Device
+    from emu.kernel.netfilter.ruleset import Rule
     from emu.kernel.recorder import Direction
     from emu.kernel.skb import Skb
 
@@ -73,6 +74,9 @@ class Witness:
     def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:  # noqa: ARG002
         """Take down a decision."""
         self.words.append(f"{stage}: {detail}")
+
+    def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule) -> None:
+        """Pass over rules."""
 
     def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:  # noqa: ARG002
         """Take down an end."""

@@ -2,7 +2,7 @@
 """What IPv4 packets meet on their way through a bridge with `bridge-nf-call-iptables`.
 
     pre_routing:  sanity checks, trimmed to their total length   [PREROUTING]
-        |
+        |         another destination? its MAC address, or this host's
         +--> up, into the bridge device
         |
     leave, for each port:             [FORWARD]  [POSTROUTING]
@@ -22,17 +22,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emu.kernel import fragment
+from emu.kernel import arp, fragment, routing
 from emu.kernel.drops import DropReason
-from emu.wire.ethernet import HEADER_LENGTH
+from emu.kernel.link import bridge as link_bridge
+from emu.kernel.netfilter import hooks
+from emu.kernel.netfilter.hooks import Hook
+from emu.kernel.nud import CONNECTED
+from emu.kernel.routing import Refusal
+from emu.kernel.skb import Bridged, Metadata, Skb
+from emu.wire.ethernet import HEADER_LENGTH, IPV4
 from emu.wire.frame import Frame
-from emu.wire.ipv4 import DF, MIN_HEADER
+from emu.wire.ipv4 import MIN_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emu.kernel.link.bridge import Port
+    from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
+    from emu.kernel.routing import RouteDecision
+    from emu.wire.addresses import IpAddress
 
 _CALL_IPTABLES: Final = "net.bridge.bridge-nf-call-iptables"
 _PLAIN: Final = 0x45  # version 4, a header of 20 octets
@@ -43,8 +52,8 @@ def is_on(net: Namespace) -> bool:
     return net.sysctl.values[_CALL_IPTABLES] != 0
 
 
-def pre_routing(net: Namespace, port: Port, frame: Frame) -> Frame | None:
-    """Return the frame that goes on, or None for one that ended here.
+def pre_routing(net: Namespace, port: Port, frame: Frame) -> None:
+    """Have PREROUTING look at a bridged packet, and let the bridge forward what is left of it.
 
     Args:
         net: the namespace.
@@ -56,11 +65,94 @@ def pre_routing(net: Namespace, port: Port, frame: Frame) -> Frame | None:
     fault = _fault(frame.octets)
     if fault:
         net.drop(frame, DropReason.IP_INHDR, f"{port.bridge.name}: {fault}", port.name)
+        return
+    octets = frame.octets
+    end = HEADER_LENGTH + int.from_bytes(octets[16:18], "big")
+    skb = Skb(octets[HEADER_LENGTH:end], frame.packet_id, frame.trail, src_mac=octets[6:12])
+    skb.take(frame.metadata)
+    skb.device, skb.bridged = port.bridge, Bridged(port.name, dst_mac=octets[:6])
+    dst = skb.header.dst
+    if not hooks.passes(net, Hook.PREROUTING, skb, port.bridge):
+        return
+    mac = octets[:6]
+    if skb.header.dst != dst:
+        elsewhere = _destination_changed(net, port, skb)
+        if elsewhere is None:
+            return
+        mac = elsewhere
+    _finish(net, port, skb, mac)
+
+
+def _destination_changed(net: Namespace, port: Port, skb: Skb) -> bytes | None:
+    """Return the MAC address for a packet whose destination is another one now.
+
+    None if it has ended, or waits for that MAC address. A destination behind
+    this same bridge is bridged to; any other is for this host to route.
+
+    Source: `br_nf_pre_routing_finish`.
+    """
+    bridge = port.bridge
+    decision = routing.route_input(net, skb, bridge)
+    if isinstance(decision, Refusal):
+        bridged = _bridged_destination(net, skb, bridge, decision)
+        if bridged is None:
+            net.drop(skb, decision.reason, f"{bridge.name}: {decision.detail}")
+            return None
+        decision = bridged
+    if decision.device is not bridge:
+        return bytes(bridge.mac)
+    return _resolve(net, port, skb, decision.next_hop)
+
+
+def _bridged_destination(net: Namespace, skb: Skb, bridge: Device, refusal: Refusal) -> RouteDecision | None:
+    """Return the way to a host behind `bridge`, to which also a host bridges that does not forward."""
+    if refusal.reason is not DropReason.IP_INADDRERRORS or bridge.conf["forwarding"]:
         return None
-    end = HEADER_LENGTH + int.from_bytes(frame.octets[16:18], "big")
-    if len(frame.octets) > end:
-        return Frame(frame.octets[:end], frame.packet_id, frame.trail)
-    return frame
+    try:
+        decision = routing.route_output(net, skb.header.dst, tos=skb.header.tos)
+    except OSError:
+        return None
+    return decision if decision.device is bridge else None
+
+
+def _resolve(net: Namespace, port: Port, skb: Skb, next_hop: IpAddress) -> bytes | None:
+    """Return the MAC address of `next_hop`, if it is known; else the packet waits for it.
+
+    Source: `br_nf_pre_routing_finish_bridge`.
+    """
+    neighbour = net.neighbours.get(port.bridge.name, next_hop)
+    if neighbour is not None and neighbour.header and neighbour.state in CONNECTED:
+        return bytes(neighbour.header[:6])
+    assert skb.bridged is not None, "it is on its way through a bridge"
+    skb.bridged = skb.bridged._replace(src_mac=skb.src_mac)
+    arp.output(net, skb, port.bridge, next_hop)
+    return None
+
+
+def resume(net: Namespace, bridge: Device, frame: Frame) -> bool:
+    """Forward a packet that waited for a MAC address; return whether `frame` is one.
+
+    It has come to the bridge device like a packet of this host. Source: `br_nf_dev_xmit`.
+    """
+    metadata = frame.metadata
+    if not isinstance(metadata, Metadata) or metadata.bridged is None or not metadata.bridged.src_mac:
+        return False
+    device = net.devices.get(metadata.bridged.physin)
+    if device is None or device.port is None or device.port.bridge is not bridge:
+        net.drop(frame, DropReason.DEV_READY, f"{metadata.bridged.physin} is no port any more", bridge.name)
+        return True
+    octets = frame.octets
+    skb = Skb(octets[HEADER_LENGTH:], frame.packet_id, frame.trail, src_mac=metadata.bridged.src_mac)
+    skb.take(metadata)
+    skb.device, skb.bridged = bridge, metadata.bridged._replace(src_mac=b"")
+    _finish(net, device.port, skb, octets[:6])
+    return True
+
+
+def _finish(net: Namespace, port: Port, skb: Skb, mac: bytes) -> None:
+    """Let the bridge forward what is left of a packet behind PREROUTING."""
+    octets = mac + skb.src_mac + IPV4.to_bytes(2, "big") + skb.packet
+    link_bridge.finish(net, port, Frame(octets, skb.packet_id, skb.trail), skb)
 
 
 def _fault(octets: bytes) -> str:
@@ -81,25 +173,40 @@ def _fault(octets: bytes) -> str:
     return "" if total >= header_length else "IPv4 total length is less than the header"
 
 
-def leave(net: Namespace, ingress: Port, egress: Port, frame: Frame) -> Sequence[Frame]:
+def leave(net: Namespace, ingress: Port, egress: Port, frame: Frame, skb: Skb) -> Sequence[Frame]:
     """Return the frames that leave by `egress` for one that came in by `ingress`.
 
     A packet too large for the port is fragmented to the MTU of the bridge
-    itself; one with DF ends here, and nobody is told.
+    itself, or to what its own fragments had; one with DF ends here, and nobody
+    is told.
+
+    Args:
+        net: the namespace.
+        ingress: the port where it came in.
+        egress: the port where it leaves.
+        frame: the frame.
+        skb: the packet in it.
 
     Source: `br_nf_forward_ip`, `br_nf_post_routing`, `br_nf_dev_queue_xmit`.
     """
-    octets = frame.octets
-    if len(octets) - HEADER_LENGTH <= egress.device.mtu:
-        return (frame,)
-    mtu = ingress.bridge.mtu
-    if octets[20] & DF >> 8:
-        net.drop(frame, DropReason.PKT_TOO_BIG, f"DF set, MTU {mtu}", egress.name)
+    device = ingress.bridge
+    skb = skb.clone()
+    skb.trail = frame.trail
+    assert skb.bridged is not None, "it has passed PREROUTING in this bridge"
+    skb.bridged = skb.bridged._replace(physout=egress.name)
+    if not hooks.passes(net, Hook.FORWARD, skb, device, device):
         return ()
+    if not hooks.passes(net, Hook.POSTROUTING, skb, None, device):
+        return ()
+    header = frame.octets[:HEADER_LENGTH]
+    limit = min(egress.device.mtu, skb.frag_max or egress.device.mtu)
+    if len(skb.packet) <= limit:
+        return (Frame(header + skb.packet, skb.packet_id, skb.trail),)
+    mtu = device.mtu
+    if skb.frag_max > mtu or (skb.header.df and not skb.ignore_df):
+        net.drop(skb, DropReason.PKT_TOO_BIG, f"DF set, MTU {mtu}", egress.name)
+        return ()
+    mtu = min(mtu, skb.frag_max or mtu)
     if net.recorder is not None:
-        net.note(frame, "br_netfilter", f"fragments for {egress.name}, MTU {mtu}")
-    header = octets[:HEADER_LENGTH]
-    return [
-        Frame(header + part, frame.packet_id, frame.trail)
-        for part in fragment.split(octets[HEADER_LENGTH:], mtu)
-    ]
+        net.note(skb, "br_netfilter", f"fragments for {egress.name}, MTU {mtu}")
+    return [Frame(header + part, skb.packet_id, skb.trail) for part in fragment.split(skb.packet, mtu)]

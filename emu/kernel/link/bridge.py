@@ -38,14 +38,15 @@ from emu.kernel.link import br_netfilter
 from emu.kernel.link.fdb import Fdb, FdbState, Learned
 from emu.wire.addresses import BROADCAST_MAC, ZERO_MAC, MacAddress
 from emu.wire.ethernet import HEADER_LENGTH, IPV4
-from emu.wire.frame import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
+    from emu.kernel.skb import Skb
     from emu.sim.time import Instant
+    from emu.wire.frame import Frame
 
 _IPV4: Final = IPV4.to_bytes(2, "big")
 _LINK_LOCAL: Final = b"\x01\x80\xc2\x00\x00"  # and one octet of 0 to 15: IEEE 802.1Q table 8-1
@@ -170,6 +171,8 @@ class Bridge:
         if len(frame.octets) < HEADER_LENGTH:
             net.drop(frame, DropReason.PKT_TOO_SMALL, "no whole Ethernet header", device.name)
             return
+        if br_netfilter.resume(net, device, frame):
+            return
         ports, _ = self.forward(frame.octets[:6], None, net.now)
         if net.recorder is not None:
             net.note(frame, "bridge", _describe(net, device, self, frame.octets[:6], ports, up=False))
@@ -196,21 +199,19 @@ def receive(net: Namespace, device: Device, frame: Frame) -> None:
     if state is not _FORWARDING and state is not _LEARNING:
         _refuse(net, port, frame)
     elif octets[12:14] != _IPV4 or not br_netfilter.is_on(net):
-        finish(net, port, frame, filtered=False)
+        finish(net, port, frame)
     else:
-        passed = br_netfilter.pre_routing(net, port, frame)
-        if passed is not None:
-            finish(net, port, passed, filtered=True)
+        br_netfilter.pre_routing(net, port, frame)
 
 
-def finish(net: Namespace, port: Port, frame: Frame, *, filtered: bool) -> None:
+def finish(net: Namespace, port: Port, frame: Frame, skb: Skb | None = None) -> None:
     """Learn from `frame` and forward it: what is left when PREROUTING has let it pass.
 
     Args:
         net: the namespace.
         port: where it came in.
         frame: the frame.
-        filtered: netfilter sees it when it leaves, too.
+        skb: the packet in it, where netfilter looks at it: it sees it when it leaves, too.
 
     Source: `br_handle_frame_finish`.
     """
@@ -225,13 +226,13 @@ def finish(net: Namespace, port: Port, frame: Frame, *, filtered: bool) -> None:
     alone = len(ports) + up == 1
     for egress in ports:
         copy = frame if alone else _copy(frame)
-        if not filtered:
+        if skb is None:
             _push(net, egress, copy)
             continue
-        for part in br_netfilter.leave(net, port, egress, copy):
+        for part in br_netfilter.leave(net, port, egress, copy, skb):
             _push(net, egress, part)
     if up:
-        netdev.deliver(net, port.bridge, frame, port.device)
+        netdev.deliver(net, port.bridge, frame, port.device, skb)
     elif not ports:
         net.drop(frame, DropReason.BRIDGE_NO_EGRESS_PORT, port.bridge.name, port.name)
 
@@ -285,7 +286,7 @@ def _push(net: Namespace, port: Port, frame: Frame) -> None:
 
 
 def _copy(frame: Frame) -> Frame:
-    return Frame(frame.octets, frame.packet_id, frame.trail)
+    return frame.copy()
 
 
 def _describe(

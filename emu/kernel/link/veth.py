@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, ClassVar
 from emu.kernel.drops import DropReason
 from emu.kernel.effects import Transmit
 from emu.wire.ethernet import HEADER_LENGTH
+from emu.wire.frame import Frame
 
 if TYPE_CHECKING:
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
-    from emu.wire.frame import Frame
 
 
 class Veth:
@@ -33,4 +33,6 @@ class Veth:
             device.counters.tx_dropped += 1
             net.drop(frame, DropReason.NOT_SPECIFIED, "no whole Ethernet header", device.name)
             return
+        if frame.metadata is not None:
+            frame = Frame(frame.octets, frame.packet_id, frame.trail)
         net.emit(Transmit(device.name, frame))

@@ -111,7 +111,7 @@ class Vxlan:
             for remote in remotes:
                 copy = frame
                 if len(remotes) > 1:
-                    copy = Frame(frame.octets, frame.packet_id, frame.trail)
+                    copy = frame.copy()
                 self._send(net, device, copy, remote)
         finally:
             self._is_sending = False
@@ -209,7 +209,7 @@ def _decapsulate(net: Namespace, skb: Skb, datagram: bytes, device: Device, link
         return
     if net.recorder is not None:
         net.note(skb, "vxlan", f"{device.name}: VNI {link.vni} from {skb.src}")
-    net.emit(Backlog(device.name, Frame(updated, skb.packet_id, skb.trail)))
+    net.emit(Backlog(device.name, Frame(updated, skb.packet_id, skb.trail, skb.marked())))
 
 
 def _refusal(header: bytes, octets: bytes, device: Device) -> tuple[DropReason, str] | None:

@@ -18,6 +18,7 @@ import enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
     from emu.kernel.skb import Skb
 
@@ -47,15 +48,20 @@ class Priority(enum.IntEnum):
     CONNTRACK_CONFIRM = (1 << 31) - 1
 
 
-def passes(net: Namespace, hook: Hook, skb: Skb, *, oif: str = "") -> bool:
-    """Return whether `skb` goes on behind `hook`.
+def passes(
+    net: Namespace,
+    hook: Hook,
+    skb: Skb,
+    in_device: Device | None = None,
+    out_device: Device | None = None,
+) -> bool:
+    """Return whether `skb` goes on behind `hook`; if not, it has ended, or somebody keeps it.
 
     Args:
         net: the namespace it is in.
         hook: the place.
-        skb: the packet; rules may rewrite it and its metadata.
-        oif: the device it is about to leave by, empty where that is not known.
+        skb: the packet; rules may rewrite it, its metadata and its route.
+        in_device: what rules know as `-i`.
+        out_device: what rules know as `-o`.
     """
-    if net.recorder is not None:
-        net.note(skb, hook.name, f"no rules{f', out {oif}' if oif else ''}")
-    return True
+    return net.netfilter.passes(hook, skb, in_device, out_device)

@@ -32,25 +32,31 @@ class Packet:
         physin: the bridge port it came in by, empty if it was not bridged.
         physout: the bridge port it leaves by, likewise.
         hotdrop: a match found it too short to be judged: it is dropped.
-        memory: what the rule under test remembers (`statistic --mode nth`,
-            `limit`): a dictionary of that rule in this namespace alone, keyed
-            by the match.
+        because: what the verdict comes from, in words.
+        table: the name of the table that is walked.
+        chain: the name of the chain that is walked.
+        rule: the number of the rule that is asked.
+        memories: what the rules of the table remember, by chain and number.
     """
 
     __slots__ = (
         "_ports",
         "_ports_of",
+        "because",
+        "chain",
         "hook",
         "hotdrop",
         "iif",
         "in_device",
-        "memory",
+        "memories",
         "net",
         "oif",
         "out_device",
         "physin",
         "physout",
+        "rule",
         "skb",
+        "table",
     )
 
     def __init__(
@@ -74,9 +80,18 @@ class Packet:
         self.physin = physin
         self.physout = physout
         self.hotdrop = False
-        self.memory: dict[Any, Any] = {}
+        self.because = ""
+        self.table = ""
+        self.chain = ""
+        self.rule = 0
+        self.memories: dict[tuple[str, int], dict[Any, Any]] = {}
         self._ports_of = b""
         self._ports: tuple[int, int] | None = None
+
+    @property
+    def memory(self) -> dict[Any, Any]:
+        """What the rule that is asked remembers in this namespace (`nth`, `limit`), keyed by its match."""
+        return self.memories.setdefault((self.chain, self.rule), {})
 
     @property
     def connection(self) -> Connection | None:

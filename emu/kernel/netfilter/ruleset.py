@@ -98,7 +98,7 @@ class UnknownTarget:
 Target: TypeAlias = Jump | Goto | Return | Decide | Action
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Rule:
     """Conditions, all of which have to hold, and what happens then.
 
@@ -112,7 +112,7 @@ class Rule:
     target: Target | None = None
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Chain:
     """A list of rules.
 

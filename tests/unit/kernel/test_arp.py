@@ -33,6 +33,7 @@ from emu.wire.frame import Frame
 if TYPE_CHECKING:
     from emu.kernel.effects import Effect
     from emu.kernel.link.device import Device
+    from emu.kernel.netfilter.ruleset import Rule
     from emu.kernel.recorder import Direction
 
 ETH0_MAC: Final = MacAddress.parse("02:00:00:00:01:01")
@@ -54,6 +55,9 @@ class Notes:
         """Write down a stage."""
         del net, packet
         self.notes.append(f"{stage}: {detail}")
+
+    def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule) -> None:
+        """Pass over rules."""
 
     def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
         """Pass over a drop."""

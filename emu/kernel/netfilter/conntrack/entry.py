@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import enum
+from copy import copy
 from typing import TYPE_CHECKING, Final
 
 from emu.sim.time import START, Duration, Instant
@@ -64,7 +65,7 @@ class Connection:
         number: unique in the namespace (`id` of `conntrack -o id`).
         original: the tuple of the packet that began it, as it came.
         reply: the tuple that an answer has; NAT changes this one.
-        zone: the conntrack zone, 0 for the default one.
+        zones: the conntrack zone of each direction, 0 for the default one.
         status: see `Status`.
         expires: the instant at which it is forgotten.
         timeout: what `expires` was last counted from, ns.
@@ -89,14 +90,16 @@ class Connection:
         "status",
         "timeout",
         "tracker",
-        "zone",
+        "zones",
     )
 
-    def __init__(self, number: int, original: Tuple, reply: Tuple, *, zone: int = 0) -> None:
+    def __init__(
+        self, number: int, original: Tuple, reply: Tuple, *, zones: tuple[int, int] = (0, 0)
+    ) -> None:
         self.number = number
         self.original = original
         self.reply = reply
-        self.zone = zone
+        self.zones = zones
         self.status = Status.NONE
         self.expires = START
         self.timeout: Duration = 0
@@ -118,6 +121,11 @@ class Connection:
         return self.original, self.reply
 
     @property
+    def zone(self) -> int:
+        """The zone of the original direction."""
+        return self.zones[0]
+
+    @property
     def is_confirmed(self) -> bool:
         """Whether it is in the table: its first packet got through."""
         return bool(self.status & Status.CONFIRMED)
@@ -126,3 +134,17 @@ class Connection:
         """Have it forgotten `timeout` after `now`."""
         self.timeout = timeout
         self.expires = Instant(now + timeout)
+
+    def count(self, direction: Direction, octets: int) -> None:
+        """Count a packet of so many octets."""
+        self.packets[direction] += 1
+        self.octets[direction] += octets
+
+    def copy(self) -> Connection:
+        """Return a picture of it as it is now."""
+        picture = Connection(self.number, self.original, self.reply, zones=self.zones)
+        for name in ("status", "expires", "timeout", "mark", "masquerade", "master"):
+            setattr(picture, name, getattr(self, name))
+        picture.tracker = copy(self.tracker)
+        picture.packets, picture.octets = list(self.packets), list(self.octets)
+        return picture

@@ -18,6 +18,7 @@ from emu.wire.addresses import MacAddress
 if TYPE_CHECKING:
     from emu.kernel.effects import Drop
     from emu.kernel.link.device import Device
+    from emu.kernel.netfilter.ruleset import Rule
     from emu.kernel.recorder import Direction
     from emu.kernel.skb import Skb
     from emu.wire.frame import Frame
@@ -40,6 +41,9 @@ class Notes:
     def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:  # noqa: ARG002
         """Take a decision down."""
         self.lines.append(f"{stage}: {detail}")
+
+    def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule) -> None:
+        """Pass over rules."""
 
     def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
         """Pass over drops."""

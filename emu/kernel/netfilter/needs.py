@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which rules switch connection tracking on.
+
+In Linux each match and target that asks for a connection takes a reference when
+its rule is loaded (`nf_ct_netns_get`), and the hooks of connection tracking are
+there while anybody holds one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
+
+from emu.kernel.netfilter.matches.connmark import Connmark
+from emu.kernel.netfilter.matches.conntrack import Conntrack, State
+from emu.kernel.netfilter.targets.connmark import RestoreMark, SaveMark, SetConnmark
+from emu.kernel.netfilter.targets.ct import Track
+from emu.kernel.netfilter.targets.nat import Dnat, Masquerade, Netmap, Redirect, Snat
+
+if TYPE_CHECKING:
+    from emu.kernel.netfilter.ruleset import Chain, Rule, Table
+
+_MATCHES: Final = (Conntrack, State, Connmark)
+_TARGETS: Final = (Dnat, Snat, Masquerade, Redirect, Netmap, SetConnmark, SaveMark, RestoreMark, Track)
+
+
+_CHAINS: Final[WeakKeyDictionary[Chain, bool]] = WeakKeyDictionary()
+
+
+def needs_conntrack(table: Table) -> bool:
+    """Return whether some rule of `table` asks for connections."""
+    return any(_chain_asks(chain) for chain in table.chains)
+
+
+def _chain_asks(chain: Chain) -> bool:
+    found = _CHAINS.get(chain)
+    if found is None:
+        found = _CHAINS[chain] = any(_asks(rule) for rule in chain.rules)
+    return found
+
+
+def _asks(rule: Rule) -> bool:
+    return isinstance(rule.target, _TARGETS) or any(isinstance(match, _MATCHES) for match in rule.matches)

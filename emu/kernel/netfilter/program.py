@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Chains made ready to be walked.
+
+A `Program` belongs to a `Chain` and is made when a packet first gets there.
+Equal chains share one, whatever table or namespace they are in: nothing that
+changes is kept here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
+
+from emu.kernel.netfilter.index import runs
+from emu.kernel.netfilter.ruleset import Chain, UnknownMatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from emu.kernel.netfilter.index import Run
+    from emu.kernel.netfilter.packet import Packet
+    from emu.kernel.netfilter.ruleset import Rule
+
+    Test = Callable[[Packet], bool]
+
+
+class Program:
+    """What is asked of packets in a chain.
+
+    Attributes:
+        rules: the rules.
+        unknown: the numbers of the rules that ask something not modelled, with its names.
+    """
+
+    __slots__ = ("__weakref__", "_run_at", "_tests", "rules", "unknown")
+
+    def __init__(self, chain: Chain) -> None:
+        self.rules: tuple[Rule, ...] = chain.rules
+        self.unknown: dict[int, str] = {}
+        self._tests: list[tuple[Test, ...]] = [
+            self._tests_of(number, rule) for number, rule in enumerate(chain.rules)
+        ]
+        self._run_at: dict[int, Run] = {
+            number: run for run in runs(chain.rules) for number in range(run.start, run.end)
+        }
+
+    def _tests_of(self, number: int, rule: Rule) -> tuple[Test, ...]:
+        """Return what is known of a rule's conditions, and remember what is not."""
+        unknown = [match.name for match in rule.matches if isinstance(match, UnknownMatch)]
+        if unknown:
+            self.unknown[number] = ", ".join(unknown)
+        return tuple([match.holds for match in rule.matches if not isinstance(match, UnknownMatch)])
+
+    def find(self, packet: Packet, start: int) -> int:
+        """Return the number of the first rule from `start` on that holds; that of none if there is none.
+
+        It stops, with any number, at a rule that sets `packet.hotdrop`.
+        """
+        end = len(self._tests)
+        if not self._run_at:
+            return self._first(packet, range(start, end), end)
+        while start < end:
+            run = self._run_at.get(start)
+            if run is None:
+                stop = start + 1
+                candidates: Iterable[int] = (start,)
+            else:
+                stop = run.end
+                candidates = run.candidates(packet)
+                if start > run.start:
+                    candidates = [number for number in candidates if number >= start]
+            found = self._first(packet, candidates, -1)
+            if found >= 0:
+                return found
+            start = stop
+        return end
+
+    def _first(self, packet: Packet, candidates: Iterable[int], none: int) -> int:
+        tests = self._tests
+        for number in candidates:
+            packet.rule = number
+            for holds in tests[number]:
+                if not holds(packet):
+                    if packet.hotdrop:
+                        return number
+                    break
+            else:
+                return number
+        return none
+
+
+_PROGRAMS: Final[WeakKeyDictionary[Chain, Program]] = WeakKeyDictionary()
+
+
+def program_of(chain: Chain) -> Program:
+    """Return the program of `chain`: one for all chains that are equal."""
+    program = _PROGRAMS.get(chain)
+    if program is None:
+        program = _PROGRAMS[chain] = Program(chain)
+    return program

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A table of a namespace, alive: its chains are walked, its rules count and remember.
+
+Source: net/ipv4/netfilter/ip_tables.c `ipt_do_table`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from emu.kernel.netfilter.program import program_of
+from emu.kernel.netfilter.ruleset import Chain, Decide, Goto, Jump, Return, Table
+from emu.kernel.netfilter.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from emu.kernel.netfilter.packet import Packet
+    from emu.kernel.netfilter.program import Program
+    from emu.kernel.netfilter.ruleset import Rule
+
+_ACCEPT: Final = Verdict.ACCEPT
+_DROP: Final = Verdict.DROP
+_UNKNOWN: Final = Verdict.UNKNOWN
+
+
+class Count(NamedTuple):
+    """Packets and octets."""
+
+    packets: int = 0
+    octets: int = 0
+
+
+class ChainCounts:
+    """What the rules of one chain, and its policy, have seen: lists of packets and octets."""
+
+    __slots__ = ("octets", "packets", "policy_octets", "policy_packets")
+
+    def __init__(self, rules: Sequence[Count], policy: Count = Count()) -> None:  # noqa: B008 - a value
+        self.packets = [count.packets for count in rules]
+        self.octets = [count.octets for count in rules]
+        self.policy_packets, self.policy_octets = policy
+
+    @property
+    def rules(self) -> list[Count]:
+        """The count of each rule."""
+        return [Count(*pair) for pair in zip(self.packets, self.octets, strict=True)]
+
+    @property
+    def policy(self) -> Count:
+        """The count of the policy."""
+        return Count(self.policy_packets, self.policy_octets)
+
+
+class XTable:
+    """One table of a namespace.
+
+    Attributes:
+        table: the rules.
+        memories: what rules remember, by chain and number of the rule.
+    """
+
+    __slots__ = ("_counts", "_programs", "memories", "table")
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.memories: dict[tuple[str, int], dict[Any, Any]] = {}
+        self._counts: dict[str, ChainCounts] = {}
+        self._programs: dict[str, Program] = {}
+
+    # --- rules and counters ---
+
+    def replace(self, table: Table, counts: Mapping[str, ChainCounts], *, forget: bool = True) -> None:
+        """Have other rules.
+
+        Args:
+            table: the new rules.
+            counts: what they have seen, by chain; a chain that is missing begins at zero.
+            forget: what rules remember is forgotten.
+        """
+        self.table = table
+        self._counts = dict(counts)
+        self._programs.clear()
+        if forget:
+            self.memories.clear()
+
+    def counts(self, chain: str) -> ChainCounts:
+        """Return the counters of `chain`, to be read or changed.
+
+        Raises:
+            KeyError: there is no such chain.
+        """
+        found = self._counts.get(chain)
+        if found is None:
+            found = self._counts[chain] = ChainCounts([Count()] * len(self.table.by_name[chain].rules))
+        return found
+
+    # --- packets ---
+
+    def run(self, packet: Packet) -> Verdict:
+        """Walk the built-in chain of the hook where `packet` is, rule by rule until one decides."""
+        base = self.table.by_name.get(packet.hook.name)
+        if base is None:
+            return _ACCEPT
+        packet.memories, packet.table, packet.chain = self.memories, self.table.name, base.name
+        packet.because = ""
+        place = _Place(self, base.name)
+        while True:
+            number = place.program.find(packet, place.start)
+            if packet.hotdrop:
+                packet.because = f"a header is cut short: {place.name_of(packet, number)}"
+                return _DROP
+            if number == len(place.program.rules):
+                if not place.go_back():
+                    return self._policy(packet, base)
+                packet.chain = place.chain
+                continue
+            verdict = self._judge(packet, place, number)
+            if verdict is not None:
+                return verdict
+            if place.is_done:
+                return self._policy(packet, base)
+            packet.chain = place.chain
+
+    def _judge(self, packet: Packet, place: _Place, number: int) -> Verdict | None:
+        """Do what a rule that holds says; None if nothing is decided yet."""
+        place.counts.packets[number] += 1
+        place.counts.octets[number] += len(packet.skb.packet)
+        if number in place.program.unknown:
+            packet.because = f"match {place.program.unknown[number]} in {place.name_of(packet, number)}"
+            return _UNKNOWN
+        rule = place.program.rules[number]
+        if packet.net.recorder is not None:
+            packet.net.recorder.ruled(
+                packet.net, packet.skb, (self.table.name, place.chain), number + 1, rule
+            )
+        place.start = number + 1
+        target = rule.target
+        if isinstance(target, Jump):
+            place.jump(target.chain)
+            return None
+        if isinstance(target, Goto):
+            place.enter(target.chain)
+            return None
+        if isinstance(target, Return):
+            place.is_done = not place.go_back()
+            return None
+        if target is None:
+            return None
+        verdict = target.verdict if isinstance(target, Decide) else target.apply(packet)
+        if verdict is not None and not packet.because:
+            packet.because = place.name_of(packet, number)
+        if verdict is _UNKNOWN:
+            packet.because = f"target {_target_name(rule)} in {place.name_of(packet, number)}"
+        return verdict
+
+    def program(self, chain: str) -> Program:
+        """Return the program of one of the chains."""
+        program = self._programs.get(chain)
+        if program is None:
+            program = self._programs[chain] = program_of(self.table.by_name[chain])
+        return program
+
+    def _policy(self, packet: Packet, base: Chain) -> Verdict:
+        counts = self.counts(base.name)
+        counts.policy_packets += 1
+        counts.policy_octets += len(packet.skb.packet)
+        verdict = base.policy or _ACCEPT
+        packet.because = f"{packet.net.name} {self.table.name}/{base.name} policy"
+        if packet.net.recorder is not None:
+            packet.net.note(packet.skb, f"{self.table.name}/{base.name}", f"policy {verdict.value}")
+        return verdict
+
+
+class _Place:
+    """Where in a table a packet is, and where it comes back to.
+
+    Attributes:
+        chain: name of the chain.
+        start: number of the next rule.
+        is_done: RETURN was said in the built-in chain.
+    """
+
+    __slots__ = ("_back", "_table", "chain", "counts", "is_done", "program", "start")
+
+    def __init__(self, table: XTable, chain: str) -> None:
+        self._table = table
+        self._back: list[tuple[str, int]] = []
+        self.is_done = False
+        self.enter(chain)
+
+    def enter(self, chain: str, start: int = 0) -> None:
+        """Go to a rule of a chain."""
+        self.chain, self.start = chain, start
+        self.program = self._table.program(chain)
+        self.counts = self._table.counts(chain)
+
+    def jump(self, chain: str) -> None:
+        """Go to the beginning of a chain, and come back here later."""
+        self._back.append((self.chain, self.start))
+        self.enter(chain)
+
+    def go_back(self) -> bool:
+        """Go behind the last jump; return whether there was any."""
+        if not self._back:
+            return False
+        self.enter(*self._back.pop())
+        return True
+
+    def name_of(self, packet: Packet, number: int) -> str:
+        """Return a rule as people call it."""
+        return f"{packet.net.name} {packet.table}/{self.chain} rule {number + 1}"
+
+
+def _target_name(rule: Rule) -> str:
+    return getattr(rule.target, "name", type(rule.target).__name__)
