@@ -261,14 +261,16 @@ def _reset(
         if not is_established or seq == expected or is_behind_the_last:
             return _Step(was, State.CLOSE)
         after_it = was  # not exactly the next octet: its receiver may challenge it
-    return _Step(was, after_it, is_certain=_answers_what_was_ignored(connection, tracked, segment))
+    return _Step(was, after_it, is_certain=_answers_what_was_ignored(connection, tracked, direction, segment))
 
 
-def _answers_what_was_ignored(connection: Connection, tracked: TcpState, segment: Segment) -> bool:
+def _answers_what_was_ignored(
+    connection: Connection, tracked: TcpState, direction: Direction, segment: Segment
+) -> bool:
     last, seen = tracked.last, connection.status
     is_syn_answered = bool(seen & _SEEN_REPLY) and last.kind is Kind.SYN
     is_ack_answered = not seen & _ASSURED and last.kind is Kind.ACK
-    if (is_syn_answered or is_ack_answered) and segment.ack == last.end:
+    if last.direction is not direction and (is_syn_answered or is_ack_answered) and segment.ack == last.end:
         return True
     return (
         tracked.state is State.SYN_SENT
