@@ -26,6 +26,8 @@ from emu.kernel.netfilter import nat
 from emu.kernel.netfilter.conntrack import tracking
 from emu.kernel.netfilter.conntrack.table import ConnectionTable
 from emu.kernel.netfilter.hooks import Hook, Priority
+from emu.kernel.netfilter.ipset.sets import IpSets
+from emu.kernel.netfilter.ipset.users import count_uses
 from emu.kernel.netfilter.needs import needs_conntrack
 from emu.kernel.netfilter.packet import Packet
 from emu.kernel.netfilter.ruleset import BUILTIN, empty
@@ -68,6 +70,7 @@ class Netfilter:
         net: the namespace.
         tables: iptables' tables that somebody has used, by name.
         conntrack: the connections.
+        ipsets: the sets that rules ask.
         tracks: connection tracking is on: some rule needs it.
     """
 
@@ -75,6 +78,8 @@ class Netfilter:
         self.net = net
         self.tables: dict[str, XTable] = {}
         self.conntrack = ConnectionTable()
+        self.ipsets = IpSets()
+        self.ipsets.users = self._count_uses
         self.tracks = False
         self._functions: dict[Hook, tuple[HookFunction, ...]] = dict.fromkeys(Hook, ())
 
@@ -96,6 +101,10 @@ class Netfilter:
         """Have the rules of `table` in the table of its name."""
         self.table(table.name).replace(table, counts)
         self.changed()
+
+    def _count_uses(self, name: str) -> int:
+        """Return how often rules name the ipset `name`."""
+        return count_uses((table.table for table in self.tables.values()), name)
 
     def changed(self) -> None:
         """Put in place what stands at each hook: to be called after rules changed."""

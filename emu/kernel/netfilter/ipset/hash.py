@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Sets kept in a hash: `hash:ip` and the others.
+
+What Linux lets its hash decide differs here: elements are listed in the order in
+which they came (there in that of their hashes, under a random key), a full set
+with `forceadd` gives up its oldest element (there some element of the new one's
+bucket, and none if that is empty), and `Size in memory` is that of a hash without
+collisions.
+
+A test of an address tries the prefix lengths that the set has networks of,
+longest first; of two networks all pairs, the first one's length leading. The
+first element that is there decides, `nomatch` or not.
+
+Source: net/netfilter/ipset/ip_set_hash_gen.h.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from emu.kernel.netfilter.ipset.base import (
+    Answer,
+    Question,
+    check,
+    comments_size,
+    describe,
+    extension_size,
+    fits,
+)
+from emu.kernel.netfilter.ipset.element import Element, Member
+from emu.kernel.netfilter.ipset.errors import IpSetError, Refusal
+from emu.kernel.netfilter.ipset.expansion import expand, tested
+from emu.kernel.netfilter.ipset.spec import prefix_mask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from emu.kernel.netfilter.ipset.element import Entry, Extensions
+    from emu.kernel.netfilter.ipset.spec import SetSpec
+    from emu.sim.time import Instant
+
+LARGEST_EXPANSION: Final = 1 << 20
+"""More elements than this are not taken from one entry, where Linux would run until its memory ends."""
+
+_BUCKET: Final = 32  # octets of a bucket's header
+_BUCKET_ELEMENTS: Final = 2
+_REGION: Final = 24  # octets of a lock for each 1024 buckets
+
+
+class HashSet:
+    """A set of one of the hash types.
+
+    Attributes:
+        name: what it is called.
+        spec: its options.
+    """
+
+    def __init__(self, name: str, spec: SetSpec) -> None:
+        self.name = name
+        self.spec = spec
+        self._members: dict[Element, Member] = {}
+        self._lengths: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
+        self._tried: list[tuple[int, int]] | None = None  # pairs of lengths, made when asked for
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    # --- what a command does ---
+
+    def add(self, entry: Entry, now: Instant, *, exist: bool) -> None:
+        """Add what `entry` stands for.
+
+        Raises:
+            IpSetError: something of it is there already (unless `exist`), or cannot be.
+                Elements before that have been added.
+        """
+        check(self.spec, entry.extensions)
+        for number, element in enumerate(expand(self.spec, entry)):
+            if number >= LARGEST_EXPANSION:
+                raise IpSetError(Refusal.RANGE_TOO_LARGE)
+            member = self.put(element, entry.extensions, now, exist=exist, wildcard=entry.wildcard)
+            member.nomatch = entry.nomatch
+
+    def delete(self, entry: Entry, now: Instant, *, exist: bool) -> None:
+        """Delete what `entry` stands for.
+
+        Raises:
+            IpSetError: something of it is not there (unless `exist`), or cannot be.
+                Elements before that have been deleted.
+        """
+        check(self.spec, entry.extensions)
+        for number, element in enumerate(expand(self.spec, entry)):
+            if number >= LARGEST_EXPANSION:
+                raise IpSetError(Refusal.RANGE_TOO_LARGE)
+            try:
+                self.remove(element, now)
+            except IpSetError:
+                if not exist:
+                    raise
+
+    def test(self, entry: Entry, now: Instant) -> bool:
+        """Return whether `entry` is in the set, or with `nomatch` whether it is taken out."""
+        try:
+            answer = self.find(tested(self.spec, entry), Question(now))
+        except IpSetError:
+            return False
+        return answer is (Answer.NOMATCH if entry.nomatch and self.spec.type.nets else Answer.IN)
+
+    def flush(self) -> None:
+        """Delete all elements."""
+        self._members.clear()
+        for lengths in self._lengths:
+            lengths.clear()
+        self._tried = None
+
+    # --- single elements ---
+
+    def put(
+        self, element: Element, extensions: Extensions, now: Instant, *, exist: bool, wildcard: bool = False
+    ) -> Member:
+        """Add one element and return what it became.
+
+        Raises:
+            IpSetError: it is there already (unless `exist`), or the set is full.
+        """
+        member = self._known(element)
+        if member is None:
+            if len(self._members) >= self.spec.maxelem:
+                self._make_room(now)
+            member = Member(element, wildcard=wildcard)
+            self._insert(member)
+        elif not exist and not member.is_expired(now):
+            raise IpSetError(Refusal.EXIST)
+        member.nomatch = False
+        describe(self.spec, member, extensions, now)
+        return member
+
+    def remove(self, element: Element, now: Instant) -> None:
+        """Delete one element.
+
+        Raises:
+            IpSetError: it is not there.
+        """
+        member = self._known(element)
+        if member is None or member.is_expired(now):
+            raise IpSetError(Refusal.EXIST)
+        self._discard(member)
+
+    def find(self, element: Element, question: Question) -> Answer:
+        """Return whether `element` is in the set; a single address is in every network that holds it."""
+        if not self._is_address(element):
+            return self._judge(self._members.get(element), question)
+        for first, second in self._pairs():
+            answer = self._judge(self._members.get(self._cut(element, first, second)), question)
+            if answer is not Answer.OUT:
+                return answer
+        return Answer.OUT
+
+    @property
+    def longest(self) -> tuple[int, int]:
+        """The longest prefixes in it, all bits where there is none. Source: `INIT_CIDR`."""
+        bits = self.spec.bits
+        return max(self._lengths[0], default=bits), max(self._lengths[1], default=bits)
+
+    # --- listing ---
+
+    def listed(self, now: Instant) -> Iterator[Member]:
+        """Yield the members that are there at `now`, oldest first."""
+        return (member for member in self._all() if not member.is_expired(now))
+
+    def memory(self, now: Instant) -> int:
+        """Return the octets that a hash without collisions takes."""
+        spec = self.spec
+        memory, is6 = spec.type.memory, spec.family == 6
+        element = extension_size(spec, memory.element6 if is6 else memory.element)
+        regions = max(spec.hashsize // 1024, 1) - 1
+        total = (memory.empty6 if is6 else memory.empty) + _REGION * regions
+        return (
+            total + self._buckets() * (_BUCKET + _BUCKET_ELEMENTS * element) + comments_size(self.listed(now))
+        )
+
+    # --- the table ---
+
+    def _all(self) -> Iterator[Member]:
+        return iter(self._members.values())
+
+    def _buckets(self) -> int:
+        return len(self._members)
+
+    def _known(self, element: Element) -> Member | None:
+        return self._members.get(element)
+
+    def _insert(self, member: Member) -> None:
+        element = member.element
+        self._members[element] = member
+        self._count(element, 1)
+
+    def _discard(self, member: Member) -> None:
+        del self._members[member.element]
+        self._count(member.element, -1)
+
+    def _count(self, element: Element, change: int) -> None:
+        """Keep the books of prefix lengths. Source: `mtype_add_cidr`, `mtype_del_cidr`."""
+        if not self.spec.type.nets:
+            return
+        for lengths, length in zip(self._lengths, self._net_lengths(element), strict=False):
+            if length not in lengths or lengths[length] + change == 0:
+                self._tried = None
+            lengths[length] += change
+            if not lengths[length]:
+                del lengths[length]
+
+    def _make_room(self, now: Instant) -> None:
+        if self.spec.timeout is not None:
+            for member in [member for member in self._all() if member.is_expired(now)]:
+                self._discard(member)
+        if len(self) < self.spec.maxelem:
+            return
+        oldest = next(self._all(), None)
+        if oldest is None or not self.spec.forceadd:
+            raise IpSetError(Refusal.HASH_FULL)
+        self._discard(oldest)
+
+    # --- networks ---
+
+    def _net_lengths(self, element: Element) -> tuple[int, ...]:
+        """Return the prefix lengths of the dimensions that are networks, in order."""
+        if self.spec.type.nets == 2:
+            return element.cidr, element.cidr2
+        return (element.cidr2,) if self._is_second_net else (element.cidr,)
+
+    @property
+    def _is_second_net(self) -> bool:
+        """Whether the only network is the second address (hash:ip,port,net)."""
+        return self.spec.type.nets == 1 and self.spec.type.parts[0].value == "ip"
+
+    def _is_address(self, element: Element) -> bool:
+        """Return whether all networks of `element` are single addresses."""
+        bits = self.spec.bits
+        return bool(self.spec.type.nets) and all(length == bits for length in self._net_lengths(element))
+
+    def _pairs(self) -> list[tuple[int, int]]:
+        """Return the lengths to try, in order; a dimension that is no network has 0 there."""
+        if self._tried is None:
+            first, second = (sorted(lengths, reverse=True) for lengths in self._lengths)
+            if self.spec.type.nets == 2:
+                self._tried = [(one, two) for one in first for two in second]
+            elif self._is_second_net:
+                self._tried = [(0, length) for length in first]
+            else:
+                self._tried = [(length, 0) for length in first]
+        return self._tried
+
+    def _cut(self, element: Element, first: int, second: int) -> Element:
+        """Return `element` with its networks cut to these lengths."""
+        ip, _, protocol, port, ip2, _, physdev, iface, mac = element
+        bits = self.spec.bits
+        if self.spec.type.parts[0].value == "net":
+            ip &= prefix_mask(first, bits)
+        if self.spec.type.parts[-1].value == "net" and len(self.spec.type.parts) > 1:
+            ip2 &= prefix_mask(second, bits)
+        return Element(ip, first, protocol, port, ip2, second, physdev, iface, mac)
+
+    def _judge(self, member: Member | None, question: Question) -> Answer:
+        if member is None or not fits(self.spec, member, question):
+            return Answer.OUT
+        return Answer.NOMATCH if member.nomatch else Answer.IN
