@@ -13,6 +13,7 @@ kernel's errno, as it would for a program on Linux.
      +-- FilterError           a capture filter is wrong, or nothing here can compile it
      +-- DocumentError         a document has faults; all of them are in it
      +-- CommandError          a modelled command was refused, as the real tool refuses
+     +-- RulesError            a text of rules has faults; all of them are in it
      +-- SysctlError           no such name below /proc/sys/net, or a value it refuses
      +-- CableError            a cable's latency, bandwidth or loss is out of range
      +-- EndPointError         who asks or is asked is not said as it has to be
@@ -66,6 +67,31 @@ class CommandError(EmuError):
         super().__init__(message)
         self.status = status
         self.stdout = stdout
+
+
+class Complaint(NamedTuple):
+    """One thing wrong in a text of rules.
+
+    `line` is counted from 1. `message` is in the words of the tool that would
+    refuse it, `status` what that tool would end with, and `hint` says more
+    where the tool says little.
+    """
+
+    line: int
+    message: str
+    hint: str = ""
+    status: int = 2
+
+    def __str__(self) -> str:
+        return f"{self.message.rstrip()} ({self.hint})" if self.hint else self.message.rstrip()
+
+
+class RulesError(EmuError):
+    """A text of rules has faults. `str()` of it has one line for each, sorted by line."""
+
+    def __init__(self, complaints: Iterable[Complaint]) -> None:
+        self.complaints = tuple(sorted(complaints))
+        super().__init__("\n".join(f"line {one.line}: {one}" for one in self.complaints))
 
 
 class SysctlError(EmuError):

@@ -28,20 +28,23 @@ LONGEST_CHAIN: Final = 28
 """Characters of a chain's name."""
 
 _RULE: Final = "ACDIR"  # operations that take a rule
-_ALLOWED: Final[Mapping[str, str]] = {
-    "A": "sdiopfmjgcv",
-    "C": "sdiopfmjgv",
-    "D": "sdiopfmjgv",
-    "I": "sdiopfmjgcv",
-    "R": "sdiopfmjgcv",
-    "L": "nvx0Z",
-    "S": "vZ",
-    "F": "v",
-    "Z": "vLSnx0",
-    "N": "v",
-    "X": "v",
-    "E": "v",
-    "P": "cv",
+_ALLOWED: Final[Mapping[str, frozenset[str]]] = {
+    operation: frozenset(letters + "t")
+    for operation, letters in {
+        "A": "sdiopfmjgcv",
+        "C": "sdiopfmjgv",
+        "D": "sdiopfmjgv",
+        "I": "sdiopfmjgcv",
+        "R": "sdiopfmjgcv",
+        "L": "nvx0Z",
+        "S": "vZ",
+        "F": "v",
+        "Z": "vLSnx0",
+        "N": "v",
+        "X": "v",
+        "E": "v",
+        "P": "cv",
+    }.items()
 }
 """The options that go with each operation."""
 
@@ -59,7 +62,7 @@ class Command(NamedTuple):
         other: the new name for `E`, the policy for `P`.
         rules: what `A`, `C`, `D`, `I`, `R` are about; empty for `D` by number.
         counted: what they have counted already.
-        table: behind `-t`, else `filter`.
+        table: behind `-t`; empty if it was not said.
         numeric: `-n`.
         verbose: `-v`.
         exact: `-x`.
@@ -73,7 +76,7 @@ class Command(NamedTuple):
     other: str = ""
     rules: tuple[Rule, ...] = ()
     counted: Count = Count()
-    table: str = "filter"
+    table: str = ""
     numeric: bool = False
     verbose: bool = False
     exact: bool = False
@@ -290,9 +293,9 @@ def _checked(reading: Reading) -> Command:
         rules = () if operation == "D" and reading.number else rules_of(reading)
     else:
         rules = ()
-    for letter in sorted(given - {"t"}):
-        if letter not in _ALLOWED[operation]:
-            raise wrong(f"Illegal option `-{letter}' with this command")
+    if not given <= _ALLOWED[operation]:
+        letter = min(given - _ALLOWED[operation])
+        raise wrong(f"Illegal option `-{letter}' with this command")
     if reading.loaded and operation not in _RULE:
         raise wrong("Illegal option `-m' with this command")
     if operation == "R" and len(rules) != 1:
@@ -304,7 +307,7 @@ def _checked(reading: Reading) -> Command:
         reading.other,
         rules,
         reading.count,
-        reading.table or "filter",
+        reading.table,
         "n" in given,
         "v" in given,
         "x" in given,

@@ -147,6 +147,12 @@ class Extension(Generic[T]):
     def _by_option(self) -> Mapping[str, Option]:
         return {name: option for option in self.options for name in (option.name, *option.aliases)}
 
+    @property
+    def fits_anywhere(self) -> bool:
+        """Whether the kernel takes any value in any rule."""
+        nowhere_refused = self.tables is None and self.hooks is None and self.refuses is None
+        return nowhere_refused and not self.protocols
+
     def fits(self, value: T, place: Place) -> bool:
         """Return whether the kernel takes `value` in a rule at `place`."""
         if self.protocols and (place.protocol_inverted or place.protocol not in self.protocols):

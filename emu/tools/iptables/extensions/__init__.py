@@ -21,7 +21,7 @@ nearly everything.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
@@ -44,17 +44,18 @@ TARGETS: Final[Mapping[str, str]] = {
 """The targets by their names behind `-j`, likewise."""
 
 
+@lru_cache(maxsize=1024)
 def find_match(name: str) -> AnyExtension | None:
     """Return what is called `name` behind `-m`; None if it is not modelled."""
     return _find(MATCHES, name)
 
 
+@lru_cache(maxsize=1024)
 def find_target(name: str) -> AnyExtension | None:
     """Return what is called `name` behind `-j`; None if it is not modelled."""
     return _find(TARGETS, name)
 
 
-@cache
 def of_type(kind: type) -> AnyExtension:
     """Return the extension whose values are of the type `kind`.
 
