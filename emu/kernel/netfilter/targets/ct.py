@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from emu.kernel.netfilter.packet import Packet
 
 
+def _untrack(packet: Packet) -> None:
+    """Mark the packet as untracked, unless it has a connection from its way over the loopback."""
+    if packet.skb.connection is None:
+        packet.skb.ctinfo = CtInfo.UNTRACKED
+
+
 @attrs.frozen
-class Untrack:
-    """`--notrack`: leave the packet alone.
-
-    `is_old_name` tells that the rule said `-j NOTRACK`, which does the same.
-    """
-
-    is_old_name: bool = False
+class Notrack:
+    """`-j NOTRACK`: leave the packet alone; the older spelling of `-j CT --notrack`."""
 
     def apply(self, packet: Packet) -> Verdict | None:
-        """Mark it as untracked, unless it has a connection from its way over the loopback; go on."""
-        if packet.skb.connection is None:
-            packet.skb.ctinfo = CtInfo.UNTRACKED
+        """Mark it as untracked, and go on."""
+        _untrack(packet)
         return None
 
 
@@ -57,6 +57,7 @@ class Track:
         timeout: name of a timeout policy: not modelled.
         events: the events that listeners get, by name; nobody listens here.
         expectation_events: likewise, of expectations.
+        untracked: `--notrack`: leave it alone, whatever else is said.
     """
 
     zone: Zone | None = None
@@ -64,9 +65,13 @@ class Track:
     timeout: str = ""
     events: tuple[str, ...] = ()
     expectation_events: tuple[str, ...] = ()
+    untracked: bool = False
 
     def apply(self, packet: Packet) -> Verdict | None:
         """Have it tracked so, unless an earlier rule or the loopback has decided that; go on."""
+        if self.untracked:
+            _untrack(packet)
+            return None
         if self.helper or self.timeout:
             return Verdict.UNKNOWN
         skb, zone = packet.skb, self.zone

@@ -31,15 +31,40 @@ if TYPE_CHECKING:
     from emu.tools.iptables.extension import AnyExtension
 
 MATCHES: Final[Mapping[str, str]] = {
+    "addrtype": "addrtype",
     "comment": "comment",
+    "connmark": "connmark",
+    "conntrack": "conntrack",
+    "dscp": "tos",
+    "icmp": "icmp",
+    "iprange": "iprange",
+    "length": "length",
     "mark": "mark",
+    "multiport": "multiport",
+    "physdev": "physdev",
+    "state": "conntrack",
+    "statistic": "statistic",
     "tcp": "tcp",
+    "tos": "tos",
+    "ttl": "ttl",
     "udp": "udp",
 }
 """The matches by their names behind `-m`, and the module of this package that has each."""
 
 TARGETS: Final[Mapping[str, str]] = {
+    "CONNMARK": "connmark",
+    "CT": "ct",
+    "DNAT": "nat",
+    "DSCP": "tos",
     "MARK": "mark",
+    "MASQUERADE": "nat",
+    "NETMAP": "nat",
+    "NOTRACK": "ct",
+    "REDIRECT": "nat",
+    "REJECT": "reject",
+    "SNAT": "nat",
+    "TOS": "tos",
+    "TTL": "ttl",
 }
 """The targets by their names behind `-j`, likewise."""
 
