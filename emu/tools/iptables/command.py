@@ -236,7 +236,7 @@ def check_chain_name(name: str) -> str:
         raise wrong("chain name may not clash with target name")
     if len(name.encode(errors="surrogateescape")) > LONGEST_CHAIN:
         raise wrong(f"chain name `{name}' too long (must be under {LONGEST_CHAIN + 1} chars)")
-    if not name or any(character in " \t\n" for character in name):
+    if not name or " " in name or "\t" in name or "\n" in name:
         raise wrong("Invalid chain name")
     return name
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from emu.kernel.netfilter.hooks import Hook
+    from emu.kernel.netfilter.ruleset import Action, Match
 
 T = TypeVar("T")
 
@@ -116,7 +117,9 @@ class Extension(Generic[T]):
 
     Attributes:
         name: as behind `-m` or `-j`.
-        type: what `build` returns; `render` and `describe` are found by it.
+        type: what `build` returns; `render` and `describe` are found by it. Where
+            the options make one of several types, there is an `Extension` for each
+            under the same name, all with the same `options` and `build`.
         build: makes the value of the options, which have been checked as far as
             `options` tells. It raises `CommandError` by `wrong`.
         render: the options of a value as iptables-save writes them behind the
@@ -133,7 +136,7 @@ class Extension(Generic[T]):
 
     name: str
     type: type[T]
-    build: Callable[[Options], T]
+    build: Callable[[Options], Match | Action]
     render: Callable[[T], str]
     describe: Callable[[T], str]
     options: tuple[Option, ...] = ()

@@ -144,21 +144,18 @@ class Loaded:
         inverted = reading.take_inversion()
         if inverted and not option.invertible:
             raise wrong(f'{self.name}: option "--{option.name}" cannot be inverted.\n')
-        values = tuple(self._take(option, word, reading))
+        values = self._take(option, word, reading)
         if option.name in self.given:
             raise wrong(option.repeated or f'{self.name}: option "--{option.name}" can only be used once.\n')
         self.given[option.name] = Written(values, inverted)
 
     @staticmethod
-    def _take(option: Option, word: str, reading: Reading) -> list[str]:
-        at, words = reading.at, reading.words
-        values = list(words[at : at + option.arguments])
-        missing = f'option "{word}" requires an argument'
-        if len(values) < option.arguments:
-            raise wrong(option.too_few or missing)
-        if any(value.startswith("-") for value in values[1:]):
-            raise wrong(option.too_few or missing)
-        reading.at = at + option.arguments
+    def _take(option: Option, word: str, reading: Reading) -> tuple[str, ...]:
+        at, arguments = reading.at, option.arguments
+        values = tuple(reading.words[at : at + arguments])
+        if len(values) < arguments or (arguments > 1 and any(value.startswith("-") for value in values[1:])):
+            raise wrong(option.too_few or f'option "{word}" requires an argument')
+        reading.at = at + arguments
         return values
 
     def value(self, protocol: int, *, protocol_inverted: bool) -> Any:  # noqa: ANN401 - whatever the extension makes

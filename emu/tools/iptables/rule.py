@@ -16,7 +16,7 @@ from emu.tools.iptables.extensions import find_match, find_target
 from emu.tools.iptables.reading import Loaded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from emu.kernel.netfilter.ruleset import Match, Target
     from emu.tools.iptables.reading import Reading
@@ -255,29 +255,34 @@ def rules_of(reading: Reading) -> tuple[Rule, ...]:
     Raises:
         CommandError: the options of an extension make no sense together.
     """
-    if len(reading.sources) * len(reading.destinations) > _MOST_RULES:
-        raise wrong(f"these are more than {_MOST_RULES} rules")
-    common, target = tuple(_conditions(reading)), reading.target
+    conditions, target = _conditions(reading), reading.target
     protocol, inverted = reading.protocol, reading.protocol_inverted
     for loaded in reading.loaded:
         value = loaded.value(protocol, protocol_inverted=inverted)
         if loaded.is_target:
             target = value
         else:
-            common = (*common, value)
-    return tuple(
-        Rule((*([source] if source else []), *([destination] if destination else []), *common), target)
-        for source in reading.sources
-        for destination in reading.destinations
-    )
+            conditions.append(value)
+    if len(reading.sources) * len(reading.destinations) > _MOST_RULES:
+        raise wrong(f"these are more than {_MOST_RULES} rules")
+    rules = []
+    for source in reading.sources:
+        for destination in reading.destinations:
+            matches: list[Match] = [] if source is None else [source]
+            if destination is not None:
+                matches.append(destination)
+            rules.append(Rule((*matches, *conditions), target))
+    return tuple(rules)
 
 
-def _conditions(reading: Reading) -> Iterator[Match]:
+def _conditions(reading: Reading) -> list[Match]:
+    found: list[Match] = []
     if reading.iif is not None:
-        yield reading.iif
+        found.append(reading.iif)
     if reading.oif is not None:
-        yield reading.oif
+        found.append(reading.oif)
     if reading.protocol:
-        yield _protocol_match(reading.protocol, reading.protocol_inverted)
+        found.append(_protocol_match(reading.protocol, reading.protocol_inverted))
     if reading.fragment is not None:
-        yield reading.fragment
+        found.append(reading.fragment)
+    return found
