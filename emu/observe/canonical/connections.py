@@ -69,7 +69,7 @@ def _row(connection: Connection, now: Instant, known_ports: Collection[int] | No
     if zone and zone == reply_zone:
         row["zone"] = zone
     original, reply = (_tuple(tuple_, known_ports) for tuple_ in connection.tuples)
-    if row["proto"] == "udp" and connection.original.dport in _TUNNELS:
+    if row["proto"] == "udp" and original["dport"] in _TUNNELS:
         original["sport"] = reply["dport"] = "tunnel"
     row["orig"], row["reply"] = original, reply
     row["flags"] = sorted(names.flags(connection))
