@@ -46,16 +46,14 @@ class NfLog:
     Attributes:
         group: the netlink group.
         prefix: handed on with the packet, at most 63 characters.
-        range: octets of the packet that are handed on, None for all.
-        size: likewise, by the option that came later.
-        threshold: packets that are collected before the program is woken.
+        size: octets of the packet that are handed on, None for all.
+        threshold: packets that are collected before the program is woken, 0 for its own choice.
     """
 
     group: int = 0
     prefix: str = ""
-    range: int | None = None
     size: int | None = None
-    threshold: int | None = None
+    threshold: int = 0
 
     def apply(self, packet: Packet) -> Verdict | None:
         """Tell the group and the packet, and go on."""

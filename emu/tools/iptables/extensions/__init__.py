@@ -36,12 +36,19 @@ MATCHES: Final[Mapping[str, str]] = {
     "connmark": "connmark",
     "conntrack": "conntrack",
     "dscp": "tos",
+    "ecn": "ecn",
     "icmp": "icmp",
     "iprange": "iprange",
     "length": "length",
+    "mac": "mac",
     "mark": "mark",
     "multiport": "multiport",
+    "nfacct": "nfacct",
+    "owner": "owner",
     "physdev": "physdev",
+    "pkttype": "pkttype",
+    "rpfilter": "rpfilter",
+    "sctp": "sctp",
     "state": "conntrack",
     "statistic": "statistic",
     "tcp": "tcp",
@@ -52,18 +59,24 @@ MATCHES: Final[Mapping[str, str]] = {
 """The matches by their names behind `-m`, and the module of this package that has each."""
 
 TARGETS: Final[Mapping[str, str]] = {
+    "CHECKSUM": "notes",
+    "CLASSIFY": "notes",
     "CONNMARK": "connmark",
     "CT": "ct",
     "DNAT": "nat",
     "DSCP": "tos",
+    "LOG": "log",
     "MARK": "mark",
     "MASQUERADE": "nat",
     "NETMAP": "nat",
+    "NFLOG": "log",
     "NOTRACK": "ct",
     "REDIRECT": "nat",
     "REJECT": "reject",
     "SNAT": "nat",
+    "TCPMSS": "tcpmss",
     "TOS": "tos",
+    "TRACE": "notes",
     "TTL": "ttl",
 }
 """The targets by their names behind `-j`, likewise."""
@@ -87,7 +100,10 @@ def of_type(kind: type) -> AnyExtension:
     Raises:
         KeyError: there is none.
     """
-    return _types()[kind]
+    if kind not in _BY_TYPE:
+        for module in sorted({*MATCHES.values(), *TARGETS.values()}):
+            _extensions(module)
+    return _BY_TYPE[kind]
 
 
 def _find(table: Mapping[str, str], name: str) -> AnyExtension | None:
@@ -96,12 +112,12 @@ def _find(table: Mapping[str, str], name: str) -> AnyExtension | None:
     return next(extension for extension in _extensions(table[name]) if extension.name == name)
 
 
+@cache
 def _extensions(module: str) -> tuple[AnyExtension, ...]:
     extensions: tuple[AnyExtension, ...] = import_module(f"{__name__}.{module}").EXTENSIONS
+    _BY_TYPE.update({extension.type: extension for extension in extensions})
     return extensions
 
 
-@cache
-def _types() -> Mapping[type, AnyExtension]:
-    modules = sorted({*MATCHES.values(), *TARGETS.values()})
-    return {extension.type: extension for module in modules for extension in _extensions(module)}
+_BY_TYPE: Final[dict[type, AnyExtension]] = {}
+"""The extensions that have been imported, by the types of their values."""

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from emu.tools.iptables.extension import Options
 
 _DECIMAL: Final = re.compile(r"\+?(?:[0-9]{1,40}\.?[0-9]{0,60}|\.[0-9]{1,60})(?:[eE][-+]?[0-9]{1,3})?")
-_DIGITS: Final = Decimal("1e-11")
 
 
 def _random(options: Options) -> Random:
@@ -42,16 +41,17 @@ def _nth(options: Options) -> Nth:
 
 
 def _build(options: Options) -> Random | Nth:
-    mode = options.text("mode")
-    if mode == "random":
-        return _random(options)
-    if mode == "nth":
-        return _nth(options)
-    raise wrong(f'Bad mode "{mode}"')
+    mode = options.text("mode", "random")
+    if mode not in {"random", "nth"}:
+        raise wrong(f'Bad mode "{mode}"')
+    match = _random(options) if mode == "random" else _nth(options)
+    if "mode" not in options:  # noticed last by iptables, too
+        raise wrong('statistic: option "--mode" must be specified\n')
+    return match
 
 
 def _probability(match: Random) -> str:
-    return f"{(Decimal(match.number) / CERTAIN).quantize(_DIGITS)}"
+    return f"{Decimal(match.number) / CERTAIN:.11f}"
 
 
 def _render(match: Random | Nth) -> str:
@@ -70,7 +70,7 @@ def _describe(match: Random | Nth) -> str:
 
 
 _OPTIONS: Final = (
-    Option("mode", required=True),
+    Option("mode"),
     Option("probability", invertible=True),
     Option("every", invertible=True),
     Option("packet"),

@@ -47,7 +47,7 @@ def _describe_match(match: Ttl) -> str:
 def _build_target(options: Options) -> ChangeTtl:
     for name, change in _CHANGES.items():
         if name in options:
-            return ChangeTtl(change, number_of(options, name, low=change is not Change.SET, high=0xFF))
+            return ChangeTtl(change, number_of(options, name, low=int(change is not Change.SET), high=0xFF))
     raise wrong("TTL: You must specify an action")
 
 
