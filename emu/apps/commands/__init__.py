@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "ss": "emu.apps.commands.ss",
     "sysctl": "emu.apps.commands.sysctl",
     "hostname": "emu.apps.commands.hostname",
+    "ipset": "emu.apps.commands.ipset",
 }
 """The commands that there are, and where each is: its `prepare` is a `Command`.
 
@@ -37,7 +38,6 @@ _NOT_YET: Final = frozenset(
     {
         "conntrack",
         "ip6tables",
-        "ipset",
         "iptables",
         "iptables-restore",
         "iptables-save",
