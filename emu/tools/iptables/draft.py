@@ -188,6 +188,16 @@ class Draft:
             raise refused(NO_CHAIN)
         return found
 
+    def append(self, chain: str, entries: list[Entry]) -> None:
+        """Put rules behind those of `chain`.
+
+        Raises:
+            CommandError: there is no such chain.
+        """
+        self.chain(chain).entries.extend(entries)
+        if self._references is not None:
+            self.note(entries)
+
     def flush(self) -> None:
         """Take all rules and all users' chains away, as iptables-restore does before it begins."""
         self.chains = {name: chain for name, chain in self.chains.items() if chain.policy is not None}

@@ -42,9 +42,7 @@ def _new_entries(command: Command, line: int) -> list[Entry]:
 
 
 def _append(draft: Draft, command: Command, line: int) -> None:
-    added = _new_entries(command, line)
-    draft.chain(command.chain).entries.extend(added)
-    draft.note(added)
+    draft.append(command.chain, _new_entries(command, line))
 
 
 def _insert(draft: Draft, command: Command, line: int) -> None:

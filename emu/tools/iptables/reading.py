@@ -167,16 +167,21 @@ class Loaded:
         if self.extension is None:
             unknown = UnknownTarget if self.is_target else UnknownMatch
             return unknown(self.name, tuple(self.words))
-        return _built(self.extension, tuple(self.given.items()), protocol, protocol_inverted)
+        return built(self.extension, tuple(self.given.items()), protocol, protocol_inverted)
 
 
 @lru_cache(maxsize=1 << 16)
-def _built(
+def built(
     extension: AnyExtension,
     given: tuple[tuple[str, Written], ...],
     protocol: int,
     protocol_inverted: bool,  # noqa: FBT001 - part of a key
 ) -> Any:  # noqa: ANN401 - whatever the extension makes
+    """Return what the options `given` to an extension mean in a rule for `protocol`.
+
+    Raises:
+        CommandError: they make no sense together.
+    """
     options = Options(extension.name, dict(given), protocol, protocol_inverted)
     for option in extension.options:
         if option.name in options:

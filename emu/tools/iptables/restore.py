@@ -18,9 +18,9 @@ import attrs
 from emu.errors import CommandError, Complaint, RulesError
 from emu.kernel.netfilter.ruleset import BUILTIN, Table, UnknownMatch, UnknownTarget
 from emu.kernel.netfilter.xtables import Count
-from emu.tools.iptables import command, lines
+from emu.tools.iptables import command, lines, plain
 from emu.tools.iptables.check import NOT_THERE, problems
-from emu.tools.iptables.draft import Draft, refused
+from emu.tools.iptables.draft import Draft, Entry, refused
 from emu.tools.iptables.edit import edit, set_policy
 from emu.tools.iptables.extension import wrong
 from emu.tools.iptables.snapshot import NOTHING, Snapshot, blank
@@ -33,9 +33,8 @@ if TYPE_CHECKING:
 _MOST_COMPLAINTS: Final = 200
 _MOST_RULES: Final = 500_000
 _COUNTERS: Final = re.compile(r"\[([0-9]{1,20}):([0-9]{1,20})\]")
-_COUNTED: Final = re.compile(
-    r"(?<=\n)\[[0-9]+:[0-9]+\] ?|(?:(?<= ACCEPT )|(?<= DROP ))\[[0-9]+:[0-9]+\](?=\n)"
-)
+_OF_RULE: Final = re.compile(r"\n\[[0-9]+:[0-9]+\] ?")
+_OF_POLICY: Final = tuple(re.compile(rf" {policy} \[[0-9]+:[0-9]+\]\n") for policy in ("ACCEPT", "DROP"))
 _KNOWN_TABLES: Final[WeakValueDictionary[tuple[str, str], Table]] = WeakValueDictionary()
 """Tables by their names and the text that makes them, but for counters: equal ones become one."""
 
@@ -77,8 +76,16 @@ def parse(text: str, *, counters: bool = True) -> Mapping[str, Snapshot]:
     """
     with _without_collections():
         found = _Text({}, counters=counters).read(text)
-    rules = _COUNTED.sub("", text)
-    return {name: _shared(snapshot, (name, rules)) for name, snapshot in found.items()}
+    key = _without_counters(text)
+    return {name: _shared(snapshot, (name, key)) for name, snapshot in found.items()}
+
+
+def _without_counters(text: str) -> str:
+    """Return what texts have in common that differ in counters; rarely others have it, too."""
+    text = _OF_RULE.sub("\n", text)
+    for pattern in _OF_POLICY:
+        text = pattern.sub("\n", text)
+    return text
 
 
 def _shared(snapshot: Snapshot, key: tuple[str, str]) -> Snapshot:
@@ -217,16 +224,25 @@ class _Text:
             line = line[found.end() :]
             if self._counters:
                 counted = Count(int(found[1]), int(found[2]))
-        read = command.parse(lines.split(line))
+        assert self._draft is not None
+        words = lines.split(line)
+        rule = plain.read(words) if words[:1] == ["-A"] else None
+        if rule is not None:
+            self._count(1)
+            self._draft.append(words[1], [Entry(rule, counted, number)])
+            return
+        read = command.parse(words)
         if read.table != "":
             raise wrong("The -t option cannot be used in iptables-restore.\n")
         if counted != NOTHING:
             read = read._replace(counted=counted)
-        self._rules += len(read.rules)
+        self._count(len(read.rules))
+        edit(self._draft, read, number)
+
+    def _count(self, rules: int) -> None:
+        self._rules += rules
         if self._rules > _MOST_RULES:
             raise wrong(f"these are more than {_MOST_RULES} rules")
-        assert self._draft is not None
-        edit(self._draft, read, number)
 
     def _commit(self, number: int) -> None:
         draft, self._draft, self._in_table = self._draft, None, False

@@ -49,7 +49,12 @@ def _destination(reading: Reading, word: str) -> None:
     reading.destinations = destinations(reading.argument(word), inverted=reading.take_inversion())
 
 
-def _interface(name: str) -> str:
+def interface(name: str) -> str:
+    """Return `name` if an interface can be called so.
+
+    Raises:
+        CommandError: it cannot.
+    """
     if not name:
         raise wrong("Empty interface is likely to be undesired")
     if len(name.encode(errors="surrogateescape")) > _LONGEST_NAME:
@@ -59,13 +64,13 @@ def _interface(name: str) -> str:
 
 def _in_interface(reading: Reading, word: str) -> None:
     _once(reading, "i")
-    name, inverted = _interface(reading.argument(word)), reading.take_inversion()
+    name, inverted = interface(reading.argument(word)), reading.take_inversion()
     reading.iif = InInterface(name, inverted) if name != "+" or inverted else None
 
 
 def _out_interface(reading: Reading, word: str) -> None:
     _once(reading, "o")
-    name, inverted = _interface(reading.argument(word)), reading.take_inversion()
+    name, inverted = interface(reading.argument(word)), reading.take_inversion()
     reading.oif = OutInterface(name, inverted) if name != "+" or inverted else None
 
 
