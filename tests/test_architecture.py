@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "sim": set(),
     "kernel": {"wire", "sim"},
     "fabric": {"wire", "sim", "kernel"},
-    "tools": {"wire", "kernel"},
+    "tools": {"wire", "sim", "kernel"},
     "observe": BELOW_PROGRAMS,
     "apps": BELOW_PROGRAMS,
     "kube": BELOW_PROGRAMS | {"apps"},

@@ -12,7 +12,6 @@ import enum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from emu.kernel.recorder import Direction as Side
-from emu.tools.iptables.text import rule_text
 from emu.wire.frame import Frame
 
 if TYPE_CHECKING:
@@ -114,6 +113,8 @@ class Recording:
 
     def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule) -> None:
         """`rule` holds for `packet`."""
+        from emu.tools.iptables.text import rule_text  # noqa: PLC0415 - few runs have rules
+
         self.note(net, packet, "/".join(place), f"rule {number}: {rule_text(place[1], rule)}")
 
     def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:

@@ -38,7 +38,7 @@ def translated(packet: bytes, address: bytes, port: int, *, is_source: bool) -> 
     protocol = octets[9]
     place = _SOURCE if is_source else _DESTINATION
     old = bytes(octets[place])
-    octets[place] = address
+    octets[place] = bytes(address)  # an address is a number too, which a bytearray refuses
     octets[10:12] = _updated(octets[10:12], old, address)
     if protocol == _ICMP:
         return _with_identifier(octets, at, port)

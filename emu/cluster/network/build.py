@@ -3,7 +3,7 @@
 
 Things are made in the order that the format lays down: namespaces and their
 settings, cables, bridges, addresses, VXLAN devices, settings of devices,
-neighbours, routes. What the kernel refuses on the way becomes a fault with the
+neighbours, routes, rules. What the kernel refuses on the way becomes a fault with the
 line that asked for it.
 """
 
@@ -12,7 +12,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from emu.errors import DocumentError, EmuError, Fault
+from emu.cluster.network import rules
+from emu.errors import DocumentError, EmuError, Fault, RulesError
 from emu.fabric.driver import Fabric
 from emu.kernel import inetdev, rtnetlink
 from emu.kernel.fib import Nexthop, Route, RouteType, Scope
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         NeighbourSpec,
         NetworkDocument,
         RouteSpec,
+        RulesFile,
         Sysctl,
         VxlanSpec,
     )
@@ -74,10 +76,8 @@ def build(document: NetworkDocument, *, seed: int = 0) -> Fabric:
         DocumentError: the kernel refuses part of it; all refusals are told.
     """
     builder = _Builder(document, Fabric(seed=seed, start=_BUILT))
-    builder.refuse_rules()
-    if not builder.faults:
-        builder.build()
-        builder.fabric.loop.run_until(START)
+    builder.build()
+    builder.fabric.loop.run_until(START)
     if builder.faults:
         raise DocumentError(builder.faults)
     return builder.fabric
@@ -88,15 +88,6 @@ class _Builder:
         self.document = document
         self.fabric = fabric
         self.faults: list[Fault] = []
-
-    def refuse_rules(self) -> None:
-        """Make a fault of each rules file: no rule is ever passed over in silence."""
-        document = self.document
-        kinds = {"iptables": document.iptables, "nft": document.nft, "ipset": document.ipset}
-        for kind, files in kinds.items():
-            for ns, file in files.items():
-                message = f"{kind} rules are not modelled yet ({file.path})"
-                self.faults.append(Fault(document.file, file.line, f"$.{kind}.{ns}", message))
 
     def build(self) -> None:
         document = self.document
@@ -128,6 +119,20 @@ class _Builder:
             )
         for index, route in enumerate(document.routes):
             self._try(route.ns, partial(_add_route, spec=route), route.line, f"$.routes[{index}]")
+        kinds = {"ipset": document.ipset, "iptables": document.iptables, "nft": document.nft}
+        for kind, files in kinds.items():
+            for ns, file in files.items():
+                self._rules(ns, kind, file)
+
+    def _rules(self, ns: str, kind: str, file: RulesFile) -> None:
+        """Load a file of rules; its faults have its own lines."""
+        try:
+            self.fabric.call(self.fabric.namespace(ns), partial(rules.load, kind=kind, text=file.text))
+        except RulesError as error:
+            place = f"$.{kind}.{ns}"
+            self.faults += [
+                Fault(file.path, complaint.line, place, str(complaint)) for complaint in error.complaints
+            ]
 
     def _try(self, ns: str, change: Callable[[Namespace], object], line: int, path: str) -> None:
         """Make one change; a refusal becomes a fault at `line`."""

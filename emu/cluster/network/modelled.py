@@ -12,14 +12,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from emu.apps import commands
+from emu.cluster.network import rules
 from emu.cluster.network.build import BASE_SYSCTLS
 from emu.cluster.network.checks import Checks
 from emu.errors import SysctlError, did_you_mean
 from emu.kernel.sysctl import Sysctl, dotted, path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from emu.fabric.driver import Fabric
 
 _OF_DEVICE: Final = re.compile(r"net/ipv[46]/(?:conf|neigh)/(?P<device>.+)/[^/]+")
@@ -65,14 +64,7 @@ def _folder(file: str) -> str:
     return file.rpartition("/")[0]
 
 
-def check_rules(kind: str, text: str) -> Iterable[tuple[int, str]]:
-    """Return the line of the first rule, with the complaint that there are rules."""
-    lines = text.splitlines()
-    first = next((i for i, line in enumerate(lines, 1) if line.strip() and line.strip()[0] not in "#*:"), 1)
-    return [(first, f"{kind} rules are not modelled yet")]
-
-
-CHECKS: Final = Checks(command=commands.check, sysctl=check_sysctl, rules=check_rules)
+CHECKS: Final = Checks(command=commands.check, sysctl=check_sysctl, rules=rules.check)
 """What the reader of documents asks."""
 
 

@@ -127,11 +127,19 @@ class NetworkRun:
 
     def dump(self) -> dict[str, Tables]:
         """Return the tables of all namespaces as they are now, in canonical form."""
+        return {name: self._dump(name) for name in self.fabric.namespaces}
+
+    def _dump(self, name: str) -> Tables:
         document = self.document
-        return {
-            name: self.fabric.call(net, partial(tables.dump, conntrack=name in document.conntrack))
-            for name, net in self.fabric.namespaces.items()
-        }
+        tracks = name in {*document.conntrack, *document.iptables, *document.nft}
+        normalize = document.normalize
+        function = partial(
+            tables.dump,
+            conntrack=tracks,
+            iptables=name in document.iptables,
+            known_ports=normalize.known_ports if normalize.random_ports else None,
+        )
+        return self.fabric.call(self.fabric.namespace(name), function)
 
     def _start(self, action: Action) -> Process[Result]:
         name = getattr(action, "ns", self.document.namespaces[0].name)

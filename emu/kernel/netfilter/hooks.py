@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from emu.kernel.skb import Skb
 
 
-class Hook(enum.Enum):
+class Hook(enum.IntEnum):
     """Where on the way; the value is the kernel's number."""
 
     PREROUTING = 0

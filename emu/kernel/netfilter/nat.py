@@ -54,7 +54,6 @@ _SRC, _DST = Manip
 _DONE: Final = {_SRC: Status.SRC_NAT_DONE, _DST: Status.DST_NAT_DONE}
 _CHANGED: Final = {_SRC: Status.SRC_NAT, _DST: Status.DST_NAT}
 _MANIP_AT: Final = {Hook.PREROUTING: _DST, Hook.OUTPUT: _DST, Hook.INPUT: _SRC, Hook.POSTROUTING: _SRC}
-_ALL_DONE: Final = Status.SRC_NAT_DONE | Status.DST_NAT_DONE
 
 
 def translate(packet: Packet, chains: Sequence[Chain]) -> Verdict:

@@ -70,19 +70,27 @@ class XTable:
 
     # --- rules and counters ---
 
-    def replace(self, table: Table, counts: Mapping[str, ChainCounts], *, forget: bool = True) -> None:
+    def replace(
+        self,
+        table: Table,
+        counts: Mapping[str, ChainCounts],
+        memories: Mapping[tuple[str, int], dict[Any, Any]] | None = None,
+    ) -> None:
         """Have other rules.
 
         Args:
             table: the new rules.
             counts: what they have seen, by chain; a chain that is missing begins at zero.
-            forget: what rules remember is forgotten.
+            memories: what they remember, by chain and number; None for nothing.
         """
         self.table = table
+        self.memories = dict(memories or {})
         self._counts = dict(counts)
         self._programs.clear()
-        if forget:
-            self.memories.clear()
+
+    def known_counts(self) -> Mapping[str, ChainCounts]:
+        """Return the counters by chain; a chain that is missing has counted nothing."""
+        return self._counts
 
     def counts(self, chain: str) -> ChainCounts:
         """Return the counters of `chain`, to be read or changed.

@@ -17,7 +17,7 @@ from emu.kernel.link.vxlan import Vxlan
 from emu.kernel.nud import Nud
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from emu.kernel.fib import Route
     from emu.kernel.link.device import Device
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 """One entry of a table: JSON's own types."""
 
-Tables = dict[str, list[Row]]
-"""The tables of one namespace by their kind."""
+Tables = dict[str, Any]
+"""The tables of one namespace by their kind: rows, but for the kind `iptables`."""
 
 _NUD: Final = {
     Nud.REACHABLE: "resolved",
@@ -42,15 +42,32 @@ _PROTOCOLS: Final = {PROTOCOL_KERNEL: "kernel", PROTOCOL_STATIC: "static"}
 _FDB: Final = {FdbState.PERMANENT: "permanent", FdbState.STATIC: "static", FdbState.DYNAMIC: "dynamic"}
 
 
-def dump(net: Namespace, *, conntrack: bool = False) -> Tables:
+def dump(
+    net: Namespace,
+    *,
+    conntrack: bool = False,
+    iptables: bool = False,
+    known_ports: Collection[int] | None = None,
+) -> Tables:
     """Return the tables of `net` as they are now.
 
     Args:
         net: the namespace.
-        conntrack: the connection table belongs to the dump; nothing is tracked
-            where no rules are loaded, so it is empty.
+        conntrack: the connections belong to the dump.
+        iptables: the rules of iptables do.
+        known_ports: ports and ICMP identifiers of connections that are not drawn at
+            random; None if none is.
     """
-    found: Tables = {"conntrack": []} if conntrack else {}
+    found: Tables = {}
+    if conntrack:
+        from emu.observe.canonical.connections import connections  # noqa: PLC0415 - few runs need it
+
+        entries = net.netfilter.conntrack.entries(net.now)
+        found["conntrack"] = connections(entries, net.now, known_ports=known_ports)
+    if iptables:
+        from emu.observe.canonical.rules import rules  # noqa: PLC0415 - few runs need it
+
+        found["iptables"] = rules(net.netfilter.tables)
     bridging = any(isinstance(device.link, Bridge | Vxlan) for device in net.devices.values())
     if bridging:
         found["fdb"] = _sorted(_fdb(net))

@@ -259,7 +259,7 @@ actions:
 - iptables: {ns: pod1, args: -A INPUT -j DROP}
 - ping: {ns: pod1, dst: pod2}
 """
-    RULES = "# nothing\n*filter\n:INPUT DROP\n-A INPUT -j ACCEPT\nCOMMIT\n"
+    RULES = "# nothing\n*filter\n:INPUT DROP\n-A INPUT -p tpc -j ACCEPT\nCOMMIT\n"
 
     FAULTS: ClassVar = [
         "lab.yaml:1: $.nmae: unknown key",
@@ -277,8 +277,8 @@ actions:
         "lab.yaml:21: $.actions[1].exec.argv: Command line is not complete",
         "lab.yaml:22: $.actions[2].iptables.args: iptables is not modelled yet",
         "lab.yaml:23: $.actions[3].ping.dst: must be an IPv4 address",
-        "node1.rules:4: $.iptables.node1: iptables rules are not modelled yet",
-        "pod1.ipset:2: $.ipset.pod1: ipset rules are not modelled yet",
+        'node1.rules:4: $.iptables.node1: unknown protocol "tpc" specified',
+        "pod1.ipset:1: $.ipset.pod1: ipset rules are not modelled yet",
         "pod1.nft:1: $.nft.pod1: nft rules are not modelled yet",
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import enum
 from copy import copy
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from emu.sim.time import START, Duration, Instant
 
@@ -36,8 +36,12 @@ class CtInfo(enum.IntEnum):
         return Direction.REPLY if 3 <= self <= 4 else Direction.ORIGINAL
 
 
-class Status(enum.IntFlag):
-    """The bits of `ctstatus` (`enum ip_conntrack_status`)."""
+class Status(enum.IntEnum):
+    """The bits of `ctstatus` (`enum ip_conntrack_status`).
+
+    Plain numbers once they are combined: flags of `enum` take ten times as
+    long, and every packet asks for them.
+    """
 
     NONE = 0
     EXPECTED = 1 << 0
@@ -53,9 +57,6 @@ class Status(enum.IntFlag):
     FIXED_TIMEOUT = 1 << 10
     TEMPLATE = 1 << 11
     UNTRACKED = 1 << 12
-
-
-NAT: Final = Status.SRC_NAT | Status.DST_NAT
 
 
 class Connection:
@@ -100,7 +101,7 @@ class Connection:
         self.original = original
         self.reply = reply
         self.zones = zones
-        self.status = Status.NONE
+        self.status: int = Status.NONE
         self.expires = START
         self.timeout: Duration = 0
         self.mark = 0

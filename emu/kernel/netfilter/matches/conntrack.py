@@ -145,7 +145,7 @@ class CtProtocol:
 class CtStatus:
     """`--ctstatus`: one of the bits is set; `NONE` asks for no bit, which is never found."""
 
-    bits: Status
+    bits: int
     inverted: bool = False
 
     def fits(self, connection: Connection) -> bool:

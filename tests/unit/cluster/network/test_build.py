@@ -173,14 +173,14 @@ class TestRefusals:
     def test_rules_are_refused_though_nobody_checked_them(
         self, built: Callable[[str], Fabric], tmp_path: Path
     ) -> None:
-        """A network without its firewall would be another network."""
-        (tmp_path / "x.rules").write_text("*filter\nCOMMIT\n")
+        """A network without its firewall would be another network; the fault is told where it is."""
+        file = tmp_path / "x.rules"
+        file.write_text("*filter\n-A INPUT -j DROOP\n-A INPUT -p xyz\nCOMMIT\n")
         with pytest.raises(DocumentError) as refused:
-            built(f"{LAB}iptables: {{node: x.rules}}\nnft: {{pod: x.rules}}\nipset: {{peer: x.rules}}\n")
-        assert [(fault.path, fault.message.partition(" (")[0]) for fault in refused.value.faults] == [
-            ("$.iptables.node", "iptables rules are not modelled yet"),
-            ("$.nft.pod", "nft rules are not modelled yet"),
-            ("$.ipset.peer", "ipset rules are not modelled yet"),
+            built(f"{LAB}iptables: {{node: x.rules}}\n")
+        assert [(fault.file, fault.line, fault.path) for fault in refused.value.faults] == [
+            (str(file), 2, "$.iptables.node"),
+            (str(file), 3, "$.iptables.node"),
         ]
 
 

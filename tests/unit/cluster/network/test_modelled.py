@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from emu.cluster.network.build import BASE_SYSCTLS
-from emu.cluster.network.modelled import CHECKS, check_rules, check_sysctl, unobeyed
+from emu.cluster.network.modelled import CHECKS, check_sysctl, unobeyed
 from emu.testing.lab import two_hosts
 
 
@@ -55,21 +55,6 @@ class TestSysctl:
     def test_values_that_the_kernel_refuses_are_faults(self, name: str, value: str) -> None:
         """The value is repeated."""
         assert check_sysctl(name, value) == f"cannot be {value!r}"
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("", 1),
-        ("# a comment\n", 1),
-        ("*filter\n:INPUT ACCEPT [0:0]\n\n  -A INPUT -j DROP\nCOMMIT\n", 4),
-        ("table ip nat {\n", 1),
-    ],
-)
-@pytest.mark.parametrize("kind", ["iptables", "nft", "ipset"])
-def test_rules_are_told_with_the_line_of_the_first(kind: str, text: str, line: int) -> None:
-    """Comments, tables and policies stand before it."""
-    assert list(check_rules(kind, text)) == [(line, f"{kind} rules are not modelled yet")]
 
 
 @pytest.mark.parametrize(
