@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Loader: TypeAlias = Callable[[Namespace | None, str], None]
 
 KINDS: Final[Mapping[str, str]] = {
+    "ipset": "emu.cluster.network.rules_ipset",
     "iptables": "emu.cluster.network.rules_iptables",
 }
 """What a document may have, and the module whose `load` reads it."""

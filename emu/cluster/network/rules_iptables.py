@@ -5,11 +5,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from emu.errors import Complaint, RulesError
+from emu.kernel.netfilter.ipset.users import set_names
 from emu.tools.iptables import restore
 from emu.tools.iptables.live import install
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from emu.kernel.namespace import Namespace
+    from emu.kernel.netfilter.ruleset import Table
 
 
 def load(net: Namespace | None, text: str) -> None:
@@ -18,6 +23,21 @@ def load(net: Namespace | None, text: str) -> None:
     Raises:
         RulesError: it has faults.
     """
-    for snapshot in restore.parse(text).values():
-        if net is not None:
-            install(net.netfilter, snapshot)
+    snapshots = restore.parse(text).values()
+    if net is None:
+        return
+    missing = list(_missing_sets(net, (snapshot.table for snapshot in snapshots), text))
+    if missing:
+        raise RulesError(missing)
+    for snapshot in snapshots:
+        install(net.netfilter, snapshot)
+
+
+def _missing_sets(net: Namespace, tables: Iterable[Table], text: str) -> Iterator[Complaint]:
+    """Yield a complaint for each ipset that rules name and nobody has made."""
+    rules = (rule for table in tables for chain in table.chains for rule in chain.rules)
+    asked = {name for rule in rules for name in set_names(rule)}
+    for name in sorted(asked):
+        if net.netfilter.ipsets.get(name) is None:
+            lines = (number for number, line in enumerate(text.splitlines(), 1) if name in line.split())
+            yield Complaint(next(lines, 1), f"Set {name} doesn't exist.")

@@ -30,6 +30,7 @@ from emu.kernel.netfilter.ipset.sets import IpSets
 from emu.kernel.netfilter.ipset.users import count_uses
 from emu.kernel.netfilter.needs import needs_conntrack
 from emu.kernel.netfilter.packet import Packet
+from emu.kernel.netfilter.recent import RecentLists
 from emu.kernel.netfilter.ruleset import BUILTIN, empty
 from emu.kernel.netfilter.verdict import Verdict
 from emu.kernel.netfilter.xtables import XTable
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
+    from emu.kernel.netfilter.matches.hashlimit import Buckets
     from emu.kernel.netfilter.ruleset import Table
     from emu.kernel.netfilter.xtables import ChainCounts
     from emu.kernel.skb import Skb
@@ -70,7 +72,10 @@ class Netfilter:
         net: the namespace.
         tables: iptables' tables that somebody has used, by name.
         conntrack: the connections.
+        ipsets: the ipsets.
         ipsets: the sets that rules ask.
+        recent: the lists of addresses of `-m recent`.
+        hashlimits: the tables of `-m hashlimit`, by name.
         tracks: connection tracking is on: some rule needs it.
     """
 
@@ -79,7 +84,11 @@ class Netfilter:
         self.tables: dict[str, XTable] = {}
         self.conntrack = ConnectionTable()
         self.ipsets = IpSets()
+        self.ipsets.users = lambda name: count_uses((table.table for table in self.tables.values()), name)
+        self.ipsets = IpSets()
         self.ipsets.users = self._count_uses
+        self.recent = RecentLists()
+        self.hashlimits: dict[str, Buckets] = {}
         self.tracks = False
         self._functions: dict[Hook, tuple[HookFunction, ...]] = dict.fromkeys(Hook, ())
 

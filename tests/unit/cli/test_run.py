@@ -278,7 +278,7 @@ actions:
         "lab.yaml:22: $.actions[2].iptables.args: iptables is not modelled yet",
         "lab.yaml:23: $.actions[3].ping.dst: must be an IPv4 address",
         'node1.rules:4: $.iptables.node1: unknown protocol "tpc" specified',
-        "pod1.ipset:1: $.ipset.pod1: ipset rules are not modelled yet",
+        "pod1.ipset:2: $.ipset.pod1: Syntax error: typename 'hash:op' is unknown",
         "pod1.nft:1: $.nft.pod1: nft rules are not modelled yet",
     ]
 
@@ -286,7 +286,7 @@ actions:
         """Those of YAML values, of names, and of what emu does not model, each with its line."""
         Path("node1.rules").write_text(self.RULES)
         Path("pod1.nft").write_text("table ip x {\n}\n")
-        Path("pod1.ipset").write_text("\ncreate x hash:ip\n")
+        Path("pod1.ipset").write_text("\ncreate x hash:op\n")
         result = emu("run", write(self.DOCUMENT), "-w", "lab.pcapng", "--out", "results")
         assert result.exit_code == 2
         assert result.stdout == ""

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 def count_uses(tables: Iterable[Table], name: str) -> int:
     """Return how often the rules of `tables` name the set `name`."""
-    return sum(_names(rule).count(name) for table in tables for chain in table.chains for rule in chain.rules)
+    return sum(
+        set_names(rule).count(name) for table in tables for chain in table.chains for rule in chain.rules
+    )
 
 
-def _names(rule: Rule) -> list[str]:
+def set_names(rule: Rule) -> list[str]:
+    """Return the sets that `rule` names, each as often as it does."""
     names = [name for match in rule.matches if isinstance(match, SetMatch) for name in match.set_names]
     if isinstance(rule.target, SetTarget):
         names += rule.target.set_names
