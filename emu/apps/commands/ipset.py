@@ -30,7 +30,7 @@ from emu.tools.ipset.arguments import (
 from emu.tools.ipset.words import FAILED, complaint, refused, wrong
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from emu.apps.commands.action import Action
     from emu.kernel.namespace import Namespace
@@ -57,7 +57,8 @@ def prepare(argv: Sequence[str]) -> Action:
         if isinstance(asked.command, Restore):
             raise wrong("restore needs a file; standard input is not modelled")
     except CommandError as error:
-        raise complaint(error) from None
+        quiet = Settings(quiet=not {"-q", "-quiet"}.isdisjoint(argv))
+        raise _muted(complaint(error), quiet) from None
     return partial(run, asked=asked)
 
 
@@ -179,7 +180,7 @@ def restore_file(net: Namespace, text: str, *, exist: bool = False) -> str:
     """
     specs = {known.name: known.spec for known in net.netfilter.ipsets}
     printed: list[str] = []
-    for batch in _batches(list(restore.scan(text, specs))):
+    for batch in _batches(_up_to_fault(restore.scan(text, specs))):
         if batch[-1].error is not None:
             error = restore.explain(batch[-1])
             raise CommandError(str(error), error.status, stdout="".join(printed))
@@ -208,7 +209,14 @@ def _verb(line: Line) -> str:
     return line.command.verb if isinstance(line.command, Change) else ""
 
 
-def _batches(lines: Sequence[Line]) -> Iterator[list[Line]]:
+def _up_to_fault(lines: Iterable[Line]) -> Iterator[Line]:
+    for line in lines:
+        yield line
+        if line.error is not None:
+            return
+
+
+def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
     """Yield lines that go to the kernel together; a faulty line ends those it stands behind."""
     number, before = 0, ("", "")
 

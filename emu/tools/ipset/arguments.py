@@ -221,7 +221,9 @@ def _verb(word: str) -> str:
     """Return the command that `word` names, or is the beginning of."""
     asked = word.removeprefix("--")
     for full, *others in _VERBS:
-        if asked and (full.startswith(asked) or asked in others):
+        if asked and (
+            any(one.startswith(asked) for one in (full, *others) if one[0] != "-") or asked in others
+        ):
             return full
     raise misused(f"No command specified: unknown argument {word}")
 

@@ -9,11 +9,11 @@ import attrs
 
 from emu.errors import AddressError, CommandError
 from emu.kernel.netfilter.ipset.element import Addresses, Entry, Ports
+from emu.kernel.netfilter.ipset.errors import IpSetError, Refusal
 from emu.kernel.netfilter.ipset.expansion import ICMP, ICMPV6, WITH_PORTS
 from emu.kernel.netfilter.ipset.types import Method, Part
 from emu.tools.ipset import names
-from emu.tools.ipset.words import FAILED, misused, name, number, wrong
-from emu.tools.iptables.values import SERVICES
+from emu.tools.ipset.words import FAILED, misused, name, number, refused, wrong
 from emu.wire.addresses import IpAddress, MacAddress
 
 if TYPE_CHECKING:
@@ -138,6 +138,8 @@ def range_of_addresses(text: str) -> tuple[int, int]:
             if separator == "-":
                 return _ip4(first), _ip4(rest)
             length = number(rest, 0, 32)
+            if length == 32:
+                raise refused(IpSetError(Refusal.INVALID_CIDR), "create")
             low = _ip4(first) >> (32 - length) << (32 - length)
             return low, low + (1 << (32 - length)) - 1
     raise wrong(f"IP/cidr or IP-IP range must be specified: {text}")
@@ -231,15 +233,16 @@ def _protocol(text: str) -> int:
 
 
 def _port_range(protocol: int, called: str, text: str) -> Ports:
-    if _separator(text, "-") and text not in SERVICES:
+    if _separator(text, "-") and text not in names.services(called):
         first, _, last = text.partition("-")
         return Ports(protocol, _port(called, first), _port(called, last))
     return Ports(protocol, _port(called, text))
 
 
 def _port(called: str, text: str) -> int:
-    if text in SERVICES:
-        return SERVICES[text]
+    services = names.services(called)
+    if text in services:
+        return services[text]
     try:
         return number(text, 0, _MAX_PORT)
     except CommandError as error:

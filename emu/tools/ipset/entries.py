@@ -32,7 +32,10 @@ _ADD: Final = {
     "skbprio": Option("skbprio", skbprio),
     "skbqueue": Option("skbqueue", skbqueue),
 }
-_PLACE: Final = {"before": Option("before", name), "after": Option("after", name)}
+_PLACE: Final = {
+    "before": Option("before", name, group="place"),
+    "after": Option("after", name, group="place"),
+}
 
 
 @attrs.define

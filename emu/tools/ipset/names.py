@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from emu.tools.iptables.values import SERVICES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PROTOCOLS: Final = {
     "ip": 0,
@@ -129,3 +134,40 @@ ICMPV6: Final = {
 
 SHORT: Final = {"ping": "echo-request", "pong": "echo-reply"}
 """Further names of messages."""
+
+_OF_UDP: Final = frozenset(
+    {
+        "bootpc",
+        "bootps",
+        "daytime",
+        "discard",
+        "domain",
+        "domain-s",
+        "echo",
+        "https",
+        "ipsec-nat-t",
+        "isakmp",
+        "kerberos",
+        "ldap",
+        "ldaps",
+        "mdns",
+        "nfs",
+        "ntp",
+        "openvpn",
+        "sip",
+        "snmp",
+        "snmp-trap",
+        "sunrpc",
+        "syslog",
+        "tftp",
+        "time",
+    }
+)
+_NOT_OF_TCP: Final = frozenset({"bootpc", "bootps", "ipsec-nat-t", "isakmp", "mdns", "ntp", "tftp"})
+_TCP_SERVICES: Final = {name: port for name, port in SERVICES.items() if name not in _NOT_OF_TCP}
+_UDP_SERVICES: Final = {name: port for name, port in SERVICES.items() if name in _OF_UDP}
+
+
+def services(protocol: str) -> Mapping[str, int]:
+    """Return the ports that have names in `protocol`, `tcp` or any other."""
+    return {"tcp": _TCP_SERVICES, "udp": _UDP_SERVICES}.get(protocol, {})

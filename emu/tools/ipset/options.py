@@ -23,14 +23,16 @@ class Option(NamedTuple):
     """An option.
 
     Attributes:
-        field: the attribute that it sets; options with the same one exclude each other.
+        field: the attribute that it sets.
         read: how its value is read; None for an option without one, which sets `value`.
         value: see there.
+        group: options of one group exclude each other; the field, unless it is said.
     """
 
     field: str
     read: Reader | None = None
     value: object = True
+    group: str = ""
 
 
 def fill(draft: object, words: Sequence[str], known: Mapping[str, Option]) -> None:
@@ -51,9 +53,10 @@ def fill(draft: object, words: Sequence[str], known: Mapping[str, Option]) -> No
             text = next(rest, None)
             if text is None:
                 raise misused(f"Missing mandatory argument of option `{called}'")
-        if option.field in seen and (option.read is not None or option.value is not True):
-            raise wrong(f"{called if option.read else option.field} already specified")
-        seen.add(option.field)
+        group = option.group or option.field
+        if group in seen and (option.read is not None or option.value is not True):
+            raise wrong(f"{called} already specified")
+        seen.add(group)
         setattr(
             draft, option.field, option.value if option.read is None or text is None else option.read(text)
         )

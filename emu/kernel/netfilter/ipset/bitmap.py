@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from emu.sim.time import Instant
 
 _WORD: Final = 64  # bits
-_TIMER: Final = 32  # octets of what looks for elements whose time is over
 
 
 class BitmapSet:
@@ -148,8 +147,7 @@ class BitmapSet:
         """Return the octets that it takes."""
         spec, room = self.spec, slots(self.spec)
         total = spec.type.memory.empty + -(-room // _WORD) * 8
-        total += room * extension_size(spec, 0) + (_TIMER if spec.timeout is not None else 0)
-        return total + comments_size(self.listed(now))
+        return total + room * extension_size(spec, 0) + comments_size(self.listed(now))
 
     # --- numbers ---
 

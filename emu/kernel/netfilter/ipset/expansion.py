@@ -100,13 +100,13 @@ def _length(spec: SetSpec, asked: Addresses) -> int:
 
 
 def _plain(spec: SetSpec, asked: Addresses) -> Iterator[Element]:
-    """Yield the elements of hash:ip."""
-    low, high = _range(spec, asked, asked.first & spec.mask)
+    """Yield the elements of hash:ip; of a range only the first address is cut by the mask, as in Linux."""
+    first = asked.first & spec.mask
+    if first == 0:
+        raise IpSetError(Refusal.HASH_ELEM)
+    low, high = _range(spec, asked, first)
     for ip in range(low, high + 1, spec.hosts):
-        masked = ip & spec.mask
-        if masked == 0:
-            raise IpSetError(Refusal.HASH_ELEM)
-        yield Element(masked)
+        yield Element(ip)
 
 
 def _range(spec: SetSpec, asked: Addresses, first: int) -> tuple[int, int]:
@@ -130,7 +130,6 @@ def _first(spec: SetSpec, entry: Entry) -> Iterable[_Net]:
     masked = asked.first & spec.mask
     if spec.type.parts == (Part.IP, Part.PORT) and masked == 0:
         raise IpSetError(Refusal.INVALID)
-    # of a range only the first address is cut by the mask, as in Linux
     low, high = _range(spec, asked, masked)
     return ((ip, 0) for ip in range(low, high + 1))
 
