@@ -43,7 +43,7 @@ MODELLED: Final = _names(
         "net.ipv4.route": "min_pmtu mtu_expires",
         "net.ipv6.conf.*": "disable_ipv6",
         "net.netfilter": """
-        nf_conntrack_checksum nf_conntrack_generic_timeout nf_conntrack_gre_timeout
+        nf_conntrack_acct nf_conntrack_checksum nf_conntrack_generic_timeout nf_conntrack_gre_timeout
         nf_conntrack_gre_timeout_stream nf_conntrack_icmp_timeout nf_conntrack_max
         nf_conntrack_sctp_timeout_closed nf_conntrack_sctp_timeout_cookie_echoed
         nf_conntrack_sctp_timeout_cookie_wait nf_conntrack_sctp_timeout_established
