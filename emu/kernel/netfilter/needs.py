@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
+from emu.kernel.netfilter.matches.connbytes import ConnBytes
+from emu.kernel.netfilter.matches.connlimit import ConnLimit
 from emu.kernel.netfilter.matches.connmark import Connmark
 from emu.kernel.netfilter.matches.conntrack import Conntrack, State
 from emu.kernel.netfilter.targets.connmark import RestoreMark, SaveMark, SetConnmark
@@ -20,7 +22,7 @@ from emu.kernel.netfilter.targets.nat import Dnat, Masquerade, Netmap, Redirect,
 if TYPE_CHECKING:
     from emu.kernel.netfilter.ruleset import Chain, Rule, Table
 
-_MATCHES: Final = (Conntrack, State, Connmark)
+_MATCHES: Final = (Conntrack, State, Connmark, ConnBytes, ConnLimit)
 _TARGETS: Final = (Dnat, Snat, Masquerade, Redirect, Netmap, SetConnmark, SaveMark, RestoreMark, Track)
 
 
@@ -40,4 +42,6 @@ def _chain_asks(chain: Chain) -> bool:
 
 
 def _asks(rule: Rule) -> bool:
+    if isinstance(rule.target, Track) and rule.target.untracked:
+        return any(isinstance(match, _MATCHES) for match in rule.matches)
     return isinstance(rule.target, _TARGETS) or any(isinstance(match, _MATCHES) for match in rule.matches)

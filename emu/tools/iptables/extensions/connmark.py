@@ -6,11 +6,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from emu.kernel.netfilter.matches.connmark import Connmark
+from emu.kernel.netfilter.ruleset import UnknownTarget
 from emu.kernel.netfilter.targets.connmark import RestoreMark, SaveMark, SetConnmark
 from emu.tools.iptables.extension import Extension, Option, wrong
 from emu.tools.iptables.values import masked, masked_of, number_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from emu.tools.iptables.extension import Options
 
 _Target: TypeAlias = SetConnmark | SaveMark | RestoreMark
@@ -24,6 +27,9 @@ _FORMS: Final = (
     "save-mark",
     "restore-mark",
 )
+_SHIFTS: Final = ("left-shift-mark", "right-shift-mark")
+"""They move the mark's bits: that is not modelled."""
+
 _ARGUMENTS: Final = {"save-mark": 0, "restore-mark": 0}
 
 
@@ -40,7 +46,9 @@ def _describe_match(match: Connmark) -> str:
     return f"connmark match {'!' if match.inverted else ''} {masked(match.value, match.mask)}"
 
 
-def _build_target(options: Options) -> _Target:
+def _build_target(options: Options) -> _Target | UnknownTarget:
+    if any(name in options for name in _SHIFTS):
+        return UnknownTarget("CONNMARK", tuple(_as_written(options)))
     form = next((name for name in options.given if name in _FORMS), "")
     match form:
         case "set-xmark":
@@ -61,6 +69,11 @@ def _build_target(options: Options) -> _Target:
             return RestoreMark(*_masks(options))
         case _:
             raise wrong("CONNMARK target: No operation specified")
+
+
+def _as_written(options: Options) -> Iterator[str]:
+    for name, written in options.given.items():
+        yield from (f"--{name}", *written.values)
 
 
 def _masks(options: Options) -> tuple[int, int]:
@@ -114,6 +127,7 @@ _TARGET_OPTIONS: Final = (
         for form in _FORMS
     ),
     *_MASKS,
+    *(Option(name) for name in _SHIFTS),
 )
 
 _KINDS: Final[tuple[type[_Target], ...]] = (SetConnmark, SaveMark, RestoreMark)
