@@ -72,7 +72,6 @@ class Netfilter:
         net: the namespace.
         tables: iptables' tables that somebody has used, by name.
         conntrack: the connections.
-        ipsets: the ipsets.
         ipsets: the sets that rules ask.
         recent: the lists of addresses of `-m recent`.
         hashlimits: the tables of `-m hashlimit`, by name.
@@ -83,8 +82,6 @@ class Netfilter:
         self.net = net
         self.tables: dict[str, XTable] = {}
         self.conntrack = ConnectionTable()
-        self.ipsets = IpSets()
-        self.ipsets.users = lambda name: count_uses((table.table for table in self.tables.values()), name)
         self.ipsets = IpSets()
         self.ipsets.users = self._count_uses
         self.recent = RecentLists()
