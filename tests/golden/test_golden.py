@@ -1,14 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Scenarios that were recorded on Linux, run by emu and compared frame by frame.
-
-Whether a scenario is expected to fail is decided by what it contains, never by
-its name: changes of rules by commands are not modelled yet.
-"""
+"""Scenarios that were recorded on Linux, run by emu and compared frame by frame."""
 
 from __future__ import annotations
 
 import importlib.util
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +18,6 @@ if TYPE_CHECKING:
 
 HERE: Final = Path(__file__).parent
 FOLDERS: Final = (HERE / "scenarios", HERE / "own")
-RULES: Final = re.compile(r"^(nft|ipset):|^ *- iptables:|argv: .(conntrack)", re.MULTILINE)
 
 
 def _normalize() -> ModuleType:
@@ -40,7 +34,7 @@ normalize = _normalize()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make a case of every folder with a scenario, those with rules expected to fail."""
+    """Make a case of every folder with a scenario."""
     if "scenario" not in metafunc.fixturenames:
         return
     chosen = metafunc.config.getoption("--golden-dir")
@@ -50,12 +44,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _case(folder: Path) -> object:
-    text = (folder / "scenario.yaml").read_text(encoding="utf-8")
-    marks = [pytest.mark.judge("golden")]
-    rules = RULES.search(text)
-    if rules is not None:
-        marks.append(pytest.mark.xfail(strict=True, reason=f"{rules[0].strip()} is not modelled yet"))
-    return pytest.param(folder, id=folder.name, marks=marks)
+    return pytest.param(folder, id=folder.name, marks=pytest.mark.judge("golden"))
 
 
 def test_emu_does_what_linux_did(scenario: Path, tmp_path: Path) -> None:

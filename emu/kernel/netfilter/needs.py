@@ -9,7 +9,6 @@ there while anybody holds one.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from weakref import WeakKeyDictionary
 
 from emu.kernel.netfilter.matches.connbytes import ConnBytes
 from emu.kernel.netfilter.matches.connlimit import ConnLimit
@@ -20,25 +19,15 @@ from emu.kernel.netfilter.targets.ct import Track
 from emu.kernel.netfilter.targets.nat import Dnat, Masquerade, Netmap, Redirect, Snat
 
 if TYPE_CHECKING:
-    from emu.kernel.netfilter.ruleset import Chain, Rule, Table
+    from emu.kernel.netfilter.ruleset import Rule, Table
 
 _MATCHES: Final = (Conntrack, State, Connmark, ConnBytes, ConnLimit)
 _TARGETS: Final = (Dnat, Snat, Masquerade, Redirect, Netmap, SetConnmark, SaveMark, RestoreMark, Track)
 
 
-_CHAINS: Final[WeakKeyDictionary[Chain, bool]] = WeakKeyDictionary()
-
-
 def needs_conntrack(table: Table) -> bool:
     """Return whether some rule of `table` asks for connections."""
-    return any(_chain_asks(chain) for chain in table.chains)
-
-
-def _chain_asks(chain: Chain) -> bool:
-    found = _CHAINS.get(chain)
-    if found is None:
-        found = _CHAINS[chain] = any(_asks(rule) for rule in chain.rules)
-    return found
+    return any(_asks(rule) for chain in table.chains for rule in chain.rules)
 
 
 def _asks(rule: Rule) -> bool:

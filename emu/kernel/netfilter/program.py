@@ -2,24 +2,22 @@
 """Chains made ready to be walked.
 
 A `Program` belongs to a `Chain` and is made when a packet first gets there.
-Equal chains share one, whatever table or namespace they are in: nothing that
-changes is kept here.
+Tables that share chains share their programs: nothing that changes is kept here.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING
 
-from emu.kernel.netfilter.index import runs
-from emu.kernel.netfilter.ruleset import Chain, UnknownMatch
+from emu.kernel.netfilter.index import SHORTEST, runs
+from emu.kernel.netfilter.ruleset import UnknownMatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from emu.kernel.netfilter.index import Run
     from emu.kernel.netfilter.packet import Packet
-    from emu.kernel.netfilter.ruleset import Rule
+    from emu.kernel.netfilter.ruleset import Chain, Rule
 
     Test = Callable[[Packet], bool]
 
@@ -32,7 +30,7 @@ class Program:
         unknown: the numbers of the rules that ask something not modelled, with its names.
     """
 
-    __slots__ = ("__weakref__", "_run_at", "_tests", "rules", "unknown")
+    __slots__ = ("_run_at", "_tests", "rules", "unknown")
 
     def __init__(self, chain: Chain) -> None:
         self.rules: tuple[Rule, ...] = chain.rules
@@ -40,9 +38,9 @@ class Program:
         self._tests: list[tuple[Test, ...]] = [
             self._tests_of(number, rule) for number, rule in enumerate(chain.rules)
         ]
-        self._run_at: dict[int, Run] = {
-            number: run for run in runs(chain.rules) for number in range(run.start, run.end)
-        }
+        self._run_at: dict[int, Run] = {}
+        if len(chain.rules) >= SHORTEST:
+            self._run_at = {number: run for run in runs(chain.rules) for number in range(run.start, run.end)}
 
     def _tests_of(self, number: int, rule: Rule) -> tuple[Test, ...]:
         """Return what is known of a rule's conditions, and remember what is not."""
@@ -89,12 +87,10 @@ class Program:
         return none
 
 
-_PROGRAMS: Final[WeakKeyDictionary[Chain, Program]] = WeakKeyDictionary()
-
-
 def program_of(chain: Chain) -> Program:
-    """Return the program of `chain`: one for all chains that are equal."""
-    program = _PROGRAMS.get(chain)
-    if program is None:
-        program = _PROGRAMS[chain] = Program(chain)
+    """Return the program of `chain`, which is made when it is asked for the first time."""
+    program = chain.compiled
+    if not isinstance(program, Program):
+        program = Program(chain)
+        chain.remember(program)
     return program

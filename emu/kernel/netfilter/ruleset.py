@@ -120,11 +120,17 @@ class Chain:
         name: like `FORWARD` or `KUBE-SERVICES`.
         rules: in their order.
         policy: what becomes of a packet at the end; None for a user's chain.
+        compiled: what `emu.kernel.netfilter.program` has made of it; None as yet.
     """
 
     name: str
     rules: tuple[Rule, ...] = ()
     policy: Verdict | None = None
+    compiled: object | None = attrs.field(default=None, init=False, eq=False, repr=False)
+
+    def remember(self, compiled: object) -> None:
+        """Keep what was made of the chain: it changes nothing of its value."""
+        object.__setattr__(self, "compiled", compiled)
 
 
 @attrs.frozen
