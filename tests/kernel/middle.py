@@ -106,10 +106,14 @@ class LinuxMiddle:
                     verdicts[index] = _NAMES.get(frame[15], "UNMARKED")
         return verdicts
 
+    def listing(self) -> str:
+        """Return what `conntrack -L` prints."""
+        return _inside(self._name, ["conntrack", "-L"])
+
     def entries(self) -> dict[int, Entry]:
         """Return the table, by the client's port."""
         found = {}
-        for line in _inside(self._name, ["conntrack", "-L"]).splitlines():
+        for line in self.listing().splitlines():
             match = _LINE.match(line)
             assert match, line
             port = next(int(word) for word in re.findall(r"port=(\d+)", line) if int(word) >= 20000)

@@ -5,24 +5,16 @@ from __future__ import annotations
 
 import random
 import struct
-import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final
 
 import pytest
 
-from emu.kernel.netfilter.conntrack.entry import Status
-from emu.sim.time import SECOND, Instant
-from emu.wire import ipv4
-from emu.wire.ipv4 import Ipv4
-from tests.kernel.middle import Entry, linux_middle
-from tests.unit.kernel.netfilter.conntrack.middle import Middle, segment
-
-if TYPE_CHECKING:
-    from tests.kernel.middle import LinuxMiddle
+from tests.kernel.comparison import FIRST_PORT, Sent, compare
+from tests.kernel.middle import linux_middle
+from tests.unit.kernel.netfilter.conntrack.middle import segment
 
 _SEQUENCES: Final = 300
 _STEPS: Final = 16
-_FIRST_PORT: Final = 20000
 _SYN_OPTIONS: Final = (
     b"",
     bytes((2, 4, 5, 180)),
@@ -53,20 +45,11 @@ _WINDOWS: Final = (0, 1, 100, 512, 1000, 8192, 65535)
 _LENGTHS: Final = (0, 0, 0, 1, 10, 100, 1000)
 
 
-class Sent(NamedTuple):
-    """A segment of a sequence."""
-
-    way: str
-    flags: str
-    octets: bytes
-    text: str
-
-
 class Script:
     """Makes up the segments of a connection: mostly what two ends would say, now and then other ones."""
 
     def __init__(self, number: int, dice: random.Random) -> None:
-        self.port = _FIRST_PORT + number
+        self.port = FIRST_PORT + number
         self._dice = dice
         self._next = {">": dice.getrandbits(32), "<": dice.getrandbits(32)}
         self._plan = list(
@@ -129,55 +112,7 @@ class Script:
         if (end - self._next[way]) & 0xFFFFFFFF < 1 << 17:
             self._next[way] = end & 0xFFFFFFFF
         text = f"{way} {flags or '-':3} seq={seq:#x} ack={ack:#x} win={window} len={data} opt={options.hex()}"
-        return Sent(way, flags, octets, text)
-
-
-def _identified(octets: bytes, number: int) -> bytes:
-    header = Ipv4.parse(octets)
-    return ipv4.build(6, header.src, header.dst, octets[20:], identification=number)
-
-
-def _ours(middle: Middle) -> Entry | None:
-    connection = middle.connection
-    if connection is None or connection.expires <= middle.now:
-        return None
-    status = connection.status
-    flags = {"UNREPLIED"} if not status & Status.SEEN_REPLY else set()
-    flags |= {"ASSURED"} if status & Status.ASSURED else set()
-    src = ".".join(map(str, connection.original.src))
-    return Entry(middle.state, src, frozenset(flags), round(middle.timeout))
-
-
-def _agree(ours: Entry | None, theirs: Entry | None) -> bool:
-    if ours is None or theirs is None:
-        return ours is theirs
-    return ours[:3] == theirs[:3] and abs(ours.left - theirs.left) <= 2
-
-
-def _compare(linux: LinuxMiddle, seed: int, sysctls: dict[str, int]) -> list[str]:
-    """Play random sequences to both, and return where they differ, each with its whole story."""
-    scripts = [Script(number, random.Random(f"{seed}/{number}")) for number in range(_SEQUENCES)]
-    middles = [Middle(dict(sysctls)) for _ in scripts]
-    stories: list[list[str]] = [[] for _ in scripts]
-    differences: dict[int, str] = {}
-    began = time.monotonic()
-    for _ in range(_STEPS):
-        sent = [script.next() for script in scripts]
-        verdicts = linux.see(
-            [(one.way, _identified(one.octets, number + 1)) for number, one in enumerate(sent)]
-        )
-        entries = linux.entries()
-        now = Instant(round((time.monotonic() - began) * SECOND))
-        for number, (one, theirs) in enumerate(zip(sent, verdicts, strict=True)):
-            if number in differences:
-                continue
-            middle = middles[number]
-            middle.now = now
-            ours, mine, real = middle.see(one.octets), _ours(middle), entries.get(scripts[number].port)
-            stories[number].append(f"{one.text}\n    {ours} {mine} Linux: {theirs} {real}")
-            if ours != theirs or not _agree(mine, real):
-                differences[number] = "\n".join((f"sequence {number} of seed {seed}", *stories[number]))
-    return list(differences.values())
+        return Sent(way, octets, text)
 
 
 @pytest.mark.kernel
@@ -195,7 +130,8 @@ def _compare(linux: LinuxMiddle, seed: int, sysctls: dict[str, int]) -> list[str
 def test_linux_and_emu_agree_on_random_segments(sysctls: dict[str, int]) -> None:
     """After each segment of hundreds of random sequences, verdict, state, flags and timeout are Linux's."""
     with linux_middle(**sysctls) as linux:
-        differences = _compare(linux, 1, sysctls)
+        scripts = [Script(number, random.Random(f"1/{number}")) for number in range(_SEQUENCES)]
+        differences = compare(linux, scripts, _STEPS, sysctls)
     assert not differences, f"{len(differences)} of {_SEQUENCES} sequences differ\n" + "\n\n".join(
         differences[:5]
     )

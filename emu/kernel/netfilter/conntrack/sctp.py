@@ -43,6 +43,7 @@ _TIMEOUTS: Final[Mapping[State, str]] = {
 _ALONE: Final = frozenset((Chunk.INIT, Chunk.INIT_ACK, Chunk.SHUTDOWN_COMPLETE))
 _FIRST: Final = frozenset((Chunk.COOKIE_ACK, Chunk.COOKIE_ECHO))
 _BEGINS_NOTHING: Final = frozenset((Chunk.ABORT, Chunk.SHUTDOWN_COMPLETE, Chunk.COOKIE_ACK))
+_HEARTBEATS: Final = frozenset((Chunk.HEARTBEAT, Chunk.HEARTBEAT_ACK))
 _TAGGED_OTHERWISE: Final = frozenset(
     (
         Chunk.INIT,
@@ -183,8 +184,8 @@ def _begin(read: _Packet) -> SctpState | None:
             tracked.tags[Direction.REPLY] = chunk.tag
         elif chunk.kind == Chunk.HEARTBEAT:
             tracked.tags[Direction.ORIGINAL] = read.tag
-        else:
-            tracked.tags[Direction.REPLY] = read.tag
+        elif chunk.kind == Chunk.SHUTDOWN_ACK:
+            tracked.tags[Direction.REPLY] = read.tag  # the answer carries it back, RFC 9260 §8.4 (5)
     return tracked
 
 
@@ -199,7 +200,7 @@ def _walk(connection: Connection, tracked: SctpState, direction: Direction, read
             return None
         if chunk.kind == Chunk.COOKIE_ACK:
             tracked.began = [False, False]
-        elif chunk.kind in {Chunk.HEARTBEAT, Chunk.HEARTBEAT_ACK}:
+        elif chunk.kind in _HEARTBEATS:
             is_own = _probe(tracked, direction, read, chunk, is_first=lives)
             if is_own is None:
                 return None
