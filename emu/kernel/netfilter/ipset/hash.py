@@ -126,7 +126,7 @@ class HashSet:
         """
         member = self._known(element)
         if member is None:
-            if len(self._members) >= self.spec.maxelem:
+            if len(self) >= self.spec.maxelem:
                 self._make_room(now)
             member = Member(element, wildcard=wildcard)
             self._insert(member)
