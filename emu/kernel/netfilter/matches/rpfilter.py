@@ -43,11 +43,11 @@ class ReversePath:
             return True
         src, dst = header.src, header.dst
         is_group = dst[0] >> 4 == 14
-        if src[0] == 0 and (dst == LIMITED_BROADCAST or dst.startswith(b"\xe0\0\0")):
+        if src == ANY_IP4 and (dst == LIMITED_BROADCAST or dst.startswith(b"\xe0\0\0")):
             return True
         flow = Flow(
             dst=src,
-            src=ANY_IP4 if is_group or dst == LIMITED_BROADCAST or dst[0] == 0 else dst,
+            src=ANY_IP4 if is_group or dst == LIMITED_BROADCAST else dst,
             mark=packet.skb.mark if self.valid_mark else 0,
             tos=header.tos,
         )
