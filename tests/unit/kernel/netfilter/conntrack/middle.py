@@ -109,12 +109,16 @@ class Middle:
         if connection is self.connection:
             self.connection = None
 
+    def as_namespace(self) -> Namespace:
+        """Return it as what trackers take it for."""
+        return cast("Namespace", self)
+
     # --- what a test asks for ---
 
     def see(self, octets: bytes, *, verify_checksum: bool = True) -> str:
         """Let a packet pass, and return what it was."""
         skb = Skb(octets, 1)
-        net = cast("Namespace", self)
+        net = self.as_namespace()
         if skb.header.protocol == 1 and icmp.fault(net, skb, verify_checksum=verify_checksum):
             return "INVALID"
         tuple_ = _tuple(skb)
@@ -148,6 +152,11 @@ class Middle:
     def wait(self, seconds: float) -> None:
         """Let time pass."""
         self.now = Instant(self.now + round(seconds * SECOND))
+
+    @property
+    def connections(self) -> list[Connection]:
+        """All that is remembered, in the order in which it began."""
+        return [connection for connection, way in self._known.values() if way is Direction.ORIGINAL]
 
     @property
     def state(self) -> str:
