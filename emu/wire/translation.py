@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from emu.wire.checksum import update
 from emu.wire.crc32c import sctp_checksum
 from emu.wire.icmp import ECHO, ECHO_REPLY
 
@@ -34,7 +33,8 @@ def translated(packet: bytes, address: bytes, port: int, *, is_source: bool) -> 
     """
     protocol, at = packet[9], (packet[0] & 15) * 4
     old = packet[12:16] if is_source else packet[16:20]
-    total = _updated(packet[10:12], old, address)
+    change = _change(old, address)
+    total = _changed(packet[10:12], change)
     if is_source:
         head = b"".join((packet[:10], total, address, packet[16:at]))
     else:
@@ -60,7 +60,7 @@ def translated(packet: bytes, address: bytes, port: int, *, is_source: bool) -> 
     field = packet[sum_at : sum_at + 2]
     if field == b"\0\0" and protocol in _MAY_BE_ABSENT:
         return head + ports + packet[at + 4 :]
-    total = _updated(field, old + old_port, address + new_port)
+    total = _changed(field, change + _change(old_port, new_port))
     if total == b"\0\0" and protocol in _MAY_BE_ABSENT:
         total = b"\xff\xff"
     return b"".join((head, ports, packet[at + 4 : sum_at], total, packet[sum_at + 2 :]))
@@ -73,11 +73,18 @@ def _with_identifier(head: bytes, message: bytes, identifier: int) -> bytes | No
     if message[0] not in _WITH_IDENTIFIER:
         return head + message
     new = identifier.to_bytes(2, "big")
-    total = _updated(message[2:4], message[4:6], new)
+    total = _changed(message[2:4], _change(message[4:6], new))
     return head + message[:2] + total + new + message[6:]
 
 
-def _updated(field: bytes, old: bytes, new: bytes) -> bytes:
-    """Return a checksum field after `old` became `new`."""
-    total = update(int.from_bytes(field, "big"), int.from_bytes(old, "big"), int.from_bytes(new, "big"))
-    return total.to_bytes(2, "big")
+def _change(old: bytes, new: bytes) -> int:
+    """Return what replacing `old` by `new` adds to the one's complement sum of a packet."""
+    return 65535 - int.from_bytes(old, "big") % 65535 + int.from_bytes(new, "big") % 65535
+
+
+def _changed(field: bytes, change: int) -> bytes:
+    """Return a checksum field after the sum has changed. Source: RFC 1624 §3 (equation 3)."""
+    total = 0xFFFF - int.from_bytes(field, "big") + change
+    total = (total & 0xFFFF) + (total >> 16)
+    total = (total & 0xFFFF) + (total >> 16)
+    return (0xFFFF - total).to_bytes(2, "big")

@@ -72,6 +72,19 @@ class Services:
             loop.step()
         return len(sockets.receive_from(self.server, self.sink).data)
 
+    def establish(self) -> bytes:
+        """Begin a connection, have it answered, and return the next datagram of it."""
+        number = next(self._numbers)
+        packet = self.packet(number)
+        self.fabric.call(self.client, lambda net: raw.send_packet(net, packet))
+        while not self.sink.queue:
+            self.fabric.loop.step()
+        question = sockets.receive_from(self.server, self.sink)
+        to = question.address, question.port
+        self.fabric.call(self.server, lambda net: sockets.send_to(net, self.sink, b"answer", *to))
+        self.fabric.loop.run_until(self.fabric.loop.now)
+        return packet
+
 
 @pytest.fixture(params=[1, 1_000, 10_000])
 def services(request: pytest.FixtureRequest) -> Services:
@@ -91,8 +104,7 @@ def test_new_connections(benchmark: BenchmarkFixture, services: Services) -> Non
 def test_established_packet_in_its_node(benchmark: BenchmarkFixture, services: Services) -> None:
     """A datagram of a connection that is known, from the port of the bridge to the node's cable."""
     node = services.node
-    services.begin()
-    packet = services.packet(next(services._numbers) - 1)
+    packet = services.establish()
     port = next(device for device in node.devices.values() if device.port is not None)
     header = ethernet.header(node.devices["cni0"].mac, services.client.device("eth0").mac, ethernet.IPV4)
     frame = Frame(header + packet)

@@ -100,6 +100,7 @@ def _destination_changed(net: Namespace, port: Port, skb: Skb) -> bytes | None:
             return None
         decision = bridged
     if decision.device is not bridge:
+        skb.route = decision
         return bytes(bridge.mac)
     return _resolve(net, port, skb, decision.next_hop)
 

@@ -43,16 +43,17 @@ _RELATED: Final = (CtInfo.RELATED, CtInfo.RELATED_REPLY)
 _MAY_BEGIN: Final = (CtInfo.NEW, *_RELATED)
 
 
-class Manip(enum.Enum):
+class Manip(enum.IntEnum):
     """Which end of a packet is changed (`enum nf_nat_manip_type`)."""
 
-    SRC = "source"
-    DST = "destination"
+    SRC = 0
+    DST = 1
 
 
 _SRC, _DST = Manip
-_DONE: Final = {_SRC: Status.SRC_NAT_DONE, _DST: Status.DST_NAT_DONE}
-_CHANGED: Final = {_SRC: Status.SRC_NAT, _DST: Status.DST_NAT}
+_DONE: Final = (Status.SRC_NAT_DONE, Status.DST_NAT_DONE)  # by `Manip`, as the next two
+_CHANGED: Final = (Status.SRC_NAT, Status.DST_NAT)
+_CHANGED_FOR_REPLIES: Final = (Status.DST_NAT, Status.SRC_NAT)
 _MANIP_AT: Final = {Hook.PREROUTING: _DST, Hook.OUTPUT: _DST, Hook.INPUT: _SRC, Hook.POSTROUTING: _SRC}
 
 
@@ -124,24 +125,22 @@ def setup(packet: Packet, range_: NatRange, manip: Manip) -> Verdict:
 
 def _apply(packet: Packet, connection: Connection, manip: Manip) -> Verdict:
     """Rewrite the packet at its hook. Source: `nf_nat_packet`, `nf_nat_manip_pkt`."""
-    direction = packet.skb.ctinfo.direction
-    wanted = _CHANGED[manip]
-    if direction is _REPLY:
-        wanted = Status.SRC_NAT if manip is _DST else Status.DST_NAT
-    if not connection.status & wanted:
+    if packet.skb.ctinfo.direction is _REPLY:
+        wanted, answer = _CHANGED_FOR_REPLIES[manip], connection.original
+    else:
+        wanted, answer = _CHANGED[manip], connection.reply
+    if not connection.status & wanted or _rewrite(packet, answer, is_source=manip is _SRC):
         return _ACCEPT
-    target = connection.tuples[not direction].invert()
-    if not rewrite(packet, target, is_source=manip is _SRC):
-        packet.because = "NAT finds no whole transport header"
-        return _DROP
-    return _ACCEPT
+    packet.because = "NAT finds no whole transport header"
+    return _DROP
 
 
-def rewrite(packet: Packet, target: Tuple, *, is_source: bool) -> bool:
-    """Give the packet the source, or the destination, of `target`; return whether it could."""
+def _rewrite(packet: Packet, answer: Tuple, *, is_source: bool) -> bool:
+    """Give the packet the end that its `answer` will name; return whether it could."""
     skb, net = packet.skb, packet.net
-    address = target.src if is_source else target.dst
-    port = target.sport if is_source or target.protocol == ICMP else target.dport
+    address, port = (answer.dst, answer.dport) if is_source else (answer.src, answer.sport)
+    if answer.protocol == ICMP:
+        port = answer.sport
     if net.recorder is None:
         return skb.translate(address, port, is_source=is_source)
     before = _end(packet, is_source=is_source)

@@ -39,25 +39,16 @@ class Packet:
         memories: what the rules of the table remember, by chain and number.
     """
 
-    __slots__ = (
-        "_ports",
-        "_ports_of",
-        "because",
-        "chain",
-        "hook",
-        "hotdrop",
-        "iif",
-        "in_device",
-        "memories",
-        "net",
-        "oif",
-        "out_device",
-        "physin",
-        "physout",
-        "rule",
-        "skb",
-        "table",
-    )
+    # What most packets never get differs from these defaults: one is made for each hook of each packet.
+    physin = ""
+    physout = ""
+    hotdrop = False
+    because = ""
+    table = ""
+    chain = ""
+    rule = 0
+    _ports_of = b""
+    _ports: tuple[int, int] | None = None
 
     def __init__(
         self,
@@ -77,16 +68,9 @@ class Packet:
         self.out_device = out_device
         self.iif = in_device.name if in_device is not None else ""
         self.oif = out_device.name if out_device is not None else ""
-        self.physin = physin
-        self.physout = physout
-        self.hotdrop = False
-        self.because = ""
-        self.table = ""
-        self.chain = ""
-        self.rule = 0
         self.memories: dict[tuple[str, int], dict[Any, Any]] = {}
-        self._ports_of = b""
-        self._ports: tuple[int, int] | None = None
+        if physin:
+            self.physin, self.physout = physin, physout
 
     @property
     def memory(self) -> dict[Any, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emu.kernel.netfilter.index import SHORTEST, runs
+from emu.kernel.netfilter.matches.conntrack import Conntrack
 from emu.kernel.netfilter.ruleset import UnknownMatch
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from emu.kernel.netfilter.index import Run
     from emu.kernel.netfilter.packet import Packet
-    from emu.kernel.netfilter.ruleset import Chain, Rule
+    from emu.kernel.netfilter.ruleset import Chain, Match, Rule
 
     Test = Callable[[Packet], bool]
 
@@ -47,7 +48,7 @@ class Program:
         unknown = [match.name for match in rule.matches if isinstance(match, UnknownMatch)]
         if unknown:
             self.unknown[number] = ", ".join(unknown)
-        return tuple([match.holds for match in rule.matches if not isinstance(match, UnknownMatch)])
+        return tuple([_test(match) for match in rule.matches if not isinstance(match, UnknownMatch)])
 
     def find(self, packet: Packet, start: int) -> int:
         """Return the number of the first rule from `start` on that holds; that of none if there is none.
@@ -85,6 +86,13 @@ class Program:
             else:
                 return number
         return none
+
+
+def _test(match: Match) -> Test:
+    """Return what asks the condition; the one most often written, `--ctstate` alone, without detours."""
+    if isinstance(match, Conntrack) and match.states is not None and match == Conntrack(match.states):
+        return match.states.holds
+    return match.holds
 
 
 def program_of(chain: Chain) -> Program:

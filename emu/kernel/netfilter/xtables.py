@@ -60,13 +60,13 @@ class XTable:
         memories: what rules remember, by chain and number of the rule.
     """
 
-    __slots__ = ("_counts", "_programs", "memories", "table")
+    __slots__ = ("_counts", "_entered", "memories", "table")
 
     def __init__(self, table: Table) -> None:
         self.table = table
         self.memories: dict[tuple[str, int], dict[Any, Any]] = {}
         self._counts: dict[str, ChainCounts] = {}
-        self._programs: dict[str, Program] = {}
+        self._entered: dict[str, tuple[Program, ChainCounts]] = {}
 
     # --- rules and counters ---
 
@@ -86,7 +86,7 @@ class XTable:
         self.table = table
         self.memories = dict(memories or {})
         self._counts = dict(counts)
-        self._programs.clear()
+        self._entered.clear()
 
     def known_counts(self) -> Mapping[str, ChainCounts]:
         """Return the counters by chain; a chain that is missing has counted nothing."""
@@ -156,25 +156,28 @@ class XTable:
         if target is None:
             return None
         verdict = target.verdict if isinstance(target, Decide) else target.apply(packet)
-        if verdict is not None and not packet.because:
-            packet.because = place.name_of(packet, number)
+        if verdict is _ACCEPT or verdict is None:
+            return verdict
         if verdict is _UNKNOWN:
             packet.because = f"target {_target_name(rule)} in {place.name_of(packet, number)}"
+        elif not packet.because:
+            packet.because = place.name_of(packet, number)
         return verdict
 
-    def program(self, chain: str) -> Program:
-        """Return the program of one of the chains."""
-        program = self._programs.get(chain)
-        if program is None:
-            program = self._programs[chain] = program_of(self.table.by_name[chain])
-        return program
+    def entered(self, chain: str) -> tuple[Program, ChainCounts]:
+        """Return the program of one of the chains, and what its rules have seen."""
+        found = self._entered.get(chain)
+        if found is None:
+            found = self._entered[chain] = program_of(self.table.by_name[chain]), self.counts(chain)
+        return found
 
     def _policy(self, packet: Packet, base: Chain) -> Verdict:
         counts = self.counts(base.name)
         counts.policy_packets += 1
         counts.policy_octets += len(packet.skb.packet)
         verdict = base.policy or _ACCEPT
-        packet.because = f"{packet.net.name} {self.table.name}/{base.name} policy"
+        if verdict is not _ACCEPT:
+            packet.because = f"{packet.net.name} {self.table.name}/{base.name} policy"
         if packet.net.recorder is not None:
             packet.net.note(packet.skb, f"{self.table.name}/{base.name}", f"policy {verdict.value}")
         return verdict
@@ -200,8 +203,7 @@ class _Place:
     def enter(self, chain: str, start: int = 0) -> None:
         """Go to a rule of a chain."""
         self.chain, self.start = chain, start
-        self.program = self._table.program(chain)
-        self.counts = self._table.counts(chain)
+        self.program, self.counts = self._table.entered(chain)
 
     def jump(self, chain: str) -> None:
         """Go to the beginning of a chain, and come back here later."""
