@@ -149,7 +149,7 @@ def _route(net: Namespace, skb: Skb) -> Stage | None:
     """Make the routing decision. Source: `ip_rcv_finish`, `ip_error`."""
     device = skb.device
     assert device is not None, "only packets that came in are routed here"
-    decision = route_input(net, skb, device)
+    decision = skb.route or route_input(net, skb, device)
     if skb.header.version_ihl != ip_options.WITHOUT:
         decision = ip_options.receive(net, skb, device, decision)
     if isinstance(decision, Refusal):
