@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Rules turned into functions, once for all namespaces that have the same rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
+
+from emu.kernel.netfilter.nftables import statements as st
+from emu.kernel.netfilter.nftables.actions import compile_statement
+from emu.kernel.netfilter.nftables.evaluation import NotModelledError
+from emu.kernel.netfilter.verdict import Verdict
+
+if TYPE_CHECKING:
+    from emu.kernel.netfilter.nftables.evaluation import Evaluation, Outcome, Step
+    from emu.kernel.netfilter.nftables.ruleset import Rule
+
+
+class Program:
+    """What a rule does.
+
+    Attributes:
+        rule: the rule.
+        steps: its statements, those behind something unknown left out.
+        unmodelled: what is unknown in it, empty for nothing.
+    """
+
+    __slots__ = ("__weakref__", "rule", "steps", "unmodelled")
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.unmodelled = ""
+        self.steps = self._compile()
+
+    def _compile(self) -> tuple[Step, ...]:
+        steps: list[Step] = []
+        for at, statement in enumerate(self.rule.statements):
+            try:
+                steps.append(compile_statement(statement, at))
+            except NotModelledError as error:
+                self.unmodelled = str(error)
+                steps.append(_unknown(str(error)))
+                break
+        return tuple(steps)
+
+
+def _unknown(name: str) -> Step:
+    def step(evaluation: Evaluation) -> Outcome:
+        evaluation.packet.because = f"nft: {name} is not modelled"
+        return Verdict.UNKNOWN
+
+    return step
+
+
+_PROGRAMS: Final[WeakValueDictionary[Rule, Program]] = WeakValueDictionary()
+
+
+def program_of(rule: Rule) -> Program:
+    """Return the program of `rule`: the same object for equal rules."""
+    found = _PROGRAMS.get(rule)
+    if found is None:
+        found = _PROGRAMS[rule] = Program(rule)
+    return found
+
+
+_TRACKED: Final = (st.Nat, st.SetCt)
+
+
+def needs_conntrack(rule: Rule) -> bool:
+    """Return whether a rule asks for connections. Source: who calls `nf_ct_netns_get`."""
+    return any(isinstance(one, _TRACKED) or _asks(one) for one in rule.statements)
+
+
+def _asks(value: object) -> bool:
+    if isinstance(value, int | str | None):
+        return False
+    if isinstance(value, tuple):
+        return any(map(_asks, value))
+    if type(value).__name__ == "Ct":
+        return True
+    return any(_asks(getattr(value, name)) for name in getattr(type(value), "__match_args__", ()))

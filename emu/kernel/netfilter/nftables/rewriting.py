@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Fields of headers changed, and checksums mended.
+
+Source: net/netfilter/nft_payload.c `nft_payload_set_eval`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from emu.kernel.netfilter.nftables.evaluation import BREAK, NotModelledError
+from emu.kernel.netfilter.nftables.payload import FIELDS, Base
+from emu.wire.checksum import update
+from emu.wire.ipv4 import OFFSET_MASK
+
+if TYPE_CHECKING:
+    from emu.kernel.netfilter.nftables.evaluation import Evaluation, Load, Outcome, Step
+    from emu.kernel.netfilter.nftables.expressions import Payload
+    from emu.kernel.netfilter.nftables.payload import Field
+    from emu.kernel.skb import Skb
+
+_OF_IP: Final = 10  # where the checksum of an IP header is
+_CHECKSUMS: Final = {"tcp": 16, "udp": 6, "udplite": 6, "icmp": 2}
+_BY_NUMBER: Final = {6: 16, 17: 6, 136: 6}
+_UDP: Final = 17
+_ADDRESSES: Final = ("saddr", "daddr")
+
+
+def compile_write(target: Payload, value: Load) -> Step:
+    """Return the statement that puts a value into a field.
+
+    Raises:
+        NotModelledError: nothing here has such a field.
+    """
+    field = FIELDS[target.protocol][target.field]
+    if target.protocol not in ("ip", "th", *_CHECKSUMS):
+        raise NotModelledError(f"{target.protocol} {target.field} set")
+    place = _CHECKSUMS.get(target.protocol)
+    is_pseudo = field.base is Base.NETWORK and target.field in _ADDRESSES
+
+    def step(evaluation: Evaluation) -> Outcome:
+        number, skb = value(evaluation), evaluation.skb
+        if number is None:
+            return BREAK
+        begin = 0
+        if field.base is Base.TRANSPORT:
+            begin = skb.header.header_length
+            if skb.header.fragment & OFFSET_MASK:
+                return BREAK
+        if len(skb.packet) < begin + (field.offset + field.bits + 7) // 8:
+            return BREAK
+        _write(skb, begin, field, number, _OF_IP if begin == 0 else place, is_pseudo=is_pseudo)
+        return None
+
+    return step
+
+
+def _write(skb: Skb, begin: int, field: Field, value: int, place: int | None, *, is_pseudo: bool) -> None:
+    octets = bytearray(skb.packet)
+    first = field.offset // 16 * 2 + begin  # whole words, as checksums count
+    end = -(-(field.offset + field.bits) // 16) * 2 + begin
+    shift = (end - begin) * 8 - field.offset - field.bits
+    before = int.from_bytes(octets[first:end], "big")
+    mask = ((1 << field.bits) - 1) << shift
+    after = before & ~mask | value << shift & mask
+    octets[first:end] = after.to_bytes(end - first, "big")
+    if place is not None and not first <= begin + place < end:
+        _mend(octets, begin + place, before, after, skb.header.protocol)
+    if is_pseudo and not skb.header.fragment & OFFSET_MASK:
+        above = _BY_NUMBER.get(skb.header.protocol)
+        start = skb.header.header_length
+        if above is not None and len(octets) >= start + above + 2:
+            _mend(octets, start + above, before, after, skb.header.protocol)
+    skb.replace(bytes(octets))
+
+
+def _mend(octets: bytearray, at: int, before: int, after: int, protocol: int) -> None:
+    known = int.from_bytes(octets[at : at + 2], "big")
+    if not known and protocol == _UDP and at != _OF_IP:
+        return  # a datagram without a checksum
+    octets[at : at + 2] = update(known, before, after).to_bytes(2, "big")
