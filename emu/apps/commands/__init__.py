@@ -27,7 +27,17 @@ COMMANDS: Final[Mapping[str, str]] = {
     "ss": "emu.apps.commands.ss",
     "sysctl": "emu.apps.commands.sysctl",
     "hostname": "emu.apps.commands.hostname",
+    "iptables": "emu.apps.commands.iptables",
+    "iptables-save": "emu.apps.commands.iptables_save",
+    "iptables-restore": "emu.apps.commands.iptables_restore",
+    "iptables-nft": "emu.apps.commands.iptables",
+    "iptables-nft-save": "emu.apps.commands.iptables_save",
+    "iptables-nft-restore": "emu.apps.commands.iptables_restore",
+    "iptables-legacy": "emu.apps.commands.iptables_legacy",
+    "iptables-legacy-save": "emu.apps.commands.iptables_legacy_save",
+    "iptables-legacy-restore": "emu.apps.commands.iptables_legacy_restore",
     "ipset": "emu.apps.commands.ipset",
+    "conntrack": "emu.apps.commands.conntrack",
 }
 """The commands that there are, and where each is: its `prepare` is a `Command`.
 
@@ -36,11 +46,7 @@ A module is imported when its command is used: most runs use few of them.
 
 _NOT_YET: Final = frozenset(
     {
-        "conntrack",
         "ip6tables",
-        "iptables",
-        "iptables-restore",
-        "iptables-save",
         "nft",
     }
 )

@@ -274,8 +274,8 @@ def _setting(reading: Reading, letter: str, word: str) -> None:
                 raise wrong("wait seconds not numeric")
         case "M":
             reading.argument(word)
-        case "6":
-            raise wrong("This is the IPv4 version of iptables.\n")
+        case "6":  # nothing is said but how to get help
+            raise wrong("")
         case "4":
             pass
         case _:

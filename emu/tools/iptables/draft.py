@@ -117,7 +117,7 @@ class DraftChain:
             rules = tuple([entry.counted for entry in self._entries])
         if self.policy_counted == NOTHING and not any(count != NOTHING for count in rules):
             return None
-        return Counted(rules, self.policy_counted)
+        return Counted(rules or (NOTHING,) * len(self), self.policy_counted)
 
     def leads_to(self) -> Iterator[str]:
         """Yield the chain that each jump leads to."""

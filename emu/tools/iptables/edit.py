@@ -162,7 +162,7 @@ def _policy(draft: Draft, command: Command, line: int) -> None:
     chain = draft.chains.get(command.chain)
     if chain is None or chain.policy is None:
         raise refused("Bad built-in chain name.")
-    set_policy(chain, command.other, command.counted)
+    set_policy(chain, command.other)
 
 
 def set_policy(chain: DraftChain, policy: str, counted: Count = NOTHING) -> None:

@@ -10,7 +10,7 @@ import gc
 import re
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import WeakValueDictionary
 
 import attrs
@@ -39,9 +39,21 @@ _KNOWN_TABLES: Final[WeakValueDictionary[tuple[str, str], Table]] = WeakValueDic
 """Tables by their names and the text that makes them, but for counters: equal ones become one."""
 
 
+class Restored(NamedTuple):
+    """A table that was restored.
+
+    Attributes:
+        snapshot: what it is now.
+        draft: what it was made from; None if nothing is left of what was there.
+    """
+
+    snapshot: Snapshot
+    draft: Draft | None = None
+
+
 def restore(
     text: str, present: Mapping[str, Snapshot], *, counters: bool = False, flush: bool = True, only: str = ""
-) -> Mapping[str, Snapshot]:
+) -> Mapping[str, Restored]:
     """Return the tables that `text` names as it makes them.
 
     Args:
@@ -55,9 +67,12 @@ def restore(
         RulesError: it has faults; nothing is restored.
     """
     if flush and not only and all(_policies_are_accept(snapshot) for snapshot in present.values()):
-        return parse(text, counters=counters)
+        return {name: Restored(snapshot) for name, snapshot in parse(text, counters=counters).items()}
     with _without_collections():
-        return _Text(present, counters=counters, flush=flush, only=only).read(text)
+        reading = _Text(present, counters=counters, flush=flush, only=only)
+        return {
+            name: Restored(snapshot, reading.drafts[name]) for name, snapshot in reading.read(text).items()
+        }
 
 
 @lru_cache(maxsize=64)
@@ -118,8 +133,7 @@ class _Text:
     """A text that is being read.
 
     Attributes:
-        drafts: the tables so far, those under way among them.
-        complaints: what was wrong so far.
+        drafts: the tables that were committed last, by name.
     """
 
     def __init__(
@@ -131,6 +145,7 @@ class _Text:
         only: str = "",
     ) -> None:
         self._present = dict(present)
+        self.drafts: dict[str, Draft] = {}
         self._done: dict[str, Snapshot] = {}
         self._counters = counters
         self._flush = flush
@@ -251,6 +266,7 @@ class _Text:
         snapshot = draft.snapshot()
         found = [self._complaint(draft, problem, number) for problem in problems(snapshot.table)]
         self._complaints += found[:_MOST_COMPLAINTS]
+        self.drafts[draft.name] = draft
         self._done[draft.name] = self._present[draft.name] = snapshot
 
     @staticmethod

@@ -115,7 +115,7 @@ def _words_follow(reading: Reading) -> bool:
     if reading.at >= len(reading.words):
         return False
     word = reading.words[reading.at]
-    if word == "!" or word in LETTERS or not word.startswith("--") or _expanded(word[2:], LONG_OPTIONS):
+    if word == "!" or word in LETTERS or not word.startswith("--") or _meant(word[2:], LONG_OPTIONS):
         return False
     return not any(one.extension is None or word[2:] in one.extension.by_option for one in reading.loaded)
 
@@ -202,12 +202,11 @@ LETTERS: Final[Mapping[str, str]] = {
 """The letters by every full spelling."""
 
 
-def _expanded(name: str, known: Mapping[str, object]) -> str:
-    """Return the one name among `known` that `name` shortens, empty if there is none or are several."""
+def _meant(name: str, known: Mapping[str, object]) -> dict[int, str]:
+    """Return the names among `known` that `name` shortens, one of those that mean the same thing."""
     if name in known:
-        return name
-    found = {id(known[other]): other for other in known if other.startswith(name)} if name else {}
-    return next(iter(found.values())) if len(found) == 1 else ""
+        return {id(known[name]): name}
+    return {id(known[other]): other for other in known if other.startswith(name)} if name else {}
 
 
 def read_extension_option(reading: Reading, word: str) -> bool:
@@ -247,11 +246,11 @@ def load_implied(reading: Reading) -> bool:
 def expand(reading: Reading, word: str) -> str:
     """Return the full spelling of the long option that `word` shortens, empty if that is not clear."""
     name = word[2:]
-    found = {f"--{_expanded(name, LONG_OPTIONS)}"} if _expanded(name, LONG_OPTIONS) else set()
+    found = _meant(name, LONG_OPTIONS)
     for loaded in reading.loaded:
-        if loaded.extension is not None and (full := _expanded(name, loaded.extension.by_option)):
-            found.add(f"--{full}")
-    return found.pop() if len(found) == 1 else ""
+        if loaded.extension is not None:
+            found |= _meant(name, loaded.extension.by_option)
+    return f"--{next(iter(found.values()))}" if len(found) == 1 else ""
 
 
 def rules_of(reading: Reading) -> tuple[Rule, ...]:
