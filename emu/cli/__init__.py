@@ -27,6 +27,7 @@ VERBS: Final = {
     "send": "emu.cli.send:send",
     "trace": "emu.cli.trace:trace",
     "explain": "emu.cli.explain:explain",
+    "import": "emu.cli.importing:import_",
 }
 """Each verb and where its command is."""
 
@@ -42,6 +43,7 @@ _SUMMARIES: Final = {
     "send": "Inject frames and see what comes back.",
     "trace": "Tell what happens to a packet, stage by stage.",
     "explain": "Print a page about a reason code.",
+    "import": "Make a network document of real nodes' dumps.",
 }
 
 

@@ -125,7 +125,6 @@ class Route:
     metric: int = 0
     tos: str = ""
     mtu: int = 0
-    mtu_locked: bool = False
     unlike: tuple[str, ...] = ()
 
     def __str__(self) -> str:
