@@ -79,10 +79,10 @@ def _entry(middle: Middle) -> Entry | None:
     flags = {"UNREPLIED"} if not status & Status.SEEN_REPLY else set()
     flags |= {"ASSURED"} if status & Status.ASSURED else set()
     src = ".".join(map(str, connection.original.src))
-    return Entry(middle.state, src, frozenset(flags), round(middle.timeout))
+    return Entry(middle.state, src, frozenset(flags), tuple(connection.packets), round(middle.timeout))
 
 
 def _agree(ours: Entry | None, theirs: Entry | None) -> bool:
     if ours is None or theirs is None:
         return ours is theirs
-    return ours[:3] == theirs[:3] and abs(ours.left - theirs.left) <= _TOLERANCE
+    return ours[:4] == theirs[:4] and abs(ours.left - theirs.left) <= _TOLERANCE

@@ -38,11 +38,12 @@ _LINE: Final = re.compile(
 
 
 class Entry(NamedTuple):
-    """A line of `conntrack -L`: its state, whose packet began it, flags, seconds left."""
+    """A line of `conntrack -L`: its state, whose packet began it, flags, counters, seconds left."""
 
     state: str
     src: str
     flags: frozenset[str]
+    packets: tuple[int, ...]
     left: int
 
 
@@ -66,7 +67,7 @@ class LinuxMiddle:
                 _run(["ip", "-n", namespace, "link", "set", device, "up"])
             _run(["ip", "-n", node, "addr", "add", f"10.0.{number}.1/24", "dev", device])
             _run(["ip", "-n", node, "neigh", "add", f"10.0.{number}.2", "lladdr", _MACS[way], "dev", device])
-        _inside(node, ["sysctl", "-qw", "net.ipv4.ip_forward=1"])
+        _inside(node, ["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.netfilter.nf_conntrack_acct=1"])
         for state, tos in _TOS.items():
             words = ["-m", "conntrack", "--ctstate", state, "-j", "TOS", "--set-tos", f"{tos:#x}"]
             _inside(node, ["iptables", "-t", "mangle", "-A", "FORWARD", *words])
@@ -118,7 +119,8 @@ class LinuxMiddle:
             assert match, line
             port = next(int(word) for word in re.findall(r"port=(\d+)", line) if int(word) >= 20000)
             flags = frozenset(re.findall(r"\[(\w+)\]", line))
-            found[port] = Entry(match["state"] or "", match["src"], flags, int(match["left"]))
+            packets = tuple(map(int, re.findall(r"packets=(\d+)", line)))
+            found[port] = Entry(match["state"] or "", match["src"], flags, packets, int(match["left"]))
         return found
 
 

@@ -104,7 +104,7 @@ def _ours(name: str) -> tuple[list[str], list[Entry]]:
     middle.now = Instant(SECOND)
     verdicts = [middle.see(octets) for _, octets in _CASES[name]]
     found = [] if middle.connection is None else [middle.connection]
-    return verdicts, reading.parse(text.listing(found, middle.now, text.Form()))
+    return verdicts, reading.parse(text.listing(found, middle.now, text.Form(counted=True)))
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_linux_and_emu_agree(linux: LinuxMiddle, name: str) -> None:
 
 
 def _without_time(entry: Entry) -> tuple[object, ...]:
-    return entry.original, entry.reply, entry.state, entry.flags, entry.mark
+    return entry.original, entry.reply, entry.state, entry.flags, entry.mark, entry.packets, entry.octets
 
 
 @pytest.mark.kernel
@@ -133,4 +133,7 @@ def test_dccp_has_no_ports_any_more(linux: LinuxMiddle) -> None:
     """Linux 6.18 tracks it like any unknown protocol: all between two hosts is one connection."""
     linux.flush()
     linux.see([(">", packet(">", _DCCP, b"\0\x50\x08\0" + bytes(20)))])
-    assert "dccp     33 599 src=10.0.1.2 dst=10.0.2.2 sport=0 dport=0 [UNREPLIED]" in linux.listing()
+    assert (
+        "dccp     33 599 src=10.0.1.2 dst=10.0.2.2 sport=0 dport=0 packets=1 bytes=44 [UNREPLIED]"
+        in linux.listing()
+    )

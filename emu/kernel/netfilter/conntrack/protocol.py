@@ -10,6 +10,7 @@ class Tracked(enum.Enum):
     """What the tracker of a protocol makes of a packet of a connection."""
 
     ACCEPT = "belongs to it"
+    UNCOUNTED = "may belong to it: it is let pass, and neither counted nor learned from"
     INVALID = "does not fit: the packet goes on without a connection"
     DROP = "has to be dropped"
     REPEAT = "begins a new connection with the same tuple: the entry was deleted, look again"

@@ -119,8 +119,9 @@ def packet(
     lives = _walk(connection, tracked, direction, read)
     if lives is None:
         return _invalid(net, skb, f"a chunk that does not fit state {tracked.name}")
-    if lives:
-        refresh(net, connection, timeout(net, _TIMEOUTS[tracked.state]))
+    if not lives:
+        return Tracked.UNCOUNTED
+    refresh(net, connection, timeout(net, _TIMEOUTS[tracked.state]))
     return Tracked.ACCEPT
 
 

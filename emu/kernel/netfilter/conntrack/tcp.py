@@ -93,11 +93,10 @@ def packet(
         fit = fits(tracked, direction, segment)
         if fit is not Fit.YES and not _is_liberal(net, tracked, direction):
             if not fit.is_impossible:
-                return Tracked.ACCEPT
+                return Tracked.UNCOUNTED
             _doubt(net, connection, tracked, direction, segment)
             return _invalid(net, skb, fit.value)
-    _move(net, connection, direction, segment, step)
-    return Tracked.ACCEPT
+    return _move(net, connection, direction, segment, step)
 
 
 def is_expendable(connection: Connection) -> bool:
@@ -146,7 +145,7 @@ def _step(
         return _reset(net, connection, tracked, direction, segment)
     if after_it is State.TIME_WAIT and _is_challenge(tracked, direction, segment):
         tracked.last.challenge_expected = False
-        return Tracked.ACCEPT
+        return Tracked.UNCOUNTED
     if after_it is State.SYN_SENT2:
         tracked.last.both_began = True
     if after_it is State.SYN_RECV and direction is _REPLY and kind is Kind.ACK and tracked.last.both_began:
@@ -198,7 +197,7 @@ def _ignore(tracked: TcpState, direction: Direction, segment: Segment) -> _Step 
         _trust_the_ends(tracked, direction)
         return _Step(State.SYN_SENT, State.SYN_RECV)
     _remember(tracked, direction, segment)
-    return Tracked.ACCEPT
+    return Tracked.UNCOUNTED
 
 
 def _remember(tracked: TcpState, direction: Direction, segment: Segment) -> None:
@@ -307,7 +306,7 @@ def _doubt(
 
 def _move(
     net: Namespace, connection: Connection, direction: Direction, segment: Segment, step: _Step
-) -> None:
+) -> Tracked:
     tracked = connection.tracker
     assert isinstance(tracked, TcpState)
     tracked.last.kind, tracked.last.direction = segment.kind, direction
@@ -318,14 +317,15 @@ def _move(
     if not connection.status & _SEEN_REPLY:
         if segment.kind is Kind.RST:
             net.netfilter.conntrack.delete(connection, net.now)  # nobody but a RST ever answered
-            return
+            return Tracked.ACCEPT
         if segment.kind is Kind.SYN and step.before is State.SYN_SENT:
-            return  # else who takes the same port again and again keeps it alive
+            return Tracked.UNCOUNTED  # else who takes the same port again and again keeps it alive
         if step.after is State.ESTABLISHED:
             lifetime = min(lifetime, timeout(net, _UNACKNOWLEDGED))
     elif step.after is State.ESTABLISHED and step.before in {State.SYN_RECV, State.ESTABLISHED}:
         connection.status |= _ASSURED
     refresh(net, connection, lifetime)
+    return Tracked.ACCEPT
 
 
 def _lifetime(net: Namespace, tracked: TcpState, segment: Segment) -> Duration:

@@ -44,6 +44,7 @@ _SEEN_REPLY: Final = Status.SEEN_REPLY
 _NEW, _ESTABLISHED, _RELATED = CtInfo.NEW, CtInfo.ESTABLISHED, CtInfo.RELATED
 _ESTABLISHED_REPLY, _RELATED_REPLY = CtInfo.ESTABLISHED_REPLY, CtInfo.RELATED_REPLY
 _UNTRACKED: Final = CtInfo.UNTRACKED
+_DCCP: Final = 33  # Linux 6.16 has forgotten its ports
 _SCTP: Final = 132
 _UDP_LITE: Final = 136
 _QUOTED_PORTS: Final = 4
@@ -100,7 +101,7 @@ def tuple_of(skb: Skb) -> Tuple | None:
 
 def quoted_tuple(src: bytes, dst: bytes, protocol: int, packet: bytes, at: int) -> Tuple | None:
     """Return the tuple of a packet whose transport header begins at octet `at` of `packet`."""
-    if protocol in PORT_PROTOCOLS:
+    if protocol in PORT_PROTOCOLS and protocol != _DCCP:
         if len(packet) < at + _QUOTED_PORTS:
             return None
         sport, dport = packet[at] << 8 | packet[at + 1], packet[at + 2] << 8 | packet[at + 3]
@@ -140,7 +141,7 @@ def _resolve(packet: Packet, tuple_: Tuple, *, verify: bool) -> Verdict:
         else:
             connection = found.connection
             info = _info(connection, found.direction)
-        before = (connection.status, connection.tracker) if table.listening else None
+        before = _told(connection) if table.listening else None
         answer = tracker(net, skb, connection, info, verify_checksum=verify)
         if answer is Tracked.REPEAT:
             continue
@@ -153,14 +154,20 @@ def _resolve(packet: Packet, tuple_: Tuple, *, verify: bool) -> Verdict:
         packet.because = "connection tracking"
         return _DROP
     skb.connection, skb.ctinfo = connection, info
-    connection.count(info.direction, len(skb.packet))
+    if answer is not Tracked.UNCOUNTED:
+        connection.count(info.direction, len(skb.packet))
     if info is _ESTABLISHED_REPLY and not connection.status & _SEEN_REPLY:
         connection.status |= _SEEN_REPLY
-    if before is not None and connection.is_confirmed and before != (connection.status, connection.tracker):
+    if before is not None and connection.is_confirmed and before != _told(connection):
         table.tell(EventKind.UPDATE, connection, net.now)
     if net.recorder is not None:
         net.note(skb, "conntrack", describe_packet(net, skb))
     return _ACCEPT
+
+
+def _told(connection: Connection) -> tuple[int, str]:
+    """Return what makes an event when it changes: the status, and the state of the protocol."""
+    return connection.status, getattr(connection.tracker, "name", "")
 
 
 def _info(connection: Connection, direction: Direction) -> CtInfo:

@@ -133,8 +133,10 @@ class Middle:
             if answer is not Tracked.REPEAT:
                 break
             self._known = {key: value for key, value in self._known.items() if value[0] is not connection}
-        if answer is not Tracked.ACCEPT:
+        if answer not in {Tracked.ACCEPT, Tracked.UNCOUNTED}:
             return answer.name
+        if answer is Tracked.ACCEPT:
+            connection.count(info.direction, len(octets))
         if info is CtInfo.ESTABLISHED_REPLY:
             connection.status |= Status.SEEN_REPLY
         if found is None:
