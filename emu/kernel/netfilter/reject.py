@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 from emu.kernel import icmp, ipv4, netdev
 from emu.kernel.fib import RouteType
 from emu.kernel.netfilter import nat
-from emu.kernel.netfilter.conntrack.entry import CtInfo, Direction
 from emu.kernel.netfilter.conntrack.tcp import close
 from emu.kernel.netfilter.hooks import Hook
 from emu.kernel.netfilter.packet import Packet
@@ -28,9 +27,8 @@ from emu.wire.ipv4 import build as build_packet
 if TYPE_CHECKING:
     from emu.wire.tcp import Tcp
 
-_GRE: Final = 47
-_UNVERIFIED: Final = frozenset((33, 50, 51, 132, 136))
-"""DCCP, ESP, AH, SCTP, UDP-Lite: no sum over the whole payload."""
+_UNVERIFIED: Final = frozenset((33, 47, 50, 51, 132, 136))
+"""DCCP, GRE, ESP, AH, SCTP, UDP-Lite: no sum over the whole payload, or none that is asked."""
 _UNANSWERED: Final = (RouteType.BROADCAST, RouteType.MULTICAST)
 
 
@@ -93,9 +91,7 @@ def _is_sound(packet: Packet) -> bool:
     protocol = header.protocol
     if protocol in _UNVERIFIED:
         return True
-    if protocol == UDP and payload[6:8] in {b"\0\0", b""}:
-        return True
-    if protocol == _GRE and (len(payload) < 4 or payload[0] >> 7 == 0 or payload[1] & 7):
+    if protocol == UDP and payload[6:8] == b"\0\0":
         return True
     pseudo = 0
     if protocol in {TCP, UDP}:
@@ -120,14 +116,11 @@ def _reset(packet: Packet, segment: Tcp) -> bytes:
 
 
 def _attach(packet: Packet, answer: Skb) -> None:
-    """Have the answer belong to the connection, as RELATED, and end that. Source: `nf_conntrack_attach`."""
+    """Have the answer belong to the connection, as RELATED, and end that. Source: `nf_ct_set_closing`."""
     connection = packet.connection
-    if connection is None:
-        return
-    is_original = packet.skb.ctinfo.direction is Direction.ORIGINAL
-    answer.connection = connection
-    answer.ctinfo = CtInfo.RELATED_REPLY if is_original else CtInfo.RELATED
-    close(packet.net, connection)
+    if connection is not None:
+        answer.relate_to(packet.skb)
+        close(packet.net, connection)
 
 
 def _send_by_port(packet: Packet, answer: Skb) -> bool:

@@ -113,6 +113,14 @@ def test_octets_are_counted_in_pieces_of_16() -> None:
     assert [match.holds(packet) for _ in range(3)] == [True, True, False]
 
 
+def test_a_burst_of_octets_fills_the_bucket_again() -> None:
+    """Twice; Linux 6.18 let 6 of 9 such packets through, with 160b/s and a burst of 320b."""
+    net = node()
+    match = HashLimit("t", 0xFFFFFFFF // 11, 2, counts_octets=True)
+    packet = at(datagram(payload=bytes(32)), net=net)
+    assert sum(match.holds(packet) for _ in range(9)) == 6
+
+
 @pytest.mark.parametrize("inverted", [False, True])
 def test_an_address_that_was_set_is_there(*, inverted: bool) -> None:
     """Setting holds whether it was there or not."""
