@@ -14,7 +14,7 @@ from emu.kernel import inetdev, ip_options_echo, ipv4, path, raw, routing, tcp, 
 from emu.kernel.drops import DropReason
 from emu.kernel.fib import RouteType, Scope
 from emu.kernel.ip_options_reader import time_of_day
-from emu.kernel.skb import PacketType
+from emu.kernel.skb import KERNEL_SOCKET, PacketType
 from emu.sim.time import MILLISECOND
 from emu.wire import checksum, icmp
 from emu.wire.addresses import ANY_IP4, IpAddress
@@ -96,6 +96,8 @@ def send_error(net: Namespace, skb: Skb, kind: int, code: int, info: int = 0) ->
             tos=tos,
             options=options,
             mark=_reply_mark(net, skb),
+            socket=KERNEL_SOCKET,
+            cause=skb,
         )
 
 
@@ -212,6 +214,7 @@ def _reply(net: Namespace, skb: Skb, stage: str, reply: bytes) -> None:
             decision=decision,
             tos=tos,
             mark=mark,
+            socket=KERNEL_SOCKET,
             options=echoed.fill(src, net.now),
         )
     except OSError as error:

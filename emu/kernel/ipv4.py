@@ -280,6 +280,7 @@ def send(
     mark: int = 0,
     socket: int = 0,
     confirms: bool = False,
+    cause: Skb | None = None,
 ) -> int:
     """Send `payload` in a packet of this host's own and return the packet's id.
 
@@ -300,6 +301,7 @@ def send(
         mark: the firewall mark.
         socket: number of the sending socket.
         confirms: the next hop has lately proved to be there.
+        cause: the packet that this is an error about; it belongs to the same connection.
 
     Raises:
         OSError: there is no way to `dst` (ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL),
@@ -337,6 +339,8 @@ def send(
     skb.socket = socket
     skb.confirms = confirms
     skb.ignore_df = ignore_df
+    if cause is not None:
+        skb.relate_to(cause)
     walk(net, skb, local_out)
     if skb.refused:
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))

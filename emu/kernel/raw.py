@@ -83,11 +83,16 @@ def error(net: Namespace, inner: Ipv4, header: Icmp, mtu: int) -> None:
                 sockets.fail(net, socket, number)
 
 
-def send_packet(net: Namespace, packet: bytes) -> int:
+def send_packet(net: Namespace, packet: bytes, *, socket: int = 0) -> int:
     """Send a whole IP packet, as a raw socket with IP_HDRINCL does; return its packet id.
 
     The kernel fills in an unspecified source, an identification of 0, the total
     length and the checksum; all else goes out as it is. Source: `raw_send_hdrinc`.
+
+    Args:
+        net: the namespace.
+        packet: header and payload.
+        socket: number of the sending socket.
 
     Raises:
         OSError: EINVAL (no whole header), EMSGSIZE, EPERM (netfilter dropped it), or no route.
@@ -107,6 +112,7 @@ def send_packet(net: Namespace, packet: bytes) -> int:
         fixed[12:16] = bytes(decision.src)
     skb = Skb(rechecksum(bytes(fixed)) + packet[length:], net.new_packet_id())
     skb.route = decision
+    skb.socket = socket
     ipv4.walk(net, skb, ipv4.local_out)
     if skb.refused:
         raise sockets.error(errno.EPERM)

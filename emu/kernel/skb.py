@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from emu.kernel.netfilter.conntrack.entry import Connection
     from emu.kernel.routing import RouteDecision
 
+KERNEL_SOCKET: Final = -1
+"""The kernel's own sockets, by which it sends ICMP messages and resets: nobody owns them."""
+
 _CHECKSUM: Final = slice(10, 12)
 _NEW, _UNTRACKED = CtInfo.NEW, CtInfo.UNTRACKED  # looked up for every packet
+_RELATED, _RELATED_REPLY = CtInfo.RELATED, CtInfo.RELATED_REPLY
 _TTL_TO_CHECKSUM: Final = struct.Struct("!BBH")  # octets 8 to 11
 
 
@@ -79,7 +83,7 @@ class Skb:
         mark: the firewall mark.
         route: the routing decision, once made.
         refused: netfilter dropped it: its sender is told EPERM.
-        socket: number of the socket that sent it, 0 for none.
+        socket: number of the socket that sent it, 0 for none, `KERNEL_SOCKET` for one of the kernel.
         confirms: the next hop is known to be reachable (its connection makes progress).
         ignore_df: fragment it though DF is set (the sender's socket said so).
         frag_max: the largest fragment it was reassembled from, 0 if it was whole.
@@ -178,6 +182,12 @@ class Skb:
         """Have the metadata of the frame that it came in."""
         if isinstance(metadata, Metadata):
             self.mark, self.connection, self.ctinfo, self.bridged = metadata
+
+    def relate_to(self, cause: Skb) -> None:
+        """Belong to the connection of `cause`, which this packet answers. Source: `nf_conntrack_attach`."""
+        if cause.connection is not None:
+            self.connection = cause.connection
+            self.ctinfo = _RELATED if cause.ctinfo.direction else _RELATED_REPLY
 
     def clone(self) -> Skb:
         """Return a copy that goes its own way; the connection is the same one."""

@@ -73,7 +73,7 @@ def render(packet: Packet, fields: LogFields) -> str:
     if packet.physout and packet.physout != packet.oif:
         words.append(f"PHYSOUT={packet.physout}")
     words += _packet(packet.skb.packet, fields, is_quoted=False)
-    if fields.owner and packet.skb.socket:
+    if fields.owner and packet.skb.socket > 0:
         words.append("UID=0 GID=0")
     if packet.skb.mark:
         words.append(f"MARK=0x{packet.skb.mark:x}")

@@ -86,7 +86,8 @@ def _refuse(net: Namespace, skb: Skb, key: Key, segment: Segment) -> None:
     refusal = reset.answer(segment)
     if refusal is not None:
         reflected = net.sysctl.number("net.ipv4.fwmark_reflect")
-        answer(net, key, refusal, tos=skb.header.tos, mark=skb.mark if reflected else 0)
+        tos = skb.header.tos & ~_ECN_MASK
+        answer(net, key, refusal, tos=tos, mark=skb.mark if reflected else 0)
 
 
 def _for_connection(net: Namespace, skb: Skb, entry: Entry, segment: Segment) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from emu.kernel import ipv4, path, routing
 from emu.kernel.effects import Wake
+from emu.kernel.skb import KERNEL_SOCKET
 from emu.wire import tcp as wire_tcp
 from emu.wire.addresses import IpAddress
 from emu.wire.ipv4 import TCP
@@ -143,6 +144,7 @@ def answer(
             ignore_df=False,
             identification=0,
             mark=mark,
+            socket=KERNEL_SOCKET,
         )
     except OSError:
         return  # it has no way; nobody waits for it

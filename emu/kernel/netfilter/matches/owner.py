@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from emu.kernel.skb import KERNEL_SOCKET
+
 if TYPE_CHECKING:
     from emu.kernel.netfilter.packet import Packet
 
@@ -31,8 +33,8 @@ class Owner:
     """The sending socket's owner; what is None is not asked.
 
     Sockets have no users here: every program counts as root's, with user and
-    group 0 and no supplementary ones. A packet that no socket sent (the
-    kernel's own answers, all that is forwarded) has no owner.
+    group 0 and no supplementary ones. A packet that no socket sent (all that is
+    forwarded) has no owner; nor have the kernel's own answers, which do have a socket.
 
     Attributes:
         user: the user number.
@@ -49,6 +51,7 @@ class Owner:
     def holds(self, packet: Packet) -> bool:
         """Return whether the owner is such a one; without one, only inversions hold."""
         asked = [one for one in (self.user, self.group) if one is not None]
-        if not packet.skb.socket:
-            return not self.has_socket and all(one.inverted for one in asked)
+        if packet.skb.socket <= 0:
+            has_socket = packet.skb.socket == KERNEL_SOCKET
+            return self.has_socket in {None, has_socket} and all(one.inverted for one in asked)
         return self.has_socket is not False and all(one.fits(_ROOT) for one in asked)
