@@ -120,6 +120,8 @@ class Drawing:
                 return "0.0.0.0/0" if ranges and chance < 0.65 else self.address()
             case Part.PORT:
                 return self._port(kind, ranges=ranges)
+            case Part.MAC:
+                return f"02:00:00:00:00:{self.random.randint(0, 9):02x}"
             case _:
                 physdev = "physdev:" if chance < 0.1 else ""
                 return physdev + ("eth" if 0.1 < chance < 0.2 else self.random.choice(DEVICES))

@@ -71,7 +71,7 @@ def contains(
         return False
     if isinstance(known, ListSet):
         return _test_list(sets, known, packet, directions, question, return_nomatch=return_nomatch)
-    element = _element(known.spec, packet, directions, known.longest)
+    element = _element(known.spec, packet, directions)
     if element is None:
         return False
     answer = known.find(element, question)
@@ -168,7 +168,7 @@ def _stored(known: IpSet, packet: Packet, directions: Sequence[Direction]) -> El
     """Return the element as it is added or deleted: networks as long as the set's longest."""
     if isinstance(known, ListSet):
         return None
-    element = _element(known.spec, packet, directions, known.longest)
+    element = _element(known.spec, packet, directions)
     if element is None or not known.spec.type.nets:
         return element
     lengths = list(known.longest)
@@ -182,9 +182,7 @@ def _stored(known: IpSet, packet: Packet, directions: Sequence[Direction]) -> El
     return element
 
 
-def _element(
-    spec: SetSpec, packet: Packet, directions: Sequence[Direction], longest: tuple[int, int]
-) -> Element | None:
+def _element(spec: SetSpec, packet: Packet, directions: Sequence[Direction]) -> Element | None:
     """Return what `packet` is in a set of `spec`: single addresses; None if it is nothing there."""
     parts = spec.type.parts
     addresses = []
@@ -199,7 +197,7 @@ def _element(
             protocol, port = found
         elif part is Part.IFACE:
             iface = packet.iif if direction is _SRC else packet.oif
-            if not iface or longest[0] == 0:
+            if not iface:
                 return None
         else:
             mac = _mac(packet, direction)

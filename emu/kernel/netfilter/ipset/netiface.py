@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Sets of the type `hash:net,iface`: networks, each with one device or several.
 
-Two things are as odd as in Linux. A network that holds the address ends the
-search, even if it has other devices: 10.0.0.0/8,eth1 is not found for 10.1.1.1 on
-eth1 when there is 10.1.0.0/16,eth0. And a set that has nothing but 0.0.0.0/0 is in
-no packet's way (`longest` is 0). Elements with `physdev:` are told apart from
+One thing is as odd as in Linux: a network that holds the address ends the search,
+even if it has other devices. 10.0.0.0/8,eth1 is not found for 10.1.1.1 on eth1
+when there is 10.1.0.0/16,eth0. Elements with `physdev:` are told apart from
 others, but no rule of iptables asks for them.
 
 Source: net/netfilter/ipset/ip_set_hash_netiface.c.
