@@ -94,8 +94,10 @@ def tell_unexpected(outcomes: Iterable[str]) -> None:
 
 
 def tell_unobeyed(fabric: Fabric) -> None:
-    """Say which settings were changed to no effect."""
-    from emu.cluster.network.modelled import unobeyed
+    """Say which settings were changed to no effect, and which rules ask what nobody can answer."""
+    from emu.cluster.network.modelled import unknown_rules, unobeyed
 
     if names := unobeyed(fabric):
         click.echo(f"not modelled, so without effect: {', '.join(names)}", err=True)
+    if rules := unknown_rules(fabric):
+        click.echo(f"not modelled, so UNKNOWN where a packet comes to it: {', '.join(rules)}", err=True)

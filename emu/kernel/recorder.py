@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
     from emu.kernel.netfilter.ruleset import Rule
+    from emu.kernel.netfilter.verdict import Verdict
     from emu.kernel.skb import Skb
     from emu.wire.frame import Frame
 
@@ -37,6 +38,9 @@ class Recorder(Protocol):
 
     def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule) -> None:
         """`rule` holds for `packet`: it is number `number`, from 1, of `place`, a table and its chain."""
+
+    def ended(self, net: Namespace, packet: Skb, place: tuple[str, str], policy: Verdict) -> None:
+        """`packet` came to the end of `place`, a table and its built-in chain, whose policy decides."""
 
     def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
         """`packet` ended here."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from emu.kernel.netfilter.conntrack.entry import CtInfo
 from emu.kernel.recorder import Direction as Side
 from emu.wire.frame import Frame
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
     from emu.kernel.netfilter.ruleset import Rule
+    from emu.kernel.netfilter.verdict import Verdict
     from emu.kernel.skb import Skb
     from emu.sim.time import Instant
 
@@ -53,6 +55,9 @@ class Step(NamedTuple):
         detail: what was decided.
         reason: why it ended, None for other steps.
         framed: `octets` begins with the Ethernet header.
+        chain: table and chain that the packet is in, None outside of any.
+        rule: the text of the rule that holds for it, empty for none.
+        conntrack: what the packet is to its connection, empty while that is not known.
     """
 
     number: int
@@ -67,6 +72,9 @@ class Step(NamedTuple):
     detail: str = ""
     reason: DropReason | None = None
     framed: bool = True
+    chain: tuple[str, str] | None = None
+    rule: str = ""
+    conntrack: str = ""
 
 
 class Listener(Protocol):
@@ -100,22 +108,53 @@ class Recording:
 
     def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:
         """`packet` is at `stage`, where `detail` was decided."""
-        number = self._count = self._count + 1
-        parent, now, name, packet_id = packet.trail, net.now, net.name, packet.packet_id
         if isinstance(packet, Frame):
-            step = Step(number, parent, now, _NOTE, name, "", packet_id, packet.octets, stage, detail)
+            number = self._count = self._count + 1
+            parent, packet_id = packet.trail, packet.packet_id
+            step = Step(number, parent, net.now, _NOTE, net.name, "", packet_id, packet.octets, stage, detail)
+            self._tell(packet, step)
         else:
-            device, octets = packet.iif, packet.packet
-            step = Step(
-                number, parent, now, _NOTE, name, device, packet_id, octets, stage, detail, None, False
-            )
+            self._note(net, packet, stage, detail)
+
+    def _note(
+        self,
+        net: Namespace,
+        packet: Skb,
+        stage: str,
+        detail: str,
+        *,
+        chain: tuple[str, str] | None = None,
+        rule: str = "",
+    ) -> None:
+        number = self._count = self._count + 1
+        step = Step(
+            number,
+            packet.trail,
+            net.now,
+            _NOTE,
+            net.name,
+            packet.iif,
+            packet.packet_id,
+            packet.packet,
+            stage,
+            detail,
+            framed=False,
+            chain=chain,
+            rule=rule,
+            conntrack=_conntrack(packet),
+        )
         self._tell(packet, step)
 
     def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule) -> None:
         """`rule` holds for `packet`."""
         from emu.tools.iptables.text import rule_text  # noqa: PLC0415 - few runs have rules
 
-        self.note(net, packet, "/".join(place), f"rule {number}: {rule_text(place[1], rule)}")
+        text = rule_text(place[1], rule)
+        self._note(net, packet, "/".join(place), f"rule {number}: {text}", chain=place, rule=text)
+
+    def ended(self, net: Namespace, packet: Skb, place: tuple[str, str], policy: Verdict) -> None:
+        """`packet` came to the end of a built-in chain, whose policy is `policy`."""
+        self._note(net, packet, "/".join(place), f"policy {policy.value}", chain=place)
 
     def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
         """`packet` ended here."""
@@ -139,3 +178,10 @@ class Recording:
         packet.trail = step.number
         for listener in self._listeners:
             listener.hear(step)
+
+
+def _conntrack(skb: Skb) -> str:
+    """Return what rules know of the packet's state; empty where nobody has looked, or it fits nowhere."""
+    if skb.connection is not None:
+        return skb.ctinfo.name.removesuffix("_REPLY")
+    return "UNTRACKED" if skb.ctinfo is CtInfo.UNTRACKED else ""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.kernel.drops import DropReason
+from emu.kernel.netfilter.hooks import Hook
 from emu.observe.recording import Kind
 from emu.verify.exchange import STORM
 from emu.verify.fivetuple import packet_of
@@ -23,6 +24,7 @@ from emu.verify.story import UNROUTED, Way
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from emu.observe.recording import Step
     from emu.verify.endpoint import Source, Target
     from emu.verify.exchange import Exchange
     from emu.verify.story import Packet, Story
@@ -32,6 +34,10 @@ TTL_EXPIRED: Final = "TTL_EXPIRED"
 NO_ANSWER: Final = "NO_ANSWER"
 FRAME_STORM: Final = "FRAME_STORM"
 SEND_REFUSED: Final = "SEND_REFUSED"
+FORWARD_POLICY_DROP: Final = "FORWARD_POLICY_DROP"
+REPLY_NOT_UNNATED: Final = "REPLY_NOT_UNNATED"
+CT_TABLE_FULL: Final = "CT_TABLE_FULL"
+CT_INSERT_FAILED: Final = "CT_INSERT_FAILED"
 
 OURS: Final[Mapping[str, str]] = {
     IP_FORWARD_OFF: "the destination is not ours and this host does not forward",
@@ -39,6 +45,10 @@ OURS: Final[Mapping[str, str]] = {
     NO_ANSWER: "it arrived, and nothing was sent back",
     FRAME_STORM: "frames go round in circles",
     SEND_REFUSED: "the system call that was to send it failed",
+    FORWARD_POLICY_DROP: "no rule accepts it, and the policy of FORWARD is DROP",
+    REPLY_NOT_UNNATED: "the answer comes from where the request was translated to",
+    CT_TABLE_FULL: "the table of connections is full",
+    CT_INSERT_FAILED: "another connection has the same addresses and ports",
 }
 """The codes that no kernel has, and what they say."""
 
@@ -53,7 +63,10 @@ _FIXES: Final[Mapping[str, str]] = {
     "NO_SOCKET": "have a program in {net} listen there",
     "PKT_TOO_BIG": "let the MTUs on the way agree, or let the ICMP error reach the sender",
     TTL_EXPIRED: "look for a routing loop: which hops does the packet pass twice?",
+    FORWARD_POLICY_DROP: "accept it by a rule of filter/FORWARD in {net}, or `iptables -P FORWARD ACCEPT`",
+    CT_TABLE_FULL: "raise net.netfilter.nf_conntrack_max on the machine of {net}",
 }
+_BY_DETAIL: Final = {"nf_conntrack: table full": CT_TABLE_FULL, "insert_failed": CT_INSERT_FAILED}
 _NO_ROUTE: Final = frozenset((errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EINVAL))
 _NO_ROUTE_NAMES: Final = frozenset(errno.errorcode[number] for number in _NO_ROUTE)
 
@@ -93,7 +106,7 @@ def find_cause(exchange: Exchange, story: Story, source: Source, target: Target)
     if not story.request.is_accepted:
         return _ended(story.request, Way.REQUEST)
     if story.answer is not None and not story.answer.is_accepted:
-        return _unwelcome(_ended(story.answer, Way.REPLY), story.answer, target)
+        return _unwelcome(_ended(story.answer, Way.REPLY), story, target)
     step = story.request.end.step
     if step.stage == UNROUTED:
         code, dst = DropReason.IP_OUTNOROUTES.name, story.request.tuples[-1].src
@@ -137,13 +150,19 @@ def _ended(packet: Packet, way: Way) -> Cause:
     return Cause(code, words, way, step.net, device, fix)
 
 
-def _unwelcome(cause: Cause, answer: Packet, target: Target) -> Cause:
+def _unwelcome(cause: Cause, story: Story, target: Target) -> Cause:
     """Say so if the answer found no socket because it is not from who was asked."""
-    src = answer.tuples[-1].src
+    assert story.answer is not None, "there is an answer nobody takes"
+    assert story.request is not None, "what was answered was asked"
+    there = story.answer.tuples[-1]
     if cause.code != DropReason.NO_SOCKET.name:
         return cause
-    words = f"the answer comes from {src}, and {target.address} was asked" if src != target.address else ""
-    return attrs.evolve(cause, words=words or cause.words, fix="")
+    words = f"the answer comes from {there.src}, and {target.address} was asked"
+    if there.src == target.address:
+        words = cause.words
+    was_translated = len({(one.dst, one.dport) for one in story.request.tuples}) > 1
+    code = REPLY_NOT_UNNATED if was_translated and there.src != target.address else cause.code
+    return attrs.evolve(cause, code=code, words=words, fix="")
 
 
 def drop_code(packet: Packet) -> tuple[str, str]:
@@ -160,8 +179,22 @@ def drop_code(packet: Packet) -> tuple[str, str]:
         return code.name, f"it is not seen again after {last}"
     assert step.reason is not None, "a drop has a reason"
     code_name = step.reason.name
+    if step.reason is DropReason.NETFILTER_DROP:
+        return _netfilter_code(step, before)
     if step.reason is DropReason.IP_INADDRERRORS:
         code_name = IP_FORWARD_OFF
     elif step.reason is DropReason.IP_INHDR and before.stage == "route" and packet_of(step)[8:9] <= b"\1":
         code_name = TTL_EXPIRED
     return code_name, step.detail or CODES[code_name]
+
+
+def _netfilter_code(step: Step, before: Step) -> tuple[str, str]:
+    """Return the code for what netfilter dropped, and the rule that did it."""
+    if before.chain is not None and step.net == before.net:
+        is_policy = not before.rule and before.chain[1] == Hook.FORWARD.name
+        code = FORWARD_POLICY_DROP if is_policy else DropReason.NETFILTER_DROP.name
+        return code, f"{before.stage} {before.detail}"
+    for beginning, code in _BY_DETAIL.items():
+        if step.detail.startswith(beginning):
+            return code, step.detail
+    return DropReason.NETFILTER_DROP.name, step.detail

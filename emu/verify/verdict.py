@@ -17,7 +17,7 @@ from emu.verify import endpoint, fivetuple, reasons, story
 from emu.verify.exchange import ask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from emu.cluster.network.lab import Network
     from emu.sim.choice import Taken
@@ -147,7 +147,14 @@ def judge(start: Callable[[], Network], source: str, target: str) -> Verdict:
         network.fabric.decide_by(choice)
         exchange = ask(network, asker, asked)
         outcomes.append(_outcome(exchange, asker, asked, choice.probability, tuple(choice.taken)))
-    return Verdict(asker, asked, tuple(outcomes))
+    return Verdict(asker, asked, tuple(outcomes), _unknown(outcomes))
+
+
+def _unknown(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
+    """Return what is not modelled and decided about a packet on some branch, each once."""
+    causes = [outcome.cause for outcome in outcomes if outcome.cause is not None]
+    found = [cause.words for cause in causes if cause.code == DropReason.NOT_MODELLED.name]
+    return tuple(dict.fromkeys(found))
 
 
 def _outcome(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from emu.kernel.effects import Drop
     from emu.kernel.link.device import Device
     from emu.kernel.netfilter.ruleset import Rule
+    from emu.kernel.netfilter.verdict import Verdict
     from emu.kernel.recorder import Direction
     from emu.kernel.skb import Skb
 
@@ -77,6 +78,9 @@ class Witness:
 
     def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule) -> None:
         """Pass over rules."""
+
+    def ended(self, net: Namespace, packet: Skb, place: tuple[str, str], policy: Verdict) -> None:
+        """Pass over policies."""
 
     def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:  # noqa: ARG002
         """Take down an end."""

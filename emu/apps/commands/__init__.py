@@ -69,11 +69,11 @@ def execute(net: Namespace, argv: Sequence[str], *, beside: Sequence[str] = ()) 
 
 
 def check(argv: Sequence[str]) -> str | None:
-    """Return what is wrong with a command as far as one can tell without running it, None for nothing."""
+    """Return what is wrong with a command as far as one can tell without running it, in a line, or None."""
     try:
         _prepare(argv)
     except CommandError as error:
-        return str(error).rstrip()
+        return next(iter(str(error).splitlines()), "is refused")
     return None
 
 

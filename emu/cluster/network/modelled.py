@@ -82,3 +82,18 @@ def unobeyed(fabric: Fabric) -> list[str]:
             if BASE_SYSCTLS.get(name) != value
         }
     )
+
+
+def unknown_rules(fabric: Fabric) -> list[str]:
+    """Return what rules ask for that is not modelled, and where: `-m bpf (node1 filter/FORWARD)`."""
+    if not any(net.netfilter.tables for net in fabric.namespaces.values()):
+        return []
+    from emu.tools.iptables.restore import unmodelled  # noqa: PLC0415 - few runs have rules
+
+    found = (
+        f"{what} ({net.name} {name}/{chain})"
+        for net in fabric.namespaces.values()
+        for name, table in net.netfilter.tables.items()
+        for what, chain in unmodelled(table.table)
+    )
+    return list(dict.fromkeys(found))

@@ -64,4 +64,9 @@ def passes(
         in_device: what rules know as `-i`.
         out_device: what rules know as `-o`.
     """
+    if net.recorder is not None:
+        words = ["no rules"] if net.netfilter.is_empty(hook) else []
+        if out_device is not None:
+            words.append(f"out {out_device.name}")
+        net.note(skb, hook.name, ", ".join(words))
     return net.netfilter.passes(hook, skb, in_device, out_device)

@@ -155,8 +155,6 @@ class Netfilter:
         """Return whether `skb` goes on behind `hook`; if not, it has ended or somebody keeps it."""
         net = self.net
         functions = self._functions[hook]
-        if net.recorder is not None:
-            self._enter(hook, skb, out_device)
         if not functions:
             return True
         packet = Packet(net, skb, hook, in_device=in_device, out_device=out_device)
@@ -172,11 +170,9 @@ class Netfilter:
                 return False
         return True
 
-    def _enter(self, hook: Hook, skb: Skb, out_device: Device | None) -> None:
-        words = [] if self._functions[hook] else ["no rules"]
-        if out_device is not None:
-            words.append(f"out {out_device.name}")
-        self.net.note(skb, hook.name, ", ".join(words))
+    def is_empty(self, hook: Hook) -> bool:
+        """Return whether nothing stands at `hook`."""
+        return not self._functions[hook]
 
 
 def _rerouting(run: HookFunction) -> HookFunction:

@@ -179,7 +179,7 @@ class XTable:
         if verdict is not _ACCEPT:
             packet.because = f"{packet.net.name} {self.table.name}/{base.name} policy"
         if packet.net.recorder is not None:
-            packet.net.note(packet.skb, f"{self.table.name}/{base.name}", f"policy {verdict.value}")
+            packet.net.recorder.ended(packet.net, packet.skb, (self.table.name, base.name), verdict)
         return verdict
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from emu.kernel.effects import Effect
     from emu.kernel.link.device import Device
     from emu.kernel.netfilter.ruleset import Rule
+    from emu.kernel.netfilter.verdict import Verdict
     from emu.kernel.recorder import Direction
 
 ETH0_MAC: Final = MacAddress.parse("02:00:00:00:01:01")
@@ -58,6 +59,9 @@ class Notes:
 
     def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule) -> None:
         """Pass over rules."""
+
+    def ended(self, net: Namespace, packet: Skb, place: tuple[str, str], policy: Verdict) -> None:
+        """Pass over policies."""
 
     def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
         """Pass over a drop."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from emu.kernel.effects import Drop
     from emu.kernel.link.device import Device
     from emu.kernel.netfilter.ruleset import Rule
+    from emu.kernel.netfilter.verdict import Verdict
     from emu.kernel.recorder import Direction
     from emu.kernel.skb import Skb
     from emu.wire.frame import Frame
@@ -44,6 +45,9 @@ class Notes:
 
     def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule) -> None:
         """Pass over rules."""
+
+    def ended(self, net: Namespace, packet: Skb, place: tuple[str, str], policy: Verdict) -> None:
+        """Pass over policies."""
 
     def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
         """Pass over drops."""
