@@ -47,8 +47,8 @@ class Host:
 
     @property
     def knows_pods(self) -> bool:
-        """Whether it is more than the way to the outside: it knows the ways back to pods, too."""
-        return any(prefix != EVERYWHERE for prefix in self.behind)
+        """Whether it knows the ways back to pods: a node does, the way to the outside need not."""
+        return bool(self.behind) and EVERYWHERE not in self.behind
 
 
 class Member:

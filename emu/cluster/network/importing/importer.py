@@ -82,7 +82,9 @@ def _choose_roles(node: Node, draft: Draft) -> None:
     for device in node.dump.devices:
         node.roles[device.name], remark = role_of(device, node)
         if remark:
-            draft.left_out.append(f"{node.ns}/{device.name}: {remark}")
+            addresses = ", ".join(str(one.interface) for one in device.addresses)
+            lost = f"; with it {addresses}" if addresses else ""
+            draft.left_out.append(f"{node.ns}/{device.name}: {remark}{lost}")
         elif device.kind in {"bond", "team", "vlan"}:
             draft.invented.append(f"{node.ns}/{device.name}: a plain cable, for a {device.kind} device")
         if device.master and device.master not in node.devices:

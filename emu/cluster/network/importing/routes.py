@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from emu.wire.addresses import IpAddress, Prefix
 
-_UNLIKE: Final = ("encap", "realm", "from", "expires")
+_UNLIKE: Final = ("encap", "realm", "from", "expires", "nhid")
 _METRICS_KEPT: Final = frozenset({"mtu", "error"})
 _weight: Final = integer(1, 256)
 
