@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The words of a `conntrack` command line, taken apart as getopt_long(3) does.
 
-Short options stand together (`-Lptcp`), a long one may be shortened while it
-stays unambiguous, and those of a protocol are known behind `-p` alone.
+A short option may have its value attached (`-ptcp`); what is attached to a
+command (`-Lptcp`) is forgotten. A long one may be shortened while it stays
+unambiguous, and those of a protocol are known behind `-p` alone.
 
 Source: conntrack-tools 1.4.7, src/conntrack.c, extensions/.
 """
@@ -77,6 +78,9 @@ _OTHER_NAMES: Final[Mapping[str, str]] = {
         )
     },
 }
+_LETTERS_ALONE: Final = frozenset(("zero", "S", "V", "h"))
+"""What can stand before other letters; what stands behind the others is their value, which some forget."""
+_WITH_TABLE: Final = frozenset("LIADUGFECS")
 _VALUE_OR_NOT: Final = frozenset(("src-nat", "dst-nat", "any-nat"))
 
 _PORTS: Final = {
@@ -174,7 +178,7 @@ def _next(waiting: list[str], known: Mapping[str, str]) -> Iterator[tuple[str, s
     if word.startswith("--") and len(word) > 2:
         yield _long(word, waiting, known)
     elif word.startswith("-") and len(word) > 1:
-        yield from _short(word[1:], waiting)
+        yield from _short(word, waiting)
 
 
 def _long(word: str, waiting: list[str], known: Mapping[str, str]) -> tuple[str, str]:
@@ -184,38 +188,34 @@ def _long(word: str, waiting: list[str], known: Mapping[str, str]) -> tuple[str,
     if not name:
         raise refusal(f"unknown option `{word}'")
     if equals:
-        return name, value
+        return name, "" if name in _VALUE_OR_NOT else value
     return name, _value(name, word, waiting)
 
 
-def _short(letters: str, waiting: list[str]) -> Iterator[tuple[str, str]]:
+def _short(word: str, waiting: list[str]) -> Iterator[tuple[str, str]]:
+    letters = word[1:]
     while letters:
         letter, letters = letters[0], letters[1:]
         name = letter if letter in COMMANDS else _SHORT.get(letter, "")
         if not name:
-            raise refusal(f"unknown option `-{letter}'")
-        if letters and not _stands_alone(name):
-            yield name, letters
-            return
-        if letters:
+            raise refusal(f"unknown option `{word}'")
+        if not letters:
+            yield name, _value(name, f"-{letter}", waiting)
+        elif name in _LETTERS_ALONE:
             yield name, ""
         else:
-            yield name, _value(name, f"-{letter}", waiting)
-
-
-def _stands_alone(name: str) -> bool:
-    return name == "zero" or (name in COMMANDS and name != "R")
+            is_forgotten = name in COMMANDS or name in _VALUE_OR_NOT
+            yield name, "" if is_forgotten else letters
+            return
 
 
 def _value(name: str, written: str, waiting: list[str]) -> str:
     """Take the value of an option, if it has one."""
     follows = bool(waiting) and not waiting[-1].startswith("-")
-    if name in COMMANDS and name != "R":
-        return waiting.pop() if follows and name not in {"V", "h"} else ""
-    if name == "zero":
-        return ""
-    if name in _VALUE_OR_NOT:
+    if name in _VALUE_OR_NOT or name in _WITH_TABLE:
         return waiting.pop() if follows else ""
+    if name in _LETTERS_ALONE:
+        return ""
     if not waiting:
         raise refusal(f"option `{written}' requires an argument")
     return waiting.pop()
@@ -227,9 +227,7 @@ def protocol_number(word: str) -> int:
     Raises:
         CommandError: there is none.
     """
-    number = _NUMBERS.get(word.lower(), -1)
-    if word.isdigit():
-        number = int(word)
+    number = int(word) if word.isdigit() else _NUMBERS.get(word.lower(), -1)
     if not 0 <= number <= 255:
         raise refusal(f"`{word}' unsupported protocol")
     return number

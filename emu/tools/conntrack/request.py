@@ -16,7 +16,7 @@ from emu.kernel.netfilter.conntrack import sctp_table, tcp_table
 from emu.kernel.netfilter.conntrack.entry import Status
 from emu.kernel.netfilter.conntrack.table import EventKind
 from emu.tools.conntrack.filter import Filter, Masked
-from emu.tools.conntrack.options import COMMANDS, Words, refusal, take_apart
+from emu.tools.conntrack.options import COMMANDS, PROGRAM, Words, refusal, take_apart
 from emu.tools.conntrack.text import Form
 from emu.wire.addresses import IpAddress
 
@@ -87,6 +87,23 @@ _STATUS: Final[Mapping[str, Masked]] = {
     "FIXED_TIMEOUT": Masked(Status.FIXED_TIMEOUT, Status.FIXED_TIMEOUT),
     "EXPECTED": Masked(Status.EXPECTED, Status.EXPECTED),
 }
+_NO_STATUS: Final = Masked(1, 0)
+"""`UNSET` alone: no connection has it."""
+_FILTERING: Final = frozenset(
+    (
+        "protonum",
+        "src",
+        "dst",
+        "reply-src",
+        "reply-dst",
+        "mark",
+        "status",
+        "id",
+        "zone",
+        "orig-zone",
+        "reply-zone",
+    )
+)
 _EVENTS: Final[Mapping[str, frozenset[EventKind]]] = {
     "ALL": frozenset(EventKind),
     "NEW": frozenset((EventKind.NEW,)),
@@ -162,7 +179,11 @@ def parse(argv: Sequence[str]) -> Request:
     chosen = _filter(words)
     if command == "G":
         _check_one(words)
+    if "zero" in values and not _FILTERING.isdisjoint(values):
+        raise refusal("Can't use -z with filtering parameters")
     status = _status(values["status"]) if "status" in values else None
+    if status == _NO_STATUS and command == "L":
+        raise CommandError(f"{PROGRAM}: Operation failed: invalid parameters", 1)
     mark = _masked(values["mark"]) if "mark" in values else None
     if command == "U":
         chosen = attrs.evolve(chosen, mark=None, status=None)
@@ -174,7 +195,7 @@ def parse(argv: Sequence[str]) -> Request:
         zero="zero" in values,
         events=_events(values.get("event-mask", "ALL")),
         mark=mark,
-        status=status.value if status else 0,
+        status=status.value if status and status.mask else 0,
         timeout=_number(values["timeout"]) if "timeout" in values else None,
         has_family=bool(chosen.addresses) or "family" in values,
     )
@@ -283,7 +304,7 @@ def _status(text: str) -> Masked:
     for word in _listed(text, _STATUS):
         value |= _STATUS[word].value
         mask |= _STATUS[word].mask
-    return Masked(value, mask)
+    return Masked(value, mask) if mask else _NO_STATUS
 
 
 def _events(text: str) -> frozenset[EventKind]:
@@ -311,6 +332,6 @@ def _state(protocol: int | None, word: str) -> str:
     if not word:
         return ""
     kind, states = ("SCTP", sctp_table.State) if protocol == 132 else ("TCP", tcp_table.State)
-    if word.upper() not in states.__members__:
+    if word not in states.__members__:
         raise refusal(f"unknown {kind} state `{word}'")
-    return word.upper()
+    return word

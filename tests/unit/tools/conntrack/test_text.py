@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -18,19 +17,13 @@ from emu.kernel.netfilter.conntrack.tuples import Tuple
 from emu.sim.time import SECOND, Instant
 from emu.tools.conntrack import reading, text
 from emu.tools.conntrack.text import Form
+from tests.unit.tools.conntrack.cases import lines
 
-SAMPLES: Final = Path(__file__).parent / "samples"
 _NOW: Final = Instant(5 * SECOND)
 _LINE: Final = (
     "udp      17 29 src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 "
     "src=10.0.0.2 dst=10.0.0.1 sport=2 dport=1 mark=0 use=1"
 )
-
-
-def lines(name: str) -> list[str]:
-    """Return the recorded lines in the sample `name`."""
-    recorded = (SAMPLES / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-    return [line for line in recorded if not line.startswith("#")]
 
 
 def again(line: str, form: Form) -> str:
