@@ -17,12 +17,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
+from emu.kernel.netfilter.matches.ip import Protocol
+from emu.kernel.netfilter.ruleset import Rule
 from emu.tools.iptables import command, lines, text
+from tests.unit.tools.iptables.extensions.drawn import MATCHES, TARGETS, Place
 from tests.unit.tools.iptables.extensions.recorded import RECORDED, Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from emu.kernel.netfilter.ruleset import Match
 
 TABLES: Final = ("filter", "nat", "mangle", "raw")
 UNMODELLED: Final = ("--left-shift-mark", "--hashlimit-rate-match")
@@ -74,6 +81,31 @@ def test_iptables_takes_what_we_print_and_prints_the_same(table: str) -> None:
         assert [line for line in saved if line.startswith(beginning)] == [
             rule for rule in rules if rule.startswith(beginning)
         ]
+
+
+@given(data=st.data())
+@settings(max_examples=10, deadline=None, phases=[Phase.generate])
+def test_iptables_takes_any_value_and_prints_the_same(data: st.DataObject) -> None:
+    """One rule with each match and each target, of values drawn at random."""
+    drawn: dict[str, list[str]] = {table: [] for table in TABLES}
+    for place, matches in MATCHES:
+        rule = Rule((*beside(place), data.draw(matches)))
+        drawn[place.table].append(text.rule_text(place.chain, rule))
+    for place, targets in TARGETS:
+        rule = Rule(beside(place), data.draw(targets))
+        drawn[place.table].append(text.rule_text(place.chain, rule))
+    parts = [part for table, rules in drawn.items() for part in (f"*{table}", *rules, "COMMIT")]
+    with namespace() as name:
+        restored = ask(name, "iptables-restore", stdin="\n".join((*parts, "")))
+        assert restored.returncode == 0, f"{restored.stderr}\n{parts}"
+        saved = {table: ask(name, "iptables-save", "-t", table).stdout.splitlines() for table in TABLES}
+    for table, rules in drawn.items():
+        assert sorted(line for line in saved[table] if line.startswith("-A")) == sorted(rules)
+
+
+def beside(place: Place) -> tuple[Match, ...]:
+    """Return what else a rule at `place` asks for."""
+    return (Protocol(place.protocol),) if place.protocol else ()
 
 
 def record(name: str, old: Recorded) -> dict[str, str]:
