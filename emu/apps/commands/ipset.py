@@ -187,22 +187,24 @@ def restore_file(net: Namespace, text: str, *, exist: bool = False) -> str:
         for line in batch:
             if line.command is None:
                 continue
-            printed.append(_perform_line(net, line, "".join(printed), exist=exist))
+            try:
+                printed.append(_perform_line(net, line, exist=exist))
+            except CommandError as error:
+                raise CommandError(str(error), error.status, stdout="".join(printed)) from None
             if isinstance(line.command, Quit) or _verb(line) == "test":
                 return "".join(printed)  # ipset reads no further
     return "".join(printed)
 
 
-def _perform_line(net: Namespace, line: Line, printed: str, *, exist: bool) -> str:
+def _perform_line(net: Namespace, line: Line, *, exist: bool) -> str:
     settings = line.settings
     settings.exist = settings.exist or exist
     try:
         return perform(net, line.command or Quit(), settings, line.entry)
-    except AbsentError as error:
-        raise CommandError(str(error), error.status, stdout=printed) from None
+    except AbsentError:
+        raise
     except CommandError as error:
-        told = complaint(error, line.number)
-        raise CommandError(str(told), told.status, stdout=printed) from None
+        raise complaint(error, line.number) from None
 
 
 def _verb(line: Line) -> str:

@@ -167,6 +167,7 @@ _VERBS: Final = (
 )
 """The commands in the order in which the beginning of a word is looked for, with their other names."""
 
+_FULL: Final = frozenset(full for full, *_ in _VERBS)
 _ONE_NAME: Final = frozenset({"destroy", "flush", "list", "save"})
 _TWO: Final = frozenset({"create", "add", "del", "test", "rename", "swap"})
 _HELP: Final = (
@@ -219,6 +220,8 @@ def _take_options(argv: Sequence[str], settings: Settings) -> list[str]:
 
 def _verb(word: str) -> str:
     """Return the command that `word` names, or is the beginning of."""
+    if word in _FULL:
+        return word
     asked = word.removeprefix("--")
     for full, *others in _VERBS:
         if asked and (

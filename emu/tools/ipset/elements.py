@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Final
-
-import attrs
 
 from emu.errors import AddressError, CommandError
 from emu.kernel.netfilter.ipset.element import Addresses, Entry, Ports
@@ -42,25 +41,26 @@ def parse(spec: SetSpec, text: str) -> Entry:
     """
     if spec.type.method is Method.LIST:
         return _list_entry(text)
-    entry = Entry()
+    addresses: list[Addresses] = []
+    ports, iface, mac = None, "", b""
     for place, (part, piece) in enumerate(zip(spec.type.parts, _split(spec.type, text), strict=True)):
         match part:
             case Part.IP | Part.NET:
-                addresses = _addresses(spec, place, piece)
-                is_first = place == 0
-                entry = attrs.evolve(
-                    entry,
-                    first=addresses if is_first else entry.first,
-                    second=entry.second if is_first else addresses,
-                )
+                addresses.append(_addresses(spec, place, piece))
             case Part.PORT:
                 ports = _bitmap_ports(piece) if spec.type.method is Method.BITMAP else _ports(spec, piece)
-                entry = attrs.evolve(entry, ports=ports)
             case Part.IFACE:
-                entry = attrs.evolve(entry, iface=_iface(piece), physdev=piece.startswith(PHYSDEV))
+                iface = piece
             case _:
-                entry = attrs.evolve(entry, mac=_mac(piece))
-    return entry
+                mac = _mac(piece)
+    return Entry(
+        first=addresses[0] if addresses else None,
+        ports=ports,
+        second=addresses[1] if len(addresses) > 1 else None,
+        iface=_iface(iface),
+        physdev=iface.startswith(PHYSDEV),
+        mac=mac,
+    )
 
 
 def _list_entry(text: str) -> Entry:
@@ -116,14 +116,12 @@ def _separator(text: str, separator: str) -> bool:
 
 def _address(spec: SetSpec, text: str) -> int:
     plain = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    family = socket.AF_INET6 if spec.family == 6 else socket.AF_INET
     try:
-        address = IpAddress.parse(plain)
-    except AddressError:
-        address = None
-    if address is None or address.bits != spec.bits:
-        family = "IPv6" if spec.family == 6 else "IPv4"
-        raise wrong(f"cannot parse {text}: resolving to {family} address failed")
-    return int(address)
+        return int.from_bytes(socket.inet_pton(family, plain), "big")
+    except (OSError, ValueError):
+        called = "IPv6" if spec.family == 6 else "IPv4"
+        raise wrong(f"cannot parse {text}: resolving to {called} address failed") from None
 
 
 def range_of_addresses(text: str) -> tuple[int, int]:
@@ -224,7 +222,7 @@ def range_of_ports(text: str) -> tuple[int, int]:
 
 
 def _protocol(text: str) -> int:
-    known = {**names.PROTOCOLS, **names.ALIASES}.get(text.lower())
+    known = names.NUMBERS.get(text.lower())
     if known is not None:
         return known
     if text.isascii() and text.isdigit() and int(text[:4]) <= 255:

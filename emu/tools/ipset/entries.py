@@ -68,6 +68,8 @@ def parse(verb: str, spec: SetSpec, element: str, words: Sequence[str]) -> Entry
         CommandError: it makes no sense.
     """
     entry = elements.parse(spec, element)
+    if not words and verb != "test":
+        return entry
     draft = _Draft(before=entry.before, after=entry.after)
     fill(draft, words, _options_of(verb, spec.type))
     if verb == "test":

@@ -72,8 +72,8 @@ PROTOCOLS: Final = {
 PROTOCOL_NAMES: Final = {number: name for name, number in PROTOCOLS.items()}
 """Names by protocol number."""
 
-ALIASES: Final = {"icmpv6": 58}
-"""Further names."""
+NUMBERS: Final = {**PROTOCOLS, "icmpv6": 58}
+"""Protocol numbers by any name that is read."""
 
 ICMP: Final = {
     "echo-reply": 0x0000,

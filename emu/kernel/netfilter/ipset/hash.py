@@ -32,6 +32,7 @@ from emu.kernel.netfilter.ipset.element import Element, Member
 from emu.kernel.netfilter.ipset.errors import IpSetError, Refusal
 from emu.kernel.netfilter.ipset.expansion import expand, tested
 from emu.kernel.netfilter.ipset.spec import prefix_mask
+from emu.kernel.netfilter.ipset.types import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,8 @@ _BUCKET: Final = 32  # octets of a bucket's header
 _BUCKET_ELEMENTS: Final = 2
 _REGION: Final = 24  # octets of a lock for each 1024 buckets
 
+_Cut = tuple[int, int, int, int]  # length and mask of the first network, and of the second
+
 
 class HashSet:
     """A set of one of the hash types.
@@ -61,7 +64,10 @@ class HashSet:
         self.spec = spec
         self._members: dict[Element, Member] = {}
         self._lengths: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
-        self._tried: list[tuple[int, int]] | None = None  # pairs of lengths, made when asked for
+        self._tried: list[_Cut] | None = None  # made when asked for
+        self._bits = spec.bits
+        self._is_first_net = spec.type.parts[0] is Part.NET
+        self._is_second_net = spec.type.parts[-1] is Part.NET and len(spec.type.parts) > 1
 
     def __len__(self) -> int:
         return len(self._members)
@@ -151,10 +157,15 @@ class HashSet:
         """Return whether `element` is in the set; a single address is in every network that holds it."""
         if not self._is_address(element):
             return self._judge(self._members.get(element), question)
-        for first, second in self._pairs():
-            answer = self._judge(self._members.get(self._cut(element, first, second)), question)
-            if answer is not Answer.OUT:
-                return answer
+        ip, _, protocol, port, ip2, _, physdev, iface, mac = element
+        members = self._members
+        for first, mask, second, mask2 in self._pairs():
+            cut = (ip & mask, first, protocol, port, ip2 & mask2, second, physdev, iface, mac)
+            member = members.get(cut)  # type: ignore[call-overload]  # a tuple that equals an Element
+            if member is not None:
+                answer = self._judge(member, question)
+                if answer is not Answer.OUT:
+                    return answer
         return Answer.OUT
 
     @property
@@ -226,41 +237,27 @@ class HashSet:
 
     def _net_lengths(self, element: Element) -> tuple[int, ...]:
         """Return the prefix lengths of the dimensions that are networks, in order."""
-        if self.spec.type.nets == 2:
-            return element.cidr, element.cidr2
-        return (element.cidr2,) if self._is_second_net else (element.cidr,)
-
-    @property
-    def _is_second_net(self) -> bool:
-        """Whether the only network is the second address (hash:ip,port,net)."""
-        return self.spec.type.nets == 1 and self.spec.type.parts[0].value == "ip"
+        first = (element.cidr,) if self._is_first_net else ()
+        return (*first, element.cidr2) if self._is_second_net else first
 
     def _is_address(self, element: Element) -> bool:
-        """Return whether all networks of `element` are single addresses."""
-        bits = self.spec.bits
-        return bool(self.spec.type.nets) and all(length == bits for length in self._net_lengths(element))
+        """Return whether there are networks, and those of `element` are all single addresses."""
+        if self._is_first_net:
+            return element[1] == self._bits and (not self._is_second_net or element[5] == self._bits)
+        return self._is_second_net and element[5] == self._bits
 
-    def _pairs(self) -> list[tuple[int, int]]:
-        """Return the lengths to try, in order; a dimension that is no network has 0 there."""
+    def _pairs(self) -> list[_Cut]:
+        """Return the lengths to try with their masks, in order; what is no network is left whole."""
         if self._tried is None:
-            first, second = (sorted(lengths, reverse=True) for lengths in self._lengths)
-            if self.spec.type.nets == 2:
-                self._tried = [(one, two) for one in first for two in second]
-            elif self._is_second_net:
-                self._tried = [(0, length) for length in first]
-            else:
-                self._tried = [(length, 0) for length in first]
+            cuts = [
+                [(length, prefix_mask(length, self._bits)) for length in sorted(lengths, reverse=True)]
+                for lengths in self._lengths
+            ]
+            whole = [(0, -1)]
+            firsts = cuts.pop(0) if self._is_first_net else whole
+            seconds = cuts.pop(0) if self._is_second_net else whole
+            self._tried = [(*first, *second) for first in firsts for second in seconds]
         return self._tried
-
-    def _cut(self, element: Element, first: int, second: int) -> Element:
-        """Return `element` with its networks cut to these lengths."""
-        ip, _, protocol, port, ip2, _, physdev, iface, mac = element
-        bits = self.spec.bits
-        if self.spec.type.parts[0].value == "net":
-            ip &= prefix_mask(first, bits)
-        if self.spec.type.parts[-1].value == "net" and len(self.spec.type.parts) > 1:
-            ip2 &= prefix_mask(second, bits)
-        return Element(ip, first, protocol, port, ip2, second, physdev, iface, mac)
 
     def _judge(self, member: Member | None, question: Question) -> Answer:
         if member is None or not fits(self.spec, member, question):

@@ -49,8 +49,9 @@ class NetIfaceSet(HashSet):
         """Return whether `element` is in the set; an address is in the longest network that holds it."""
         if not self._is_address(element):
             return self._search(element, question)[0]
-        for first, second in self._pairs():
-            answer, ends = self._search(self._cut(element, first, second), question)
+        for length, mask, _, _ in self._pairs():
+            cut = element._replace(ip=element.ip & mask, cidr=length)
+            answer, ends = self._search(cut, question)
             if answer is not Answer.OUT or ends:
                 return answer
         return Answer.OUT
