@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from emu.kernel.netfilter.conntrack.entry import Direction, Status
+from emu.kernel.netfilter.conntrack.tcp_segment import after
+from emu.kernel.netfilter.conntrack.tcp_table import State
+from emu.kernel.netfilter.conntrack.tcp_window import TcpState
 from emu.kernel.netfilter.conntrack.tuples import ICMP, Tuple
+from emu.kernel.netfilter.jhash import jhash_words
 from emu.kernel.netfilter.packet import PORT_PROTOCOLS
 
 if TYPE_CHECKING:
@@ -18,8 +23,11 @@ if TYPE_CHECKING:
 
 _MOST_ATTEMPTS: Final = 128
 _FEWEST_ATTEMPTS: Final = 16
-_TRIES_BEFORE_REUSE: Final = 3
+_LAST_ATTEMPTS: Final = 32
+"""So many before the end a port is taken from a connection that is over."""
+
 _RESERVED: Final = 512
+_LEAST_UNRESERVED: Final = 600
 _PRIVILEGED: Final = 1024
 _PORTS: Final = 65536
 
@@ -40,7 +48,8 @@ def unique_tuple(
         A tuple in the range that no other connection has, or, where none was
         found, one that another has too: its packet ends when it is confirmed.
     """
-    if is_source and not range_.random_fully:
+    is_random = range_.random or range_.random_fully
+    if is_source and not is_random:
         if _in_range(present, range_):
             if not _is_used(net, connection, present):
                 return present
@@ -53,7 +62,7 @@ def unique_tuple(
                         return candidate
                     break
     chosen = _with_address(connection, present, range_, is_source=is_source)
-    if not range_.random_fully:
+    if not is_random:
         if range_.has_ports:
             if (
                 range_.base_port is None
@@ -69,6 +78,28 @@ def unique_tuple(
 def _is_used(net: Namespace, connection: Connection, tuple_: Tuple) -> bool:
     """Return whether answers to `tuple_` would belong to another connection. Source: `nf_nat_used_tuple`."""
     return net.netfilter.conntrack.is_taken(tuple_.invert(), net.now, connection.zones[1], but=connection)
+
+
+def _can_have(net: Namespace, connection: Connection, tuple_: Tuple, *, is_late: bool) -> bool:
+    """Return whether `connection` can have `tuple_`; with `is_late`, one that is over gives way to it.
+
+    That is a TCP connection that was translated and is closed: one that begins
+    behind its last sequence number takes its place. Source: `nf_nat_used_tuple_harder`.
+    """
+    table = net.netfilter.conntrack
+    if not table.is_taken(tuple_.invert(), net.now, connection.zones[1], but=connection):
+        return True
+    found = table.find(tuple_.invert(), net.now, connection.zones[1])
+    if not is_late or found is None or found.direction is Direction.ORIGINAL:
+        return False
+    old, new, status = found.connection.tracker, connection.tracker, found.connection.status
+    if not isinstance(old, TcpState) or not isinstance(new, TcpState) or new.state is not State.SYN_SENT:
+        return False
+    is_over = old.state >= State.TIME_WAIT and not status & Status.FIXED_TIMEOUT
+    if not is_over or not status & Status.SRC_NAT or not after(new.sides[0].end, old.sides[0].end):
+        return False
+    table.delete(found.connection, net.now)
+    return True
 
 
 def _in_range(tuple_: Tuple, range_: NatRange) -> bool:
@@ -106,7 +137,7 @@ def _with_address(connection: Connection, tuple_: Tuple, range_: NatRange, *, is
     if range_.min_address != range_.max_address:
         first, last = (int.from_bytes(end, "big") for end in (range_.min_address, range_.max_address))
         seed = 0 if range_.persistent else _word(tuple_.dst) ^ connection.zones[0]
-        hashed = jhash_word(_word(tuple_.src), seed)
+        hashed = jhash_words((_word(tuple_.src), 0, 0, 0), seed)  # the room of an IPv6 address
         address = type(address)((first + (hashed * (last - first + 1) >> 32)).to_bytes(4, "big"))
     return tuple_._replace(src=address) if is_source else tuple_._replace(dst=address)
 
@@ -138,10 +169,10 @@ def _with_port(
     attempts = min(size, _MOST_ATTEMPTS)
     candidate = tuple_
     while True:
-        for _ in range(attempts):
+        for attempt in range(attempts):
             port = least + offset % size
             candidate = tuple_._replace(sport=port) if at_source else tuple_._replace(dport=port)
-            if not _is_used(net, connection, candidate):
+            if _can_have(net, connection, candidate, is_late=attempts - attempt <= _LAST_ATTEMPTS):
                 return candidate
             offset = (offset + 1) % _PORTS
         if attempts >= size or attempts < _FEWEST_ATTEMPTS:
@@ -154,7 +185,7 @@ def _first_offset(net: Namespace, port: int, range_: NatRange, *, is_source: boo
     """Return where in the range the search begins."""
     if range_.base_port is not None:
         return (port - range_.base_port) % _PORTS
-    if range_.random_fully or is_source:
+    if range_.random or range_.random_fully or is_source:
         return net.random.getrandbits(16)
     return 0
 
@@ -169,26 +200,5 @@ def _span(port: int, range_: NatRange, *, is_source: bool) -> tuple[int, int] | 
     if port < _RESERVED:
         return 1, _RESERVED - 1
     if port < _PRIVILEGED:
-        return 600, _PRIVILEGED - 1
+        return _LEAST_UNRESERVED, _PRIVILEGED - _LEAST_UNRESERVED
     return _PRIVILEGED, _PORTS - _PRIVILEGED
-
-
-def jhash_word(word: int, initial: int) -> int:
-    """Return Bob Jenkins' hash of one 32-bit word, as `jhash2` of include/linux/jhash.h computes it."""
-    a = b = c = (0xDEADBEEF + 4 + initial) & 0xFFFFFFFF
-    a = (a + word) & 0xFFFFFFFF
-    for x, y, turn in (
-        ("c", "b", 14),
-        ("a", "c", 11),
-        ("b", "a", 25),
-        ("c", "b", 16),
-        ("a", "c", 4),
-        ("b", "a", 14),
-        ("c", "b", 24),
-    ):
-        values = {"a": a, "b": b, "c": c}
-        mixed = values[x] ^ values[y]
-        rotated = (values[y] << turn | values[y] >> (32 - turn)) & 0xFFFFFFFF
-        values[x] = (mixed - rotated) & 0xFFFFFFFF
-        a, b, c = values["a"], values["b"], values["c"]
-    return c

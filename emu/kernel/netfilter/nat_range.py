@@ -17,8 +17,8 @@ class NatRange:
         max_port: the last one.
         base_port: of a range of ports, the one that is mapped to `min_port`,
             those behind it following; None to have any port of the range chosen.
-        random: the search for a port starts anywhere (`--random`).
-        random_fully: ports are drawn, and none is kept for its own sake (`--random-fully`).
+        random: the port is drawn, and none is kept for its own sake (`--random`).
+        random_fully: the same (`--random-fully`): both draw alike today.
         persistent: a client gets the same address for all destinations.
     """
 

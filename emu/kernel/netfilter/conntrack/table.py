@@ -84,9 +84,17 @@ class ConnectionTable:
         return found
 
     def is_taken(self, tuple_: Tuple, now: Instant, zone: int = 0, *, but: Connection | None = None) -> bool:
-        """Return whether a connection other than `but` has `tuple_`. Source: `nf_conntrack_tuple_taken`."""
+        """Return whether a connection other than `but` has `tuple_`.
+
+        One that began with the same tuple as `but` is no other: two of its
+        packets were under way at once, and the second will join it when it is
+        confirmed. Source: `nf_conntrack_tuple_taken`.
+        """
         found = self.find(tuple_, now, zone)
-        return found is not None and found.connection is not but
+        if found is None or found.connection is but:
+            return False
+        other = found.connection
+        return but is None or (other.original, other.zone) != (but.original, but.zone)
 
     def of_source(self, tuple_: Tuple, zone: int) -> list[Connection]:
         """Return the connections whose first packet came from the source of `tuple_`, newest first."""
