@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from emu.tools.nft.faults import SyntaxFaultError
 from emu.tools.nft.symbols import NAMES, SYMBOLS
-from emu.tools.nft.tokens import number
+from emu.tools.nft.tokens import number, tokenise
 
 if TYPE_CHECKING:
     from emu.kernel.netfilter.nftables.datatypes import DataType
@@ -58,11 +58,15 @@ def take_atom(tokens: Tokens, datatype: DataType) -> int | str:
     if token.kind in ("newline", "end") or (token.kind == "sign" and token.text != "!"):
         raise tokens.unexpected()
     tokens.take()
+    if token.kind == "quoted":  # quotes change nothing
+        token = next(tokenise(token.text))._replace(place=token.place)
     value = _value(token, datatype)
     if value is None:
         raise SyntaxFaultError(token.place, _complaint(token, datatype))
     if value > datatype.mask:
-        raise SyntaxFaultError(token.place, f"Value {value} exceeds valid range 0-{datatype.mask}")
+        out_of_range = "Service out of range" if datatype.name == "inet_service" else ""
+        message = out_of_range or f"Value {value} exceeds valid range 0-{datatype.mask}"
+        raise SyntaxFaultError(token.place, message)
     return value
 
 

@@ -19,8 +19,11 @@ from emu.kernel.netfilter.nftables.typing_of import (
 )
 from emu.tools.nft.constants import take_atom
 from emu.tools.nft.faults import SyntaxFaultError, UnmodelledError
+from emu.tools.nft.tokens import KEYWORDS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from emu.kernel.netfilter.nftables.datatypes import DataType
     from emu.tools.nft.faults import Place
     from emu.tools.nft.scope import Scope
@@ -149,24 +152,12 @@ def _take_primary(tokens: Tokens, scope: Scope) -> ex.Expression:
         return _take_field(tokens, scope)
     if token.text in META_BARE:
         return take_meta(tokens, scope)
-    match token.text:
-        case "meta":
-            tokens.take()
-            return take_meta(tokens, scope)
-        case "ct":
-            tokens.take()
-            return take_ct(tokens, scope)
-        case "fib":
-            return _take_fib(tokens)
-        case "numgen":
-            return _take_numgen(tokens)
-        case "jhash" | "symhash":
-            return _take_hash(tokens, scope)
-        case _:
-            raise tokens.unexpected()
-
-
-_BY_WORD: Final = frozenset(("meta", "ct", "fib", "numgen", "jhash", "symhash"))
+    reader = _BY_WORD.get(token.text)
+    if reader is not None:
+        return reader(tokens, scope)
+    if token.text not in KEYWORDS:
+        raise SyntaxFaultError(token.place, "No symbol type information")
+    raise tokens.unexpected()
 
 
 def _take_field(tokens: Tokens, scope: Scope) -> ex.Expression:
@@ -230,17 +221,24 @@ def take_ct(tokens: Tokens, scope: Scope) -> ex.Expression:
     return ex.Ct(key, direction)
 
 
-def _take_fib(tokens: Tokens) -> ex.Expression:
-    tokens.take()
+def _take_fib(tokens: Tokens, _scope: Scope) -> ex.Expression:
+    start = tokens.take().place
     keys = [tokens.expect(*_FIB_KEYS).text]
     while tokens.accept("."):
         keys.append(tokens.expect(*_FIB_KEYS).text)
     result = tokens.expect(*FIB).text
     ordered = tuple(key for key in _FIB_KEYS if key in keys)
+    devices = [key for key in ordered if key in ("iif", "oif")]
+    if (
+        ("saddr" in keys) is ("daddr" in keys)
+        or len(devices) > 1
+        or (devices == ["oif"] and result != "type")
+    ):
+        raise SyntaxFaultError(start.to(tokens.last.place), "Could not process rule: Invalid argument")
     return ex.Fib(ordered, result)
 
 
-def _take_numgen(tokens: Tokens) -> ex.Expression:
+def _take_numgen(tokens: Tokens, _scope: Scope) -> ex.Expression:
     tokens.take()
     mode = tokens.expect("random", "inc").text
     tokens.expect("mod")
@@ -284,3 +282,23 @@ def _take_raw(tokens: Tokens, scope: Scope) -> ex.Expression:
     if not 0 < bits <= _MOST_RAW_BITS:
         raise UnmodelledError(f"@{token.text},{offset},{bits}", token.place)
     return scope.known(ex.RawPayload(Base(token.text), offset, bits))
+
+
+def _take_meta_word(tokens: Tokens, scope: Scope) -> ex.Expression:
+    tokens.take()
+    return take_meta(tokens, scope)
+
+
+def _take_ct_word(tokens: Tokens, scope: Scope) -> ex.Expression:
+    tokens.take()
+    return take_ct(tokens, scope)
+
+
+_BY_WORD: Final[dict[str, Callable[[Tokens, Scope], ex.Expression]]] = {
+    "meta": _take_meta_word,
+    "ct": _take_ct_word,
+    "fib": _take_fib,
+    "numgen": _take_numgen,
+    "jhash": _take_hash,
+    "symhash": _take_hash,
+}

@@ -38,7 +38,7 @@ def take_limit(tokens: Tokens) -> Limit:
         tokens.expect("/")
         unit = tokens.expect(*_UNITS).text
     if rate == 0:
-        raise SyntaxFaultError(place.to(tokens.last.place), "limit rate must be > 0")
+        raise SyntaxFaultError(place.to(tokens.last.place), "Could not process rule: Invalid argument")
     return Limit(rate, unit, _take_burst(tokens, octets=octets), over, octets)
 
 

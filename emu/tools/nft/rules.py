@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from emu.kernel.netfilter.nftables import expressions as ex
+from emu.kernel.netfilter.nftables.joining import compared_field, extended
 from emu.kernel.netfilter.nftables.payload import FIELDS
 from emu.kernel.netfilter.nftables.ruleset import Rule
 from emu.kernel.netfilter.nftables.statements import Match, Statement, Unmodelled
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from emu.tools.nft.tokens import Tokens
 
 _ETHER_TYPE: Final = {"ip": 0x0800, "ip6": 0x86DD}
-_MERGED_BITS: Final = 32  # no more than one register
 
 
 def take_rule(tokens: Tokens, family: str, interfaces: Collection[str] | None = None) -> Rule:
@@ -91,42 +91,26 @@ def _reduce(statements: list[Statement], family: str) -> list[Statement]:
 # --- neighbouring fields ---
 
 
-def _field(statement: Statement) -> Field | None:
-    """Return the field that a statement compares with one value, None for any other."""
-    if not isinstance(statement, Match) or not isinstance(statement.left, ex.Payload):
-        return None
-    if statement.operator not in ("==", "!=") or not isinstance(statement.right, int):
-        return None
-    return FIELDS[statement.left.protocol][statement.left.field]
-
-
 def _merge(statements: list[Statement]) -> list[Statement]:
     """Move fields that stand side by side in a header together: they are read at once."""
-    found = [(field, at) for at, one in enumerate(statements) if (field := _field(one)) is not None]
+    found = [(field, at) for at, one in enumerate(statements) if (field := compared_field(one)) is not None]
     found.sort(key=lambda pair: (pair[0].base.name != "NETWORK", pair[0].offset))
     groups: list[list[int]] = []
     end: Field | None = None
     for field, at in found:
-        if groups and end is not None and _joins(end, field, statements, groups[-1][-1], at):
-            groups[-1].append(at)
-            end = end._replace(bits=end.bits + field.bits)
-        else:
-            groups.append([at])
-            end = field
+        longer = None
+        if end is not None and _operator(statements[groups[-1][-1]]) == _operator(statements[at]):
+            longer = extended(end, field)
+        if longer is None:
+            groups.append([])
+        groups[-1].append(at)
+        end = longer or field
     return _moved(statements, [group for group in groups if len(group) > 1])
 
 
-def _joins(end: Field, field: Field, statements: list[Statement], before: int, at: int) -> bool:
-    first, second = statements[before], statements[at]
-    assert isinstance(first, Match)
-    assert isinstance(second, Match)
-    return (
-        end.base is field.base
-        and end.offset + end.bits == field.offset
-        and not (end.offset % 8 or end.bits % 8 or field.bits % 8)
-        and end.bits + field.bits <= _MERGED_BITS
-        and first.operator == second.operator
-    )
+def _operator(statement: Statement) -> str:
+    assert isinstance(statement, Match)
+    return statement.operator
 
 
 def _moved(statements: list[Statement], groups: list[list[int]]) -> list[Statement]:

@@ -84,7 +84,7 @@ def take_single(tokens: Tokens, datatype: DataType) -> ex.Single:
         high = take_atom(tokens, datatype)
         assert isinstance(high, int)
         if high < low:
-            raise SyntaxFaultError(start.to(tokens.last.place), "Range negative size")
+            raise SyntaxFaultError(start.to(tokens.last.place), "Range has zero or negative size")
         return ex.Range(low, high)
     return low
 
@@ -144,7 +144,7 @@ def take_elements(tokens: Tokens, kind: Kind) -> list[Placed]:
     found: list[Placed] = []
     while True:
         tokens.skip_newlines()
-        if tokens.accept("}"):
+        if found and tokens.accept("}"):
             return found
         if tokens.sees("{"):  # a variable inside a set
             found += take_elements(tokens, kind)

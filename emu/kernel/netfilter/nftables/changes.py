@@ -40,9 +40,9 @@ _HOOKS_OF: Final[Mapping[str, tuple[str, ...]]] = {
 _LOWEST_NAT: Final = -200
 
 
-def refuse(number: int) -> OSError:
-    """Return the kernel's refusal with an errno."""
-    return OSError(number, os.strerror(number))
+def refuse(number: int, name: str = "") -> OSError:
+    """Return the kernel's refusal with an errno, and the name that it is about (`filename`)."""
+    return OSError(number, os.strerror(number), name or None)
 
 
 class Transaction:
@@ -72,7 +72,7 @@ class Transaction:
         """Return a table that can be changed."""
         found = self.tables.get((family, name))
         if found is None:
-            raise refuse(errno.ENOENT)
+            raise refuse(errno.ENOENT, name)
         if (family, name) not in self._own:
             self._own.add((family, name))
             found = self.tables[family, name] = found.copy()
@@ -82,7 +82,7 @@ class Transaction:
         """Return a chain that can be changed."""
         found = self.table(family, table).chains.get(name)
         if found is None:
-            raise refuse(errno.ENOENT)
+            raise refuse(errno.ENOENT, name)
         return found
 
     def find_set(self, family: str, table: str, name: str) -> Set | None:
@@ -95,7 +95,7 @@ class Transaction:
         """Return a set that can be changed."""
         found = self.table(family, table).sets.get(name)
         if found is None:
-            raise refuse(errno.ENOENT)
+            raise refuse(errno.ENOENT, name)
         found.expire(self.now)
         return found
 
@@ -247,6 +247,8 @@ class Transaction:
             if known is not None:
                 if request.exclusive or known.element.data != element.data:
                     raise refuse(errno.EEXIST)
+                if element.timeout or element.expires is not None:
+                    found.renew(known, element, self.now)
                 continue
             if found.value.size and len(found.slots) >= found.value.size:
                 raise refuse(errno.ENFILE)
@@ -341,14 +343,14 @@ def _check_names(table: LiveTable, names: Iterable[Reference]) -> None:
         if kind == "chain":
             target = table.chains.get(name)
             if target is not None and target.value.hooked is not None:
-                raise refuse(errno.EOPNOTSUPP)
+                raise refuse(errno.EOPNOTSUPP, name)
             is_there = target is not None
         elif kind == "set":
             is_there = name in table.sets
         else:
             is_there = (kind, name) in table.objects
         if not is_there:
-            raise refuse(errno.ENOENT)
+            raise refuse(errno.ENOENT, f"@{name}" if kind == "set" else name)
 
 
 def _check_updates(table: LiveTable, rule: Rule) -> None:

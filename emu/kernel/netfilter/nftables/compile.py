@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 from emu.kernel.netfilter.nftables import statements as st
 from emu.kernel.netfilter.nftables.actions import compile_statement
 from emu.kernel.netfilter.nftables.evaluation import NotModelledError
+from emu.kernel.netfilter.nftables.joining import joined
 from emu.kernel.netfilter.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -34,13 +35,17 @@ class Program:
 
     def _compile(self) -> tuple[Step, ...]:
         steps: list[Step] = []
-        for at, statement in enumerate(self.rule.statements):
+        statements, at = self.rule.statements, 0
+        while at < len(statements):
+            several = joined(statements, at)
+            statement, count = several or (statements[at], 1)
             try:
                 steps.append(compile_statement(statement, at))
             except NotModelledError as error:
                 self.unmodelled = str(error)
                 steps.append(_unknown(str(error)))
                 break
+            at += count
         return tuple(steps)
 
 

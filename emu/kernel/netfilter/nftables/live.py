@@ -114,6 +114,12 @@ class LiveSet:
         self.index.changed()
         return slot
 
+    def renew(self, slot: Slot, element: values.Element, now: Instant) -> None:
+        """Give an element that is there the time of `element`."""
+        timeout = element.timeout or self.value.timeout
+        slot.element = attrs.evolve(slot.element, timeout=element.timeout)
+        slot.expires = now + (timeout if element.expires is None else element.expires)
+
     def discard(self, key: Key) -> None:
         """Take an element out."""
         del self.slots[key]

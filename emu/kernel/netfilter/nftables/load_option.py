@@ -44,9 +44,9 @@ def load_option(option: TcpOption) -> Load:
     return size
 
 
-def _presence(skb: Skb, kind: int) -> int | None:
-    at = _find(skb, kind)
-    return None if at is None else int(at > 0)
+def _presence(skb: Skb, kind: int) -> int:
+    """Return 1 if there is such an option; what is not TCP has none."""
+    return int(bool(_find(skb, kind)))
 
 
 def _find(skb: Skb, kind: int) -> int | None:

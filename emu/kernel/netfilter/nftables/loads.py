@@ -16,6 +16,7 @@ from emu.kernel.netfilter.nftables.load_number import load_hash, load_numgen
 from emu.kernel.netfilter.nftables.load_option import load_option
 from emu.kernel.netfilter.nftables.lookup import Index
 from emu.kernel.netfilter.nftables.payload import FIELDS, Base
+from emu.kernel.netfilter.nftables.typing_of import type_of
 from emu.kernel.skb import PacketType
 from emu.wire.ipv4 import OFFSET_MASK
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _IPV4: Final = 2
 _ETHERTYPE_IP: Final = 0x0800
 _ROOT: Final = 0
+_WORDS: Final = (1, 2, 4)  # octets
 _PACKET_TYPES: Final = {
     PacketType.HOST: 0,
     PacketType.BROADCAST: 1,
@@ -34,7 +36,7 @@ _PACKET_TYPES: Final = {
 }
 
 
-def load(expression: ex.Expression) -> Load:
+def load(expression: ex.Expression) -> Load:  # noqa: PLR0912 - one line a kind
     """Return the function that reads `expression`.
 
     Raises:
@@ -59,8 +61,11 @@ def load(expression: ex.Expression) -> Load:
             return load_option(expression)
         case ex.Bitwise(inner, mask, xor):
             return _load_bitwise(load(inner), mask, xor)
-        case ex.Concat(parts) | ex.Joined(parts):
+        case ex.Concat(parts):
             return _load_tuple(tuple([load(part) for part in parts]))
+        case ex.Joined(parts):
+            first = FIELDS[parts[0].protocol][parts[0].field]
+            return _load_bits(first.base, first.offset, sum(type_of(part).bits for part in parts))
         case ex.Mapped(key, found):
             return load_mapped(load(key), found)
         case _:
@@ -101,7 +106,12 @@ _IP: Final[dict[str, Load]] = {"saddr": _source, "daddr": _destination, "protoco
 
 
 def _load_bits(base: Base, offset: int, bits: int) -> Load:
-    """Return a function that reads bits of a header; None beyond the packet, and in later fragments."""
+    """Return a function that reads bits of a header; None beyond the packet.
+
+    In fragments but the first there is no transport header: Linux reads None
+    there, too, unless it can load the octets as one word (`nft_payload_fast_eval`):
+    then it takes whatever stands in the place.
+    """
     if base is Base.LINK:
         raise NotModelledError(f"@ll,{offset},{bits}")
     first, last = offset // 8, (offset + bits + 7) // 8
@@ -116,11 +126,14 @@ def _load_bits(base: Base, offset: int, bits: int) -> Load:
 
         return network
 
+    width = last - first
+    refused = 0 if width in _WORDS and first % width == 0 else OFFSET_MASK
+
     def transport(evaluation: Evaluation) -> int | None:
         skb = evaluation.skb
         header, octets = skb.header, skb.packet
         begin = (header.version_ihl & 15) * 4
-        if header.fragment & OFFSET_MASK or len(octets) < begin + last:
+        if header.fragment & refused or len(octets) < begin + last:
             return None
         return int.from_bytes(octets[begin + first : begin + last], "big") >> shift & mask
 

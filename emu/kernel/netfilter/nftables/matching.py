@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from emu.kernel.netfilter.nftables import expressions as ex
 from emu.kernel.netfilter.nftables.evaluation import BREAK, outcome
+from emu.kernel.netfilter.nftables.joining import as_number
 from emu.kernel.netfilter.nftables.loads import index_of, load, load_mapped
 from emu.kernel.netfilter.nftables.lookup import meets
 from emu.kernel.netfilter.nftables.typing_of import type_of
@@ -57,6 +58,8 @@ def _as_range(right: ex.Single, left: ex.Expression) -> ex.Single:
 
 def _constant(match: Match, read: Load) -> Step:
     right = match.right
+    if isinstance(match.left, ex.Joined) and isinstance(right, tuple):
+        right = as_number(match.left, right)
     if isinstance(right, int):
         if match.operator in _ORDERS:
             return _ordered(read, _ORDERS[match.operator], right)

@@ -47,15 +47,27 @@ def compile_write(target: Payload, value: Load) -> Step:
             begin = skb.header.header_length
             if skb.header.fragment & OFFSET_MASK:
                 return BREAK
-        if len(skb.packet) < begin + (field.offset + field.bits + 7) // 8:
+        needed = [(field.offset + field.bits + 7) // 8, (place or 0) + 2]
+        above = _above(skb) if is_pseudo else None
+        if len(skb.packet) < max(begin + max(needed), (above or 0) + 2):
             return BREAK
-        _write(skb, begin, field, number, _OF_IP if begin == 0 else place, is_pseudo=is_pseudo)
+        _write(skb, begin, field, number, (_OF_IP if begin == 0 else place, above))
         return None
 
     return step
 
 
-def _write(skb: Skb, begin: int, field: Field, value: int, place: int | None, *, is_pseudo: bool) -> None:
+def _above(skb: Skb) -> int | None:
+    """Return where the checksum is that counts the addresses in; None if there is none."""
+    place = _BY_NUMBER.get(skb.header.protocol)
+    if place is None or skb.header.fragment & OFFSET_MASK:
+        return None
+    return skb.header.header_length + place
+
+
+def _write(skb: Skb, begin: int, field: Field, value: int, places: tuple[int | None, int | None]) -> None:
+    """Put `value` into `field`, and mend the checksums of its header and of the one above."""
+    place, above = places
     octets = bytearray(skb.packet)
     first = field.offset // 16 * 2 + begin  # whole words, as checksums count
     end = -(-(field.offset + field.bits) // 16) * 2 + begin
@@ -66,11 +78,8 @@ def _write(skb: Skb, begin: int, field: Field, value: int, place: int | None, *,
     octets[first:end] = after.to_bytes(end - first, "big")
     if place is not None and not first <= begin + place < end:
         _mend(octets, begin + place, before, after, skb.header.protocol)
-    if is_pseudo and not skb.header.fragment & OFFSET_MASK:
-        above = _BY_NUMBER.get(skb.header.protocol)
-        start = skb.header.header_length
-        if above is not None and len(octets) >= start + above + 2:
-            _mend(octets, start + above, before, after, skb.header.protocol)
+    if above is not None:
+        _mend(octets, above, before, after, skb.header.protocol)
     skb.replace(bytes(octets))
 
 

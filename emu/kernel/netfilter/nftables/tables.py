@@ -16,7 +16,7 @@ from emu.kernel.netfilter.nftables.validation import validate
 from emu.kernel.netfilter.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from emu.kernel.netfilter.hooks import Hook
     from emu.kernel.netfilter.nftables.changes import Tables
@@ -116,9 +116,11 @@ class NfTables:
         tables: by family and name, in the order in which they were made.
         generation: how often they were changed.
         needs_conntrack: some rule asks for connections.
+        changed: called after each change: what stands at the hooks may be another.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
+        self.changed = changed
         self.tables: Tables = {}
         self.generation = 0
         self.needs_conntrack = False
@@ -157,6 +159,7 @@ class NfTables:
             for chain in table.chains.values()
             for rule in chain.rules
         )
+        self.changed()
 
     def load(self, requests: Iterator[Request] | list[Request], now: Instant) -> None:
         """Carry out requests as one transaction.
