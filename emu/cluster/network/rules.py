@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from emu.errors import Complaint, RulesError
+from emu.errors import RulesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 KINDS: Final[Mapping[str, str]] = {
     "ipset": "emu.cluster.network.rules_ipset",
     "iptables": "emu.cluster.network.rules_iptables",
+    "nft": "emu.cluster.network.rules_nft",
 }
 """What a document may have, and the module whose `load` reads it."""
 
@@ -45,7 +46,5 @@ def load(net: Namespace | None, kind: str, text: str) -> None:
     Raises:
         RulesError: it has faults; nothing is loaded.
     """
-    if kind not in KINDS:
-        raise RulesError([Complaint(1, f"{kind} rules are not modelled yet")])
     loader: Loader = import_module(KINDS[kind]).load
     loader(net, text)

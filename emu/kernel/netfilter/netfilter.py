@@ -29,6 +29,7 @@ from emu.kernel.netfilter.hooks import Hook, Priority
 from emu.kernel.netfilter.ipset.sets import IpSets
 from emu.kernel.netfilter.ipset.users import count_uses
 from emu.kernel.netfilter.needs import needs_conntrack
+from emu.kernel.netfilter.nftables.tables import NfTables
 from emu.kernel.netfilter.packet import Packet
 from emu.kernel.netfilter.recent import RecentLists
 from emu.kernel.netfilter.ruleset import BUILTIN, empty
@@ -72,6 +73,7 @@ class Netfilter:
         net: the namespace.
         tables: iptables' tables that somebody has used, by name.
         conntrack: the connections.
+        nft: nftables' tables.
         ipsets: the sets that rules ask.
         recent: the lists of addresses of `-m recent`.
         hashlimits: the tables of `-m hashlimit`, by name.
@@ -82,6 +84,7 @@ class Netfilter:
         self.net = net
         self.tables: dict[str, XTable] = {}
         self.conntrack = ConnectionTable()
+        self.nft = NfTables(self.changed)
         self.ipsets = IpSets()
         self.ipsets.users = self._count_uses
         self.recent = RecentLists()
@@ -114,7 +117,9 @@ class Netfilter:
 
     def changed(self) -> None:
         """Put in place what stands at each hook: to be called after rules changed."""
-        self.tracks = any(needs_conntrack(table.table) for table in self.tables.values())
+        self.tracks = self.nft.needs_conntrack or any(
+            needs_conntrack(table.table) for table in self.tables.values()
+        )
         self._functions = {hook: self._arrange(hook) for hook in Hook}
 
     def _arrange(self, hook: Hook) -> tuple[HookFunction, ...]:
@@ -132,6 +137,9 @@ class Netfilter:
             if table is not None and hook in BUILTIN[name]:
                 reroutes = name == "mangle" and hook is Hook.OUTPUT
                 placed.append((priority, _rerouting(table.run) if reroutes else table.run))
+        for priority, chain in self.nft.hook_functions(hook):
+            reroutes = chain.kind == "route" and hook is Hook.OUTPUT
+            placed.append((priority, _rerouting(chain) if reroutes else chain))
         translate = self._translation(hook)
         if translate is not None:
             placed.append((_NAT_PRIORITIES[hook], translate))
@@ -140,14 +148,20 @@ class Netfilter:
     def _translation(self, hook: Hook) -> HookFunction | None:
         """Return what NAT does at `hook`; None if there is no NAT."""
         table = self.tables.get("nat")
-        if table is None or hook not in _NAT_PRIORITIES:
+        if hook not in _NAT_PRIORITIES or (table is None and not self._has_nft_nat()):
             return None
-        chains = (table.run,)
+        placed: list[tuple[int, HookFunction]] = [*self.nft.nat_functions(hook)]
+        if table is not None:
+            placed.append((_NAT_PRIORITIES[hook], table.run))
+        chains = tuple([function for _, function in sorted(placed, key=lambda pair: pair[0])])
 
         def translate(packet: Packet) -> Verdict:
             return nat.translate(packet, chains)
 
         return nat.rerouting(translate) if hook is Hook.OUTPUT else translate
+
+    def _has_nft_nat(self) -> bool:
+        return any(self.nft.nat_functions(hook) for hook in _NAT_PRIORITIES)
 
     # --- packets ---
 

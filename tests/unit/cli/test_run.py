@@ -98,9 +98,9 @@ class TestReport:
     ) -> None:
         """To pass over it would make another network of it in silence."""
         text = LAB.replace("EXPECTED", "reply")
-        result = emu("run", write(text + "- exec: {ns: a, argv: [nft, list, ruleset], may_fail: true}\n"))
+        result = emu("run", write(text + "- exec: {ns: a, argv: [ip6tables, -L], may_fail: true}\n"))
         assert result.exit_code != 0
-        assert "nft is not modelled yet" in result.stderr
+        assert "ip6tables is not modelled yet" in result.stderr
 
 
 class TestCapture:
@@ -280,13 +280,13 @@ actions:
         "lab.yaml:23: $.actions[3].ping.dst: must be an IPv4 address",
         'node1.rules:4: $.iptables.node1: unknown protocol "tpc" specified',
         "pod1.ipset:2: $.ipset.pod1: Syntax error: typename 'hash:op' is unknown",
-        "pod1.nft:1: $.nft.pod1: nft rules are not modelled yet",
+        "pod1.nft:2: $.nft.pod1: syntax error, unexpected '}'",
     ]
 
     def test_all_are_told_together(self, write: Callable[[str], str]) -> None:
         """Those of YAML values, of names, and of what emu does not model, each with its line."""
         Path("node1.rules").write_text(self.RULES)
-        Path("pod1.nft").write_text("table ip x {\n}\n")
+        Path("pod1.nft").write_text("table ip x {\n}}\n")
         Path("pod1.ipset").write_text("\ncreate x hash:op\n")
         result = emu("run", write(self.DOCUMENT), "-w", "lab.pcapng", "--out", "results")
         assert result.exit_code == 2
