@@ -61,7 +61,7 @@ class TestSysctl:
     ("argv", "complaint"),
     [
         (("ip", "route", "add", "10.0.0.0/8", "via", "10.0.0.1"), None),
-        (("iptables", "-w", "-L"), "iptables is not modelled yet"),
+        (("ip6tables", "-w", "-L"), "ip6tables is not modelled yet"),
         (("frobnicate",), "frobnicate is not modelled; there are "),
     ],
 )

@@ -142,9 +142,9 @@ class TestOthers:
     @pytest.mark.parametrize(
         "action",
         [
-            actions.Exec("a", ("nft", "list", "ruleset"), may_fail=True),
+            actions.Exec("a", ("ip6tables", "-L"), may_fail=True),
             actions.Exec("a", ("frobnicate",), may_fail=True),
-            actions.IptablesChange("a", ("-A", "INPUT", "-j", "DROP")),
+            actions.Exec("a", ("tc", "qdisc")),
         ],
     )
     def test_what_is_not_modelled_is_never_passed_over(self, lab: Lab, action: Action) -> None:
