@@ -38,6 +38,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "iptables-legacy-restore": "emu.apps.commands.iptables_legacy_restore",
     "ipset": "emu.apps.commands.ipset",
     "conntrack": "emu.apps.commands.conntrack",
+    "nft": "emu.apps.commands.nft",
 }
 """The commands that there are, and where each is: its `prepare` is a `Command`.
 
@@ -47,7 +48,6 @@ A module is imported when its command is used: most runs use few of them.
 _NOT_YET: Final = frozenset(
     {
         "ip6tables",
-        "nft",
     }
 )
 _NOT_FOUND: Final = 127  # exit status of a shell
