@@ -39,6 +39,7 @@ def prepare(argv: Sequence[str], backend: Backend = Backend.NFT) -> Action:
     """
     try:
         asked = command.parse(argv)
+        command.check_table(asked, asked.table)
         _check_known(asked)
     except CommandError as error:
         raise program.complained(error, backend) from None

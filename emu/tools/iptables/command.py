@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from emu.kernel.netfilter.ruleset import DROP
 from emu.kernel.netfilter.xtables import Count
 from emu.tools.iptables.extension import wrong
 from emu.tools.iptables.extensions import find_target
@@ -313,6 +314,17 @@ def _checked(reading: Reading) -> Command:
         "x" in given,
         "0" in given,
     )
+
+
+def check_table(read: Command, table: str) -> None:
+    """Raise what is said where a command makes no sense in `table`.
+
+    Raises:
+        CommandError: a rule or policy of the table `nat` would drop.
+    """
+    if table == "nat" and (read.other == "DROP" or any(rule.target == DROP for rule in read.rules)):
+        said = 'The "nat" table is not intended for filtering, the use of DROP is therefore inhibited.'
+        raise wrong(f"\n{said}\n\n")
 
 
 def _check_interfaces(reading: Reading) -> None:

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 import attrs
 
 from emu.errors import CommandError, Complaint, RulesError
-from emu.kernel.netfilter.ruleset import BUILTIN, Table, UnknownMatch, UnknownTarget
+from emu.kernel.netfilter.ruleset import BUILTIN, DROP, Table, UnknownMatch, UnknownTarget
 from emu.kernel.netfilter.xtables import Count
 from emu.tools.iptables import command, lines, plain
 from emu.tools.iptables.check import NOT_THERE, problems
@@ -242,13 +242,14 @@ class _Text:
         assert self._draft is not None
         words = lines.split(line)
         rule = plain.read(words) if words[:1] == ["-A"] else None
-        if rule is not None:
+        if rule is not None and (rule.target is not DROP or self._draft.name != "nat"):
             self._count(1)
             self._draft.append(words[1], [Entry(rule, counted, number)])
             return
         read = command.parse(words)
         if read.table != "":
             raise wrong("The -t option cannot be used in iptables-restore.\n")
+        command.check_table(read, self._draft.name)
         if counted != NOTHING:
             read = read._replace(counted=counted)
         self._count(len(read.rules))
