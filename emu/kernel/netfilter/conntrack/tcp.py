@@ -18,43 +18,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from emu.kernel.netfilter.conntrack import tcp_segment
+from emu.kernel.netfilter.conntrack import tcp_segment, tcp_settings
 from emu.kernel.netfilter.conntrack.entry import Direction, Status
 from emu.kernel.netfilter.conntrack.protocol import Tracked
 from emu.kernel.netfilter.conntrack.tcp_segment import WORD, Offer, Segment, before
 from emu.kernel.netfilter.conntrack.tcp_table import IGNORE, TRANSITIONS, Kind, State
 from emu.kernel.netfilter.conntrack.tcp_window import Fit, TcpState, fits
-from emu.kernel.netfilter.conntrack.timeouts import refresh, timeout
+from emu.kernel.netfilter.conntrack.timeouts import refresh
 from emu.sim.time import SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from emu.kernel.namespace import Namespace
     from emu.kernel.netfilter.conntrack.entry import Connection, CtInfo
+    from emu.kernel.netfilter.conntrack.tcp_settings import TcpSettings
     from emu.kernel.skb import Skb
     from emu.sim.time import Duration
 
-_TIMEOUTS: Final[Mapping[State, str]] = {
-    State.SYN_SENT: "net.netfilter.nf_conntrack_tcp_timeout_syn_sent",
-    State.SYN_RECV: "net.netfilter.nf_conntrack_tcp_timeout_syn_recv",
-    State.ESTABLISHED: "net.netfilter.nf_conntrack_tcp_timeout_established",
-    State.FIN_WAIT: "net.netfilter.nf_conntrack_tcp_timeout_fin_wait",
-    State.CLOSE_WAIT: "net.netfilter.nf_conntrack_tcp_timeout_close_wait",
-    State.LAST_ACK: "net.netfilter.nf_conntrack_tcp_timeout_last_ack",
-    State.TIME_WAIT: "net.netfilter.nf_conntrack_tcp_timeout_time_wait",
-    State.CLOSE: "net.netfilter.nf_conntrack_tcp_timeout_close",
-}
-_RETRANSMITTED: Final = "net.netfilter.nf_conntrack_tcp_timeout_max_retrans"
-_UNACKNOWLEDGED: Final = "net.netfilter.nf_conntrack_tcp_timeout_unacknowledged"
-_MAX_RETRANSMISSIONS: Final = "net.netfilter.nf_conntrack_tcp_max_retrans"
-_IGNORE_INVALID_RST: Final = "net.netfilter.nf_conntrack_tcp_ignore_invalid_rst"
-_SYN_SENT2_TIMEOUT: Final[Duration] = 120 * SECOND  # no setting reaches it
 _SHORT: Final[Duration] = 120 * SECOND
 
 _REPLY: Final = Direction.REPLY
 _SEEN_REPLY: Final = Status.SEEN_REPLY
 _ASSURED: Final = Status.ASSURED
+_BEFORE_ASSURED: Final = frozenset((State.SYN_RECV, State.ESTABLISHED))
 _EXPENDABLE: Final = frozenset(
     (State.FIN_WAIT, State.LAST_ACK, State.TIME_WAIT, State.CLOSE, State.CLOSE_WAIT)
 )
@@ -111,7 +96,7 @@ def close(net: Namespace, connection: Connection) -> None:
         return
     was, tracked.state = tracked.state, State.CLOSE
     if was is not State.CLOSE:
-        refresh(net, connection, timeout(net, _TIMEOUTS[State.CLOSE]))
+        refresh(net, connection, tcp_settings.read(net.sysctl).lifetimes[State.CLOSE])
 
 
 def _invalid(net: Namespace, skb: Skb, reason: str) -> Tracked:
@@ -154,9 +139,7 @@ def _step(
 
 
 def _is_liberal(net: Namespace, tracked: TcpState, direction: Direction) -> bool:
-    return tracked.sides[direction].liberal or bool(
-        net.sysctl.number("net.netfilter.nf_conntrack_tcp_be_liberal")
-    )
+    return tracked.sides[direction].liberal or tcp_settings.read(net.sysctl).liberal
 
 
 def _begin(net: Namespace, segment: Segment) -> TcpState | None:
@@ -169,7 +152,7 @@ def _begin(net: Namespace, segment: Segment) -> TcpState | None:
     if after_it is State.SYN_SENT:
         sender.begin(segment.end, segment.window, segment.offer())
         return tracked
-    if not net.sysctl.number("net.netfilter.nf_conntrack_tcp_loose"):
+    if not tcp_settings.read(net.sysctl).loose:
         return None
     sender.begin(segment.end, segment.window, None)
     sender.max_end = (sender.end + sender.max_window) & WORD
@@ -254,7 +237,7 @@ def _reset(
         is_established = was is State.ESTABLISHED and bool(connection.status & _ASSURED)
         if seq == 0 and not is_established:
             return _Step(was, State.CLOSE)  # most likely the answer to a SYN that was let pass
-        if before(seq, expected) and not net.sysctl.number(_IGNORE_INVALID_RST):
+        if before(seq, expected) and not tcp_settings.read(net.sysctl).ignores_invalid_rst:
             return "RST of data that was acknowledged already"
         is_behind_the_last = last.kind is Kind.ACK and last.direction is direction and seq == last.end
         if not is_established or seq == expected or is_behind_the_last:
@@ -296,7 +279,7 @@ def _doubt(
         last.kind, last.direction = segment.kind, direction
         return
     left = connection.expires - net.now
-    shorter = timeout(net, _UNACKNOWLEDGED)
+    shorter = tcp_settings.read(net.sysctl).unacknowledged
     if left >= _SHORT and left > shorter:
         connection.refresh(net.now, shorter)
 
@@ -309,39 +292,36 @@ def _move(
 ) -> Tracked:
     tracked = connection.tracker
     assert isinstance(tracked, TcpState)
-    tracked.last.kind, tracked.last.direction = segment.kind, direction
-    tracked.state = step.after
-    if step.after is State.FIN_WAIT and step.before is not State.FIN_WAIT:
+    last, kind, after_it = tracked.last, segment.kind, step.after
+    last.kind, last.direction = kind, direction
+    tracked.state = after_it
+    if after_it is State.FIN_WAIT and step.before is not State.FIN_WAIT:
         tracked.sides[direction].close_began = True
-    lifetime = _lifetime(net, tracked, segment)
+    settings = tcp_settings.read(net.sysctl)
+    lifetime = _lifetime(settings, tracked, kind)
     if not connection.status & _SEEN_REPLY:
-        if segment.kind is Kind.RST:
+        if kind is Kind.RST:
             net.netfilter.conntrack.delete(connection, net.now)  # nobody but a RST ever answered
             return Tracked.ACCEPT
-        if segment.kind is Kind.SYN and step.before is State.SYN_SENT:
+        if kind is Kind.SYN and step.before is State.SYN_SENT:
             return Tracked.UNCOUNTED  # else who takes the same port again and again keeps it alive
-        if step.after is State.ESTABLISHED:
-            lifetime = min(lifetime, timeout(net, _UNACKNOWLEDGED))
-    elif step.after is State.ESTABLISHED and step.before in {State.SYN_RECV, State.ESTABLISHED}:
+        if after_it is State.ESTABLISHED:
+            lifetime = min(lifetime, settings.unacknowledged)
+    elif after_it is State.ESTABLISHED and step.before in _BEFORE_ASSURED:
         connection.status |= _ASSURED
     refresh(net, connection, lifetime)
     return Tracked.ACCEPT
 
 
-def _lifetime(net: Namespace, tracked: TcpState, segment: Segment) -> Duration:
+def _lifetime(settings: TcpSettings, tracked: TcpState, kind: Kind) -> Duration:
     """Return for how long it is remembered from now."""
-    setting = _TIMEOUTS.get(tracked.state)
-    usual = _SYN_SENT2_TIMEOUT if setting is None else timeout(net, setting)
-    retransmitted = timeout(net, _RETRANSMITTED)
-    is_repeated = tracked.retransmissions >= net.sysctl.number(_MAX_RETRANSMISSIONS)
-    if is_repeated and usual > retransmitted:
+    usual, retransmitted = settings.lifetimes[tracked.state], settings.retransmitted
+    if tracked.retransmissions >= settings.max_retransmissions and usual > retransmitted:
         return retransmitted
-    if segment.kind is Kind.RST:
-        return timeout(net, _TIMEOUTS[State.CLOSE])
-    if tracked.is_unacknowledged:
-        unacknowledged = timeout(net, _UNACKNOWLEDGED)
-        if usual > unacknowledged:
-            return unacknowledged
+    if kind is Kind.RST:
+        return settings.lifetimes[State.CLOSE]
+    if usual > settings.unacknowledged and tracked.is_unacknowledged:
+        return settings.unacknowledged
     if tracked.last.window == 0:
         return min(usual, retransmitted)
     return usual

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from emu.errors import HeaderError
 from emu.kernel.netfilter.conntrack.tcp_table import Kind
 from emu.wire import tcp
-from emu.wire.tcp import ACK, CWR, ECE, FIN, MIN_HEADER, PSH, RST, SYN, URG, Tcp
+from emu.wire.tcp import ACK, FIN, MIN_HEADER, RST, SYN, URG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,10 +20,16 @@ _HALF: Final = 0x80000000
 _MAX_SCALE: Final = 14  # RFC 7323 §2.3
 _END, _NOP, _WINDOW_SCALE, _SACK_PERMITTED, _SACK = 0, 1, 3, 4, 5
 
-_POSSIBLE: Final = frozenset(
-    (SYN, SYN | URG, SYN | ACK, RST, RST | ACK, FIN | ACK, FIN | ACK | URG, ACK, ACK | URG)
-)
-"""The combinations of flags that a segment may have; PSH, ECE and CWR go with each."""
+_LAYOUT: Final = struct.Struct("!HHIIBBH")
+_ONE_NUMBER_EACH: Final = SYN | FIN
+_TELLING: Final = SYN | FIN | RST | ACK | URG
+"""The flags that tell what a segment is; PSH, ECE and CWR go with each."""
+
+_POSSIBLE: Final = {
+    flags: Kind.of(flags)
+    for flags in (SYN, SYN | URG, SYN | ACK, RST, RST | ACK, FIN | ACK, FIN | ACK | URG, ACK, ACK | URG)
+}
+"""The combinations of these flags that a segment may have, and what it is with them."""
 
 
 def before(first: int, second: int) -> bool:
@@ -105,20 +111,21 @@ def _walk(options: bytes) -> Iterator[tuple[int, bytes]]:
 
 def read(skb: Skb, *, verify_checksum: bool) -> Segment | str:
     """Return the segment in `skb`, or what is wrong with it. Source: `tcp_error`."""
-    octets = skb.payload
-    try:
-        header = Tcp.parse(octets)
-    except HeaderError:
+    packet, start = skb.packet, skb.header.header_length
+    size = len(packet) - start
+    if size < MIN_HEADER:
         return "short packet"
-    length = header.header_length
-    if length < MIN_HEADER or len(octets) < length:
+    _, _, seq, ack, offset, flags, window = _LAYOUT.unpack_from(packet, start)
+    length = (offset >> 4) * 4
+    if length < MIN_HEADER or size < length:
         return "truncated packet"
-    if verify_checksum and not tcp.checksum_holds(skb.header.src, skb.header.dst, octets):
+    if verify_checksum and not tcp.checksum_holds(skb.header.src, skb.header.dst, packet[start:]):
         return "bad checksum"
-    flags = header.flags
-    if flags & ~(ECE | CWR | PSH) not in _POSSIBLE:
+    told = flags & _TELLING
+    if told not in _POSSIBLE:
         return "invalid tcp flag combination"
-    end = header.seq + len(octets) - length + bool(flags & SYN) + bool(flags & FIN)
-    return Segment(
-        Kind.of(flags), flags, header.seq, end & WORD, header.ack, header.window, octets[MIN_HEADER:length]
-    )
+    end = seq + size - length
+    if flags & _ONE_NUMBER_EACH:
+        end += bool(flags & SYN) + bool(flags & FIN)
+    options = packet[start + MIN_HEADER : start + length] if length > MIN_HEADER else b""
+    return Segment(_POSSIBLE[told], flags, seq, end & WORD, ack, window, options)

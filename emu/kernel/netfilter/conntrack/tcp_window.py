@@ -198,7 +198,8 @@ def fits(tracked: TcpState, direction: Direction, segment: Segment) -> Fit:
     sender, receiver = tracked.sides[direction], tracked.sides[1 - direction]
     seq, end, ack = segment.seq, segment.end, segment.ack
     sack = segment.highest_sack() if receiver.sack_permitted else ack
-    if _opens(tracked, direction, segment, sack):
+    is_first = sender.max_window == 0 or segment.flags & SYN
+    if is_first and _opens(tracked, direction, segment, sack):
         return Fit.YES
     if not segment.flags & ACK or (segment.flags & RST and ack == 0):
         ack = sack = receiver.end
