@@ -21,6 +21,7 @@ from emu.wire.addresses import Interface, MacAddress
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from emu.cluster.network.importing.dump import Route
     from emu.wire.addresses import IpAddress
 
 _MAX_DEVICES: Final = 4096  # of one node; a full one has some hundred pods
@@ -102,6 +103,31 @@ def guess_kinds(devices: Iterable[Device], tunnels: Iterable[str]) -> Iterator[D
         elif device.elsewhere:
             kind = "veth"
         yield device if device.kind else attrs.evolve(device, kind=kind)
+
+
+def addresses_from_routes(devices: Iterable[Device], routes: Iterable[Route]) -> Iterator[Device]:
+    """Yield the devices with the addresses that their routes tell of.
+
+    The kernel makes a route to each address in table local, and one to its subnet.
+    """
+    known = tuple(routes)
+    lengths = {
+        (hop.device, route.prefsrc): route.dst.length
+        for route in known
+        if route.protocol == "kernel" and route.type == "unicast" and route.prefsrc is not None
+        for hop in route.hops
+        if route.prefsrc in route.dst
+    }
+    for device in devices:
+        own = [
+            route.dst.address
+            for route in known
+            if route.type == "local" and route.protocol == "kernel" and route.dst.is_host
+            for hop in route.hops
+            if hop.device == device.name
+        ]
+        addresses = [Address(Interface(ip, lengths.get((device.name, ip), 32))) for ip in dict.fromkeys(own)]
+        yield attrs.evolve(device, addresses=tuple(addresses))
 
 
 # --- one record ---

@@ -201,6 +201,7 @@ class NodeDump:
         name: the folder's name.
         ipv6: what was passed over because it is IPv6: how many, by what it is.
         notes: what else is not in the values below, in words.
+        guesses: what stands in them though no file says it, in words.
     """
 
     name: str
@@ -218,6 +219,7 @@ class NodeDump:
     connections: int = 0
     ipv6: Mapping[str, int] = attrs.field(factory=dict)
     notes: tuple[str, ...] = ()
+    guesses: tuple[str, ...] = ()
 
     def device(self, name: str) -> Device | None:
         """Return the device of that name, None if there is none."""

@@ -113,12 +113,15 @@ class _Reader:
         found_routes, routes6 = self._json(folder / "ip-route.json", routes.read_routes) or (None, 0)
         rules = self._json(folder / "ip-rule.json", routes.read_rules)
         all_devices = devices.merge(addr[0] if addr else (), link[0] if link else ())
-        notes: list[str] = []
+        guesses: list[str] = []
         if not any(device.kind for device in all_devices):
             remote = {entry.device for entry in fdb if entry.dst is not None}
             all_devices = tuple(devices.guess_kinds(all_devices, remote))
             if all_devices:
-                notes.append("no ip-link.json of `ip -d -j link`: the kinds of devices are guessed")
+                guesses.append("the kinds of devices, for there is no ip-link.json of `ip -d -j link`")
+        if addr is None and found_routes:
+            all_devices = tuple(devices.addresses_from_routes(all_devices, found_routes))
+            guesses.append("the addresses, which routes tell of, for there is no ip-addr.json")
         node = NodeDump(
             folder.name,
             devices=all_devices,
@@ -132,10 +135,12 @@ class _Reader:
                 "neighbours": neighbours6,
                 "FDB entries": fdb6,
             },
+            guesses=tuple(guesses),
         )
-        return self._with_texts(node, folder, notes)
+        return self._with_texts(node, folder)
 
-    def _with_texts(self, node: NodeDump, folder: Path, notes: list[str]) -> NodeDump:
+    def _with_texts(self, node: NodeDump, folder: Path) -> NodeDump:
+        notes: list[str] = []
         iptables = self._text(folder / "iptables-save.txt")
         nft = self._text(folder / "nft.txt")
         ipset = self._text(folder / "ipset.txt")

@@ -145,6 +145,7 @@ def _write_rules(node: Node, draft: Draft) -> None:
 
 def _tell_rest(node: Node, draft: Draft) -> None:
     dump = node.dump
+    draft.invented += [f"{node.ns}: {guess}" for guess in dump.guesses]
     draft.left_out += [f"{node.ns}: {note}" for note in dump.notes]
     draft.left_out += [f"{node.ns}: {count} {what} of IPv6" for what, count in dump.ipv6.items() if count]
     if dump.connections:

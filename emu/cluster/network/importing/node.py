@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.cluster.network.importing.draft import invented_mac
-from emu.wire.addresses import Prefix
+from emu.wire.addresses import LIMITED_BROADCAST, ZERO_MAC, Prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -91,7 +91,7 @@ class Node:
         return {
             entry.ip: entry.mac
             for entry in self.dump.neighbours
-            if entry.device == device.name and entry.mac is not None and not entry.ip.is_multicast
+            if entry.device == device.name and entry.mac is not None and _is_a_host(entry.ip, entry.mac)
         }
 
     def learned_on(self, port: Device) -> list[MacAddress]:
@@ -105,6 +105,7 @@ class Node:
                 and entry.master
                 and entry.mac not in own
                 and not entry.mac.is_group
+                and entry.mac != ZERO_MAC
             )
         )
 
@@ -135,6 +136,13 @@ class Node:
             for address in device.addresses
         }
         return tuple(prefix for prefix in found if prefix not in own)
+
+
+def _is_a_host(ip: IpAddress, mac: MacAddress) -> bool:
+    """Return whether one host can have both addresses."""
+    if mac.is_group or mac == ZERO_MAC:
+        return False
+    return not (ip.is_multicast or ip.is_unspecified or ip.is_loopback or ip == LIMITED_BROADCAST)
 
 
 def primary_addresses(device: Device) -> Iterator[Address]:

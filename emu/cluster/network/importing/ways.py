@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from emu.cluster.network.importing.node import Role, primary_addresses
 from emu.cluster.network.importing.wiring import early_addresses
-from emu.cluster.network.model import MAIN_TABLE, NeighbourSpec, RouteScope, RouteSpec, RouteType
+from emu.cluster.network.model import NeighbourSpec, RouteScope, RouteSpec, RouteType
 from emu.tools.ip.names import TABLES
 from emu.wire.addresses import ZERO_MAC, Prefix
 
@@ -40,11 +40,16 @@ class Ways:
         self._draft = draft
         self._tables = {name: str(number) for name, number in TABLES.items()}
         self._late = {device.name for device in node.dump.devices if node.is_late(device)}
-        early = {one.address for device in node.dump.devices for one in early_addresses(device)}
-        own = {one.interface.address for device in node.dump.devices for one in device.addresses}
+        kept = [device for device in node.dump.devices if node.is_kept(device.name)]
+        early = {one.address for device in kept for one in early_addresses(device)}
+        own = {one.interface.address for device in kept for one in device.addresses}
         self._late_addresses = own - early
         self._local = [Prefix(address, 32) for address in own]
-        self._local += [route.dst for route in node.dump.routes or () if route.type == "local"]
+        self._local += [
+            route.dst
+            for route in node.dump.routes or ()
+            if route.type == "local" and not (route.table == "local" and route.protocol == "kernel")
+        ]
         self._on_link = self._prefixes_on_link()
         self._written: set[tuple[str, Prefix, int]] = set()
         self._later: list[tuple[tuple[str, ...], str]] = []
@@ -52,6 +57,7 @@ class Ways:
     def write(self) -> None:
         """Write routes, rules and neighbours."""
         connected = dict(self._connected())
+        self._written |= {("254", prefix, 0) for _, prefix, _ in connected}
         recorded: set[tuple[str, Prefix, IpAddress]] = set()
         for route in sorted(self._node.dump.routes or (), key=_has_gateway):
             if route.table == "local" and route.protocol == "kernel":
@@ -61,13 +67,13 @@ class Ways:
                 recorded.add(key)
             else:
                 self._route(route)
-        for argv, what in self._later:
-            self._draft.execute(self._node.ns, argv, what)
         if self._node.dump.routes is not None:
             for (device, prefix, src), words in connected.items():
                 if (device, prefix, src) not in recorded:
                     argv = ("ip", "route", "del", *words)
                     self._draft.execute(self._node.ns, argv, f"that there is no route {' '.join(words)}")
+        for argv, what in self._later:
+            self._draft.execute(self._node.ns, argv, what)
         self._rules()
         self._neighbours()
 
@@ -116,7 +122,7 @@ class Ways:
             )
             src = None
         hops = tuple(self._hop(route, hop) for hop in route.hops)
-        key = (route.table, route.dst, route.metric)
+        key = (self._table(route.table), route.dst, route.metric)
         is_plain = (
             len(hops) <= 1
             and route.type in _TYPES
@@ -176,8 +182,8 @@ class Ways:
                 scope=next((name for name in _SCOPES if name == route.scope), "global"),
                 metric=route.metric,
                 mtu=route.mtu or None,
-                table=int(self._table(route.table)) if route.table != "main" else MAIN_TABLE,
-                onlink=hop.onlink if hop else False,
+                table=int(self._table(route.table)),
+                onlink=hop is not None and hop.onlink and hop.gateway is not None and bool(hop.device),
             )
         )
 
