@@ -7,6 +7,7 @@ Source: RFC 791 §3.2, RFC 5722 (overlaps), net/ipv4/ip_output.c
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
@@ -19,7 +20,7 @@ from emu.wire.icmp import REASSEMBLY_EXCEEDED, TIME_EXCEEDED
 from emu.wire.ipv4 import DF, MAX_PACKET, MF, MIN_HEADER, Ipv4, rechecksum
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from emu.kernel.namespace import Namespace
     from emu.kernel.skb import Skb
@@ -28,24 +29,40 @@ _COPIED: Final = 0x80  # RFC 791 §3.1: an option with this bit goes into every 
 _END, _NOP = 0, 1
 
 
-def split(packet: bytes, mtu: int) -> Iterator[bytes]:
+def split(packet: bytes, mtu: int, pieces: Sequence[int] = ()) -> Iterator[bytes]:
     """Yield the fragments of `packet`, none longer than `mtu` octets, in order.
 
     A fragment may be split again. Identification, TTL and TOS are kept; options
     without the copied flag become padding from the second fragment on.
+
+    Args:
+        packet: a packet, or a fragment.
+        mtu: octets, the IP header's included.
+        pieces: the payloads' lengths of the fragments that it was put together
+            from. If each fits, it is cut where it was, and no piece has DF.
     """
     header = Ipv4.parse(packet)
     length = header.header_length
     head, payload = packet[:length], packet[length : header.total_length]
-    step = (mtu - length) & ~7
+    room = mtu - length
+    step = room & ~7
     first = header.fragment & (ipv4.OFFSET_MASK | DF)
-    for at in range(0, len(payload), step):
-        part = payload[at : at + step]
-        more = MF if at + step < len(payload) or header.mf else 0
+    cuts: Iterable[int] = range(0, len(payload), step)
+    if pieces and not header.is_fragment and _are_in_shape(pieces, len(payload), room):
+        first = 0
+        cuts = accumulate(pieces[:-1], initial=0)
+    for at, end in pairwise((*cuts, len(payload))):
+        part = payload[at:end]
+        more = MF if end < len(payload) or header.mf else 0
         fields = (length + len(part)).to_bytes(2, "big"), (first + at // 8 | more).to_bytes(2, "big")
         yield rechecksum(head[:2] + fields[0] + head[4:6] + fields[1] + head[8:]) + part
         if at == 0:
             head = head[:MIN_HEADER] + _blank_uncopied(head[MIN_HEADER:])
+
+
+def _are_in_shape(pieces: Sequence[int], total: int, room: int) -> bool:
+    """Return whether a payload can be cut into `pieces` again. Source: `ip_do_fragment`."""
+    return sum(pieces) == total and max(pieces) <= room and not any(piece & 7 for piece in pieces[:-1])
 
 
 def _blank_uncopied(options: bytes) -> bytes:
@@ -164,6 +181,7 @@ class Reassembly:
             raise
         del self._waiting[key]
         skb.frag_max = datagram.largest
+        skb.pieces = tuple(len(datagram.parts[at]) for at in sorted(datagram.parts))
         skb.options = datagram.first.options
         return whole
 

@@ -110,7 +110,7 @@ def receive(
         net.drop(frame, *problem, device.name)
         return
     if bridged is not None:
-        skb.trail = frame.trail
+        skb.trail, skb.frag_max = frame.trail, 0  # `ip_rcv` blanks what it has by itself, `IPCB`
         walk(net, skb, _route)
         return
     if frame.metadata is not None:
@@ -366,7 +366,7 @@ def _finish(net: Namespace, skb: Skb) -> None:
     decision = skb.route
     assert decision is not None, "routed before"
     mtu = path_mtu(net, decision, skb.header.dst) if skb.device is None else forward_mtu(decision)
-    if len(skb.packet) <= mtu and skb.frag_max <= mtu:
+    if len(skb.packet) <= mtu and not skb.frag_max:
         arp.output(net, skb, decision.device, decision.next_hop)
         return
     if skb.header.df and (skb.frag_max > mtu or not skb.ignore_df):
@@ -377,7 +377,7 @@ def _finish(net: Namespace, skb: Skb) -> None:
         mtu = min(mtu, skb.frag_max)
     if net.recorder is not None:
         net.note(skb, "fragment", f"{len(skb.packet)} octets, MTU {mtu}")
-    for piece in fragment.split(skb.packet, mtu):
+    for piece in fragment.split(skb.packet, mtu, skb.pieces):
         part = Skb(piece, skb.packet_id, skb.trail)
         part.device, part.route, part.mark, part.socket = skb.device, decision, skb.mark, skb.socket
         part.connection, part.ctinfo = skb.connection, skb.ctinfo

@@ -64,6 +64,7 @@ class Metadata(NamedTuple):
     connection: Connection | None = None
     ctinfo: CtInfo = CtInfo.NEW
     bridged: Bridged | None = None
+    pieces: tuple[int, ...] = ()
 
 
 class Skb:
@@ -86,7 +87,9 @@ class Skb:
         socket: number of the socket that sent it, 0 for none, `KERNEL_SOCKET` for one of the kernel.
         confirms: the next hop is known to be reachable (its connection makes progress).
         ignore_df: fragment it though DF is set (the sender's socket said so).
-        frag_max: the largest fragment it was reassembled from, 0 if it was whole.
+        frag_max: the largest fragment it was reassembled from, 0 if it was whole, or
+            a bridge passed it up to this host.
+        pieces: the payloads' lengths of the fragments it was reassembled from.
         options: what its IP options ask for; None if it has none or they have not been read.
         connection: the connection it belongs to, once tracked.
         ctinfo: what it is to its connection; without one, UNTRACKED where nobody
@@ -109,6 +112,7 @@ class Skb:
         "packet",
         "packet_id",
         "packet_type",
+        "pieces",
         "refused",
         "route",
         "socket",
@@ -141,6 +145,7 @@ class Skb:
         self.confirms = False
         self.ignore_df = False
         self.frag_max = 0
+        self.pieces: tuple[int, ...] = ()
         self.options: Options | None = None
         self.connection: Connection | None = None
         self.ctinfo = _NEW
@@ -170,8 +175,14 @@ class Skb:
     def frame(self, header: bytes) -> Frame:
         """Return the frame that `header` makes of it."""
         metadata = None
-        if self.mark or self.connection is not None or self.bridged is not None or self.ctinfo is _UNTRACKED:
-            metadata = Metadata(self.mark, self.connection, self.ctinfo, self.bridged)
+        if (
+            self.mark
+            or self.connection is not None
+            or self.bridged is not None
+            or self.ctinfo is _UNTRACKED
+            or self.pieces
+        ):
+            metadata = Metadata(self.mark, self.connection, self.ctinfo, self.bridged, self.pieces)
         return Frame(header + self.packet, self.packet_id, self.trail, metadata)
 
     def marked(self) -> Metadata | None:
@@ -181,7 +192,7 @@ class Skb:
     def take(self, metadata: object | None) -> None:
         """Have the metadata of the frame that it came in."""
         if isinstance(metadata, Metadata):
-            self.mark, self.connection, self.ctinfo, self.bridged = metadata
+            self.mark, self.connection, self.ctinfo, self.bridged, self.pieces = metadata
 
     def relate_to(self, cause: Skb) -> None:
         """Belong to the connection of `cause`, which this packet answers. Source: `nf_conntrack_attach`."""

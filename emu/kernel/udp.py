@@ -118,6 +118,7 @@ def receive(net: Namespace, skb: Skb) -> None:
         net.drop(skb, DropReason.PKT_TOO_SMALL, f"UDP length {header.length}")
         return
     datagram = payload[: header.length]
+    skb.trim(skb.header.header_length + header.length)
     assert skb.route is not None, "routed before"
     if skb.route.kind is not _LOCAL:
         takers = [s for s in net.sockets.of(sockets.SocketKind.UDP) if _score(s, skb, header) is not None]

@@ -93,3 +93,23 @@ def test_pieces_of_two_cuttings_make_the_packet_or_nothing(
     arriving = data.draw(st.permutations([*cut(packet, path), *cut(packet, other)]))
     pieces = [piece for piece in arriving if piece != packet]
     assert set(put_together(pieces)) <= {None, packet}
+
+
+@given(st.data(), packets(), mtus())
+def test_what_was_put_together_is_cut_where_it_was(
+    data: st.DataObject, packet: bytes, path: list[int]
+) -> None:
+    """Cut again for the MTU of its largest fragment, a packet gives the same fragments, but for DF."""
+    pieces = cut(packet, path)
+    if len(pieces) == 1:
+        return
+    reassembly, skb = Reassembly(), Skb(packet, 0)
+    for piece in data.draw(st.permutations(pieces)):
+        skb = Skb(piece, 0)
+        reassembly.add(skb, START, LIFETIME)
+    again = split(packet, skb.frag_max, skb.pieces)
+    fields = ("offset", "mf", "identification")
+    found, expected = ([Ipv4.parse(piece) for piece in each] for each in (again, pieces))
+    for one, other in zip(found, expected, strict=True):
+        assert all(getattr(one, field) == getattr(other, field) for field in fields)
+        assert not one.df

@@ -152,6 +152,8 @@ def resume(net: Namespace, bridge: Device, frame: Frame) -> bool:
 
 def _finish(net: Namespace, port: Port, skb: Skb, mac: bytes) -> None:
     """Let the bridge forward what is left of a packet behind PREROUTING."""
+    assert skb.bridged is not None, "it is on its way through a bridge"
+    skb.bridged = skb.bridged._replace(dst_mac=mac)
     octets = mac + skb.src_mac + IPV4.to_bytes(2, "big") + skb.packet
     link_bridge.finish(net, port, Frame(octets, skb.packet_id, skb.trail), skb)
 
@@ -210,4 +212,5 @@ def leave(net: Namespace, ingress: Port, egress: Port, frame: Frame, skb: Skb) -
     mtu = min(mtu, skb.frag_max or mtu)
     if net.recorder is not None:
         net.note(skb, "br_netfilter", f"fragments for {egress.name}, MTU {mtu}")
-    return [Frame(header + part, skb.packet_id, skb.trail) for part in fragment.split(skb.packet, mtu)]
+    parts = fragment.split(skb.packet, mtu, skb.pieces)
+    return [Frame(header + part, skb.packet_id, skb.trail) for part in parts]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from emu.kernel.namespace import Namespace
     from emu.kernel.netfilter.conntrack.entry import Connection
+    from emu.kernel.netfilter.conntrack.table import Found
     from emu.kernel.netfilter.packet import Packet
     from emu.kernel.skb import Skb
 
@@ -66,7 +67,10 @@ def defragment(packet: Packet) -> Verdict:
         return _ACCEPT
     if skb.connection is not None or skb.ctinfo is _UNTRACKED:
         return _ACCEPT
-    return _ACCEPT if fragment.gather(packet.net, skb) is not None else _STOLEN
+    if fragment.gather(packet.net, skb) is None:
+        return _STOLEN
+    skb.ignore_df = True
+    return _ACCEPT
 
 
 def track(packet: Packet) -> Verdict:
@@ -130,7 +134,7 @@ def _resolve(packet: Packet, tuple_: Tuple, *, verify: bool) -> Verdict:
     tracker = TRACKERS.get(tuple_.protocol, generic.packet)
     zones = skb.zones
     while True:
-        found = table.find(tuple_, net.now, zones[0])
+        found = _find(net, tuple_, zones)
         if found is None:
             connection = _begin(packet, tuple_)
             if connection is None:
@@ -168,6 +172,22 @@ def _resolve(packet: Packet, tuple_: Tuple, *, verify: bool) -> Verdict:
 def _told(connection: Connection) -> tuple[int, str]:
     """Return what makes an event when it changes: the status, and the state of the protocol."""
     return connection.status, getattr(connection.tracker, "name", "")
+
+
+def _find(net: Namespace, tuple_: Tuple, zones: tuple[int, int]) -> Found | None:
+    """Return the connection that has `tuple_` in a direction, and there the packet's zone of it.
+
+    Source: `resolve_normal_ct`, `nf_ct_zone_equal`.
+    """
+    table = net.netfilter.conntrack
+    found = table.find(tuple_, net.now, zones[0])
+    if zones[0] == zones[1]:
+        return found
+    if found is None or found.direction is _REPLY:
+        found = table.find(tuple_, net.now, zones[1])
+        if found is not None and found.direction is not _REPLY:
+            return None
+    return found
 
 
 def _info(connection: Connection, direction: Direction) -> CtInfo:
@@ -212,7 +232,7 @@ def _relate(packet: Packet) -> None:
     if quoted is None or not _has_inverse(quoted):
         _invalid(packet, "quotes no packet of a connection")
         return
-    found = net.netfilter.conntrack.find(quoted.invert(), net.now, skb.zones[0])
+    found = _find(net, quoted.invert(), skb.zones)
     if found is None:
         _invalid(packet, "quotes a packet of no connection")
         return
