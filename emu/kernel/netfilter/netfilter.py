@@ -28,6 +28,7 @@ from emu.kernel.netfilter.conntrack.table import ConnectionTable
 from emu.kernel.netfilter.hooks import Hook, Priority
 from emu.kernel.netfilter.ipset.sets import IpSets
 from emu.kernel.netfilter.ipset.users import count_uses
+from emu.kernel.netfilter.named import forget_unnamed
 from emu.kernel.netfilter.needs import needs_conntrack
 from emu.kernel.netfilter.nftables.tables import NfTables
 from emu.kernel.netfilter.packet import Packet
@@ -121,6 +122,7 @@ class Netfilter:
             needs_conntrack(table.table) for table in self.tables.values()
         )
         self._functions = {hook: self._arrange(hook) for hook in Hook}
+        forget_unnamed((table.table for table in self.tables.values()), self.recent, self.hashlimits)
 
     def _arrange(self, hook: Hook) -> tuple[HookFunction, ...]:
         """Return the functions at `hook`, first those of the least priority."""

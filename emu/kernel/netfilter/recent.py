@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The lists of addresses that `-m recent` keeps. Source: net/netfilter/xt_recent.c `struct recent_table`.
 
-A list lives as long as its namespace; Linux forgets it with the last rule that names it.
+A list is forgotten with the last rule that names it.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 _MOST_ADDRESSES: Final = 100  # `ip_list_tot`
 _MOST_STAMPS: Final = 32  # where no rule asks for more hits
@@ -77,6 +80,15 @@ class RecentLists:
     """The lists of a namespace, by name."""
 
     _lists: dict[str, RecentList] = attrs.field(factory=dict, init=False)
+
+    def __bool__(self) -> bool:
+        return bool(self._lists)
+
+    def keep(self, names: Container[str]) -> None:
+        """Forget the lists that have none of these names."""
+        for name in tuple(self._lists):
+            if name not in names:
+                del self._lists[name]
 
     def table(self, name: str, hits: int) -> RecentList:
         """Return the list `name`, with room for `hits` times; one that had less is emptied."""

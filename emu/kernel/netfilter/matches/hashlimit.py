@@ -71,15 +71,35 @@ class Entry:
 
 
 class Buckets:
-    """A table of credits by key; rules that give it the same name share it."""
+    """A table of credits by key; rules that give it the same name share it.
 
-    __slots__ = ("cleaned", "entries")
+    `config` is the first of them: rates and keys are its, whatever the others say.
+    """
 
-    def __init__(self, now: int) -> None:
+    __slots__ = ("cleaned", "config", "entries")
+
+    def __init__(self, config: HashLimit, now: int) -> None:
+        self.config = config
         self.entries: dict[Key, Entry] = {}
         self.cleaned = now
 
-    def clean(self, now: int, interval: int) -> None:
+    def entry(self, key: Key, now: int) -> Entry | None:
+        """Return the entry of `key`, as full as it is by now; None if the table is full."""
+        config, options = self.config, self.config.options
+        self._clean(now, max(1, options.interval * HZ // _MILLISECONDS))
+        entry = self.entries.get(key)
+        if entry is None:
+            size = options.size or _DEFAULT_SIZE
+            if len(self.entries) >= (max(options.most, size) if options.most else 8 * size):
+                return None
+            entry = self.entries[key] = Entry(config.full, config.burst, now)
+        gained = (now - entry.seen) * (_BYTE_CREDITS // HZ if config.counts_octets else _CREDITS)
+        entry.credit = min(entry.credit + gained, config.full)
+        entry.seen = now
+        entry.expires = now + options.expire * HZ // _MILLISECONDS
+        return entry
+
+    def _clean(self, now: int, interval: int) -> None:
         """Forget the entries whose time was over when it was last looked for them. Source: `htable_gc`."""
         if now - self.cleaned < interval:
             return
@@ -122,51 +142,30 @@ class HashLimit:
 
         A packet that is cut short, or finds the table full, is dropped.
         """
-        key = self._key(packet)
-        if key is None:
-            packet.hotdrop = True
-            return False
         now = jiffies(packet.net.now)
         table = packet.net.netfilter.hashlimits.get(self.name)
         if table is None:
-            table = packet.net.netfilter.hashlimits[self.name] = Buckets(now)
-        options = self.options
-        table.clean(now, max(1, options.interval * HZ // _MILLISECONDS))
-        entry = table.entries.get(key)
+            table = packet.net.netfilter.hashlimits[self.name] = Buckets(self, now)
+        config = table.config
+        key = config.key(packet)
+        entry = None if key is None else table.entry(key, now)
         if entry is None:
-            size = options.size or _DEFAULT_SIZE
-            if len(table.entries) >= (max(options.most, size) if options.most else 8 * size):
-                packet.hotdrop = True
-                return False
-            entry = table.entries[key] = Entry(self._full, self.burst, now)
-        self._refill(entry, now)
-        entry.expires = now + options.expire * HZ // _MILLISECONDS
-        cost = self._octets_cost(packet, entry) if self.counts_octets else self.period * _UNIT
+            packet.hotdrop = True
+            return False
+        cost = config.period * _UNIT
+        if self.counts_octets:
+            cost = _octets_cost(packet, entry, config.period)
         enough = entry.credit >= cost
         if enough:
             entry.credit -= cost
         return enough is not self.above
 
     @property
-    def _full(self) -> int:
+    def full(self) -> int:
+        """The credit of a full bucket."""
         return _BYTE_CREDITS if self.counts_octets else self.period * self.burst * _UNIT
 
-    def _refill(self, entry: Entry, now: int) -> None:
-        """Add what has come in since. Source: `rateinfo_recalc`."""
-        gained = (now - entry.seen) * (_BYTE_CREDITS // HZ if self.counts_octets else _CREDITS)
-        entry.seen = now
-        entry.credit = min(entry.credit + gained, self._full)
-
-    def _octets_cost(self, packet: Packet, entry: Entry) -> int:
-        """Return the cost of the packet's octets; a burst fills the bucket. Source: `hashlimit_byte_cost`."""
-        chunk = self.period * _BYTE_CREDITS >> 32
-        cost = min(((len(packet.skb.packet) >> BYTE_SHIFT) + 1) * chunk, _BYTE_CREDITS)
-        if entry.credit < cost and entry.burst:
-            entry.burst -= 1
-            entry.credit = _BYTE_CREDITS
-        return cost
-
-    def _key(self, packet: Packet) -> Key | None:
+    def key(self, packet: Packet) -> Key | None:
         """Return what the bucket is found by. Source: `hashlimit_init_dst`."""
         header, keys = packet.skb.header, self.keys
         src = _cut(header.src, self.source_length) if keys & Keys.SOURCE else 0
@@ -184,3 +183,13 @@ class HashLimit:
 def _cut(address: bytes, length: int) -> int:
     rest = len(address) * 8 - length
     return int.from_bytes(address, "big") >> rest << rest
+
+
+def _octets_cost(packet: Packet, entry: Entry, period: int) -> int:
+    """Return the cost of the packet's octets; a burst fills the bucket. Source: `hashlimit_byte_cost`."""
+    chunk = period * _BYTE_CREDITS >> 32
+    cost = min(((len(packet.skb.packet) >> BYTE_SHIFT) + 1) * chunk, _BYTE_CREDITS)
+    if entry.credit < cost and entry.burst:
+        entry.burst -= 1
+        entry.credit = _BYTE_CREDITS
+    return cost

@@ -11,6 +11,8 @@ from emu.kernel.netfilter.hooks import Hook
 from emu.kernel.netfilter.matches.hashlimit import HashLimit, Keys, TableOptions
 from emu.kernel.netfilter.matches.limit import Limit
 from emu.kernel.netfilter.matches.recent import Deed, Recent
+from emu.kernel.netfilter.ruleset import Chain, Rule, Table
+from emu.kernel.netfilter.verdict import Verdict
 from emu.wire import ipv4
 from emu.wire.addresses import IpAddress
 from tests.unit.kernel.netfilter.packets import SERVER, at, datagram, node, pass_time
@@ -70,6 +72,29 @@ def test_rules_that_name_one_table_share_its_buckets() -> None:
     first, second = HashLimit("t", 1_000_000, 1), HashLimit("t", 1_000_000, 1, above=True)
     assert first.holds(of(net, "10.0.0.1"))
     assert second.holds(of(net, "10.0.0.1"))
+
+
+def test_the_first_rule_that_names_a_table_decides_on_its_rate() -> None:
+    """As Linux has it for rules that are loaded while the older ones are still there."""
+    net = node()
+    generous, strict = HashLimit("t", 1_000_000, 3), HashLimit("t", 1_000_000, 1)
+    assert generous.holds(of(net, "10.0.0.1"))
+    assert [strict.holds(of(net, "10.0.0.1")) for _ in range(3)] == [True, True, False]
+
+
+def test_lists_and_tables_are_forgotten_with_the_last_rule_that_names_them() -> None:
+    """Those that are still named stay."""
+    net = node()
+    kept, gone = Recent(Deed.SET, "kept"), Recent(Deed.SET, "gone")
+    limit = HashLimit("t", 1_000_000, 1)
+    net.netfilter.table("filter")
+    for match in (kept, gone, limit):
+        match.holds(of(net, "10.0.0.1"))
+    rules = (Rule((kept,)),)
+    net.netfilter.replace(Table("filter", (Chain("INPUT", rules, Verdict.ACCEPT),)), {})
+    assert Recent(Deed.CHECK, "kept").holds(of(net, "10.0.0.1"))
+    assert not Recent(Deed.CHECK, "gone").holds(of(net, "10.0.0.1"))
+    assert limit.holds(of(net, "10.0.0.1"))
 
 
 def test_credit_comes_back_with_time() -> None:
