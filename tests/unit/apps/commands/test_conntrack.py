@@ -183,5 +183,27 @@ def test_a_run_leaves_the_table_that_linux_has() -> None:
     assert _without_time(shown) == _without_time(recorded.read_text(encoding="utf-8"))
 
 
+def test_a_connection_tells_its_story() -> None:
+    """The events of a connection that is opened and closed are those that Linux tells."""
+    run = NetworkRun(load_network(_SCENARIOS / "conntrack-tcp-states" / "scenario.yaml"))
+    net = run.fabric.namespace("node1")
+    run.fabric.call(net, partial(commands.execute, argv=["conntrack", "-E"]))
+    run.run()
+    told = run.fabric.call(
+        net, partial(commands.execute, argv=["conntrack", "-E", "-p", "tcp", "--sport", "40001"])
+    )
+    assert [
+        line.partition(" src=")[0] + line[line.index("dport=40001") + 11 :] for line in told.splitlines()
+    ] == [
+        "    [NEW] tcp      6 120 SYN_SENT",
+        " [UPDATE] tcp      6 60 SYN_RECV",
+        " [UPDATE] tcp      6 432000 ESTABLISHED [ASSURED]",
+        " [UPDATE] tcp      6 120 FIN_WAIT [ASSURED]",
+        " [UPDATE] tcp      6 60 CLOSE_WAIT [ASSURED]",
+        " [UPDATE] tcp      6 30 LAST_ACK [ASSURED]",
+        " [UPDATE] tcp      6 120 TIME_WAIT [ASSURED]",
+    ]
+
+
 def _without_time(text: str) -> list[str]:
     return sorted(re.sub(r" 6 \d+ ", " 6 ", line) for line in text.splitlines())
