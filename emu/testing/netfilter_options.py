@@ -196,11 +196,13 @@ class Acting:
         tables: their names.
         words: what follows.
         protocols: what the rule has to say with `-p`; empty for nothing.
+        before: conditions without which one of the two programs refuses it.
     """
 
     tables: frozenset[str]
     words: _Strategy
     protocols: frozenset[str] = frozenset()
+    before: tuple[str, ...] = ()
 
 
 _ALL: Final = frozenset({"raw", "mangle", "nat", "filter", "security"})
@@ -249,7 +251,12 @@ TARGETS: Final[Mapping[str, Acting]] = {
     "REDIRECT": Acting(_NAT, joined(option("--to-ports", _TO_PORTS)), frozenset({"tcp", "udp"})),
     "REJECT": Acting(frozenset({"filter"}), option("--reject-with", st.sampled_from(_REJECTIONS))),
     "SNAT": Acting(_NAT, joined(option("--to-source", _ADDRESS_RANGES), *_HOW)),
-    "TCPMSS": Acting(_MANGLE, option("--set-mss", st.integers(500, 1460)), frozenset({"tcp"})),
+    "TCPMSS": Acting(
+        _MANGLE,
+        option("--set-mss", st.integers(500, 1460)),
+        frozenset({"tcp"}),
+        ("-m", "tcp", "--tcp-flags", "SYN,RST", "SYN"),
+    ),
     "TOS": Acting(
         _MANGLE,
         option("--set-tos", st.builds("{:#x}/{:#x}".format, st.integers(0, 255), st.integers(0, 255))),

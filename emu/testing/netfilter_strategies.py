@@ -101,7 +101,7 @@ def _targets(
     table: str, protocol: str, jumps: tuple[str, ...], names: frozenset[str]
 ) -> st.SearchStrategy[Words]:
     acting = [
-        joined(st.just(["-j", name]), target.words)
+        joined(st.just([*target.before, "-j", name]), target.words)
         for name, target in TARGETS.items()
         if name in names and table in target.tables and (not target.protocols or protocol in target.protocols)
     ]
