@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
+
+from emu.kernel.route import RouteType
 
 if TYPE_CHECKING:
     from emu.kernel.netfilter.packet import Packet
@@ -28,6 +30,9 @@ class AddressTypes(enum.IntFlag):
     THROW = 1 << 9
     NAT = 1 << 10
     XRESOLVE = 1 << 11
+
+
+_BIT_OF: Final = {kind: int(AddressTypes[kind.name]) for kind in RouteType}
 
 
 class Limit(enum.Enum):
@@ -73,4 +78,4 @@ class AddressType:
         if self.limit is not None:
             device = packet.iif if self.limit is Limit.IN else packet.oif
         found = packet.net.fib.address_type(address, device)
-        return bool(AddressTypes[found.name] & types) is not inverted
+        return (_BIT_OF[found] & int(types) != 0) is not inverted

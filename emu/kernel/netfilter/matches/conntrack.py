@@ -41,6 +41,11 @@ _OF_INFO: Final = {
 }
 _INVALID: Final = int(CtState.INVALID)
 _UNTRACKED: Final = int(CtState.UNTRACKED)
+_SNAT: Final = int(CtState.SNAT)
+_DNAT: Final = int(CtState.DNAT)
+_SRC_NAT: Final = int(Status.SRC_NAT)
+_DST_NAT: Final = int(Status.DST_NAT)
+_CHANGED: Final = _SRC_NAT | _DST_NAT
 
 
 def state_of(packet: Packet) -> int:
@@ -57,10 +62,15 @@ class State:
 
     states: CtState
     inverted: bool = False
+    _bits: int = attrs.field(init=False, eq=False, repr=False)  # flags of `enum` are slow
+
+    @_bits.default
+    def _states_as_number(self) -> int:
+        return int(self.states)
 
     def holds(self, packet: Packet) -> bool:
         """Return whether the packet's state is among them, or is not."""
-        return bool(int(self.states) & state_of(packet)) is not self.inverted
+        return (self._bits & state_of(packet) != 0) is not self.inverted
 
 
 @attrs.frozen
@@ -69,17 +79,22 @@ class States:
 
     states: CtState
     inverted: bool = False
+    _bits: int = attrs.field(init=False, eq=False, repr=False)
+
+    @_bits.default
+    def _states_as_number(self) -> int:
+        return int(self.states)
 
     def holds(self, packet: Packet) -> bool:
         """Return whether a state of the packet is among them, or none is."""
         bits = state_of(packet)
-        connection = packet.connection
-        if connection is not None:
-            if connection.status & Status.SRC_NAT:
-                bits |= int(CtState.SNAT)
-            if connection.status & Status.DST_NAT:
-                bits |= int(CtState.DNAT)
-        return bool(int(self.states) & bits) is not self.inverted
+        connection = packet.skb.connection
+        if connection is not None and connection.status & _CHANGED:
+            if connection.status & _SRC_NAT:
+                bits |= _SNAT
+            if connection.status & _DST_NAT:
+                bits |= _DNAT
+        return (self._bits & bits != 0) is not self.inverted
 
 
 class End(enum.Enum):
@@ -188,6 +203,12 @@ class Conntrack:
     ports: tuple[CtPort, ...] = ()
     status: CtStatus | None = None
     expire: CtExpire | None = None
+    _asks_more: bool = attrs.field(init=False, eq=False, repr=False)  # than the state
+
+    @_asks_more.default
+    def _is_asking_more(self) -> bool:
+        others = (self.direction, self.protocol, self.status, self.expire)
+        return bool(self.addresses or self.ports or any(other is not None for other in others))
 
     def holds(self, packet: Packet) -> bool:
         """Return whether all fits.
@@ -195,9 +216,12 @@ class Conntrack:
         A packet without a connection is asked for its state alone, and fails
         where that is not asked: so do all inversions.
         """
-        if self.states is not None and not self.states.holds(packet):
-            return False
-        connection = packet.connection
+        if self.states is not None:
+            if not self.states.holds(packet):
+                return False
+            if not self._asks_more:
+                return True
+        connection = packet.skb.connection
         if connection is None:
             return self.states is not None
         if self.direction is not None and packet.skb.ctinfo.direction is not self.direction:

@@ -25,6 +25,10 @@ class Side(enum.Enum):
     EITHER = 2
 
 
+_SOURCE: Final = Side.SOURCE  # looked up for every packet
+_EITHER: Final = Side.EITHER
+
+
 @attrs.frozen
 class Multiport:
     """A port is in one of the ranges.
@@ -47,6 +51,10 @@ class Multiport:
             if start is None:
                 return False
             ports = int.from_bytes(start[:2], "big"), int.from_bytes(start[2:], "big")
-        asked = ports if self.side is Side.EITHER else (ports[self.side.value],)
-        found = any(first <= port <= last for first, last in self.ranges for port in asked)
-        return found is not self.inverted
+        side = self.side
+        port = ports[0] if side is _SOURCE else ports[1]
+        other = ports[0] if side is _EITHER else port
+        for first, last in self.ranges:
+            if first <= port <= last or first <= other <= last:
+                return not self.inverted
+        return self.inverted
