@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
     from emu.kernel.netfilter.conntrack.entry import Connection
     from emu.kernel.netfilter.hooks import Hook
+    from emu.kernel.netfilter.ruleset import Rule
     from emu.kernel.skb import Skb
 
 PORT_PROTOCOLS: Final = frozenset((6, 17, 33, 132, 136))
@@ -36,6 +37,7 @@ class Packet:
         table: the name of the table that is walked.
         chain: the name of the chain that is walked.
         rule: the number of the rule that is asked.
+        rules: the rules of the chain.
         memories: what the rules of the table remember, by chain and number.
     """
 
@@ -47,6 +49,7 @@ class Packet:
     table = ""
     chain = ""
     rule = 0
+    rules: tuple[Rule, ...] = ()
     _ports_of = b""
     _ports: tuple[int, int] | None = None
 
@@ -71,6 +74,14 @@ class Packet:
         self.memories: dict[tuple[str, int], dict[Any, Any]] = {}
         if physin:
             self.physin, self.physout = physin, physout
+
+    @property
+    def target_name(self) -> str:
+        """The chain that the rule that is asked leads to, empty if it leads to none."""
+        if self.rule >= len(self.rules):
+            return ""
+        target = self.rules[self.rule].target
+        return getattr(target, "chain", "")
 
     @property
     def memory(self) -> dict[Any, Any]:

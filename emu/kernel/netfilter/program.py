@@ -56,6 +56,7 @@ class Program:
         It stops, with any number, at a rule that sets `packet.hotdrop`.
         """
         end = len(self._tests)
+        packet.rules = self.rules
         if not self._run_at:
             return self._first(packet, range(start, end), end)
         while start < end:

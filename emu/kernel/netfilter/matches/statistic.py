@@ -63,8 +63,8 @@ class Random:
     def holds(self, packet: Packet) -> bool:
         """Return what chance says."""
         odds = 1 - self.probability if self.inverted else self.probability
-        question = f"statistic {odds}"
-        return packet.net.choice.pick(question, (odds, 1 - odds), ("matches", "does not match")) == 0
+        names = packet.target_name or f"rule {packet.rule + 1}", "another rule"
+        return packet.net.choice.pick(packet.chain or "statistic", (odds, 1 - odds), names) == 0
 
 
 @attrs.frozen
