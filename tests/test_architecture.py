@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from emu.tools.iptables.extensions import MATCHES, TARGETS
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "emu"
@@ -180,3 +182,12 @@ def test_the_table_of_places_names_places_that_exist() -> None:
         assert (ROOT / path).exists(), place
         if name:
             assert re.search(rf"^\s*(?:def|class) {name}\b|^{name}\b", read(ROOT / path), re.MULTILINE), place
+
+
+@pytest.mark.parametrize(("row", "names"), [("matches", MATCHES), ("targets", TARGETS)])
+def test_readme_lists_what_rules_may_ask(row: str, names: Mapping[str, str]) -> None:
+    """Every match and target that is modelled, and no other, stands under *yes*."""
+    cells = re.search(rf"^\| {row} \| ([^|]+) \|", read(ROOT / "README.md"), re.MULTILINE)
+    assert cells is not None
+    listed = {word.strip() for word in cells[1].split(",")}
+    assert listed - {"ACCEPT", "DROP", "RETURN", "jumps", "gotos"} == set(names)
