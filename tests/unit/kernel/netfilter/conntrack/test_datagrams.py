@@ -133,7 +133,7 @@ class TestOthers:
         """Settings that are changed later reach the next one."""
         middle = Middle()
         middle.see(packet(">", _GRE, bytes(4)))
-        middle.sysctl.set("net.netfilter.nf_conntrack_gre_timeout", 5)
+        middle.net.sysctl.set("net.netfilter.nf_conntrack_gre_timeout", 5)
         middle.see(packet(">", _GRE, bytes(4)))
         assert middle.timeout == 30
 

@@ -238,7 +238,7 @@ class TestEnds:
         """`REJECT --reject-with tcp-reset` leaves it CLOSE for ten seconds."""
         middle = opened()
         assert middle.connection is not None
-        tcp.close(middle.as_namespace(), middle.connection)
+        tcp.close(middle.net, middle.connection)
         assert (middle.state, middle.timeout) == ("CLOSE", 10)
 
     def test_only_what_is_confirmed_and_tcp_is_closed(self) -> None:
@@ -246,7 +246,7 @@ class TestEnds:
         middle = Middle()
         young = Connection(1, Tuple(b"", b"", 6), Tuple(b"", b"", 6))
         young.tracker = TcpState(State.SYN_SENT)
-        tcp.close(middle.as_namespace(), young)
+        tcp.close(middle.net, young)
         assert young.tracker.state is State.SYN_SENT
 
     def test_what_is_being_closed_may_be_dropped_early(self) -> None:
@@ -333,7 +333,7 @@ class TestTime:
     def test_settings_are_obeyed_at_once(self) -> None:
         """The next segment takes the new time."""
         middle = opened()
-        middle.sysctl.set("net.netfilter.nf_conntrack_tcp_timeout_established", 1000)
+        middle.net.sysctl.set("net.netfilter.nf_conntrack_tcp_timeout_established", 1000)
         middle.tcp(">", "A", seq=101, ack=901, window=9)
         assert middle.timeout == 1000
 
