@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from emu.apps.commands.iptables_tables import put
 from emu.errors import Complaint, RulesError
 from emu.kernel.netfilter.ipset.users import set_names
 from emu.tools.iptables import restore
-from emu.tools.iptables.live import install
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,7 +30,7 @@ def load(net: Namespace | None, text: str) -> None:
     if missing:
         raise RulesError(missing)
     for snapshot in snapshots:
-        install(net.netfilter, snapshot)
+        put(net, snapshot)
 
 
 def _missing_sets(net: Namespace, tables: Iterable[Table], text: str) -> Iterator[Complaint]:
