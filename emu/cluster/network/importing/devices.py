@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from emu.cluster.document import MappingNode, SequenceNode
 from emu.cluster.fields import Fields, Place, boolean, text
 from emu.cluster.network import values
 from emu.cluster.network.importing.dump import Address, Device, Port, Vxlan
@@ -66,11 +67,10 @@ def read_devices(place: Place) -> tuple[Device, ...]:
 
 def count_ipv6(place: Place) -> int:
     """Return how many addresses of IPv6 the records have."""
-    return sum(family == "inet6" for fields in records(place) for family in fields.each("addr_info", _family))
-
-
-def _family(place: Place) -> object:
-    return place.at("family").value
+    devices = place.value if isinstance(place.value, SequenceNode) else ()
+    lists = [device.get("addr_info") for device in devices if isinstance(device, MappingNode)]
+    entries = [entry for one in lists if isinstance(one, SequenceNode) for entry in one]
+    return sum(isinstance(entry, MappingNode) and entry.get("family") == "inet6" for entry in entries)
 
 
 def merge(with_addresses: Iterable[Device], with_details: Iterable[Device]) -> tuple[Device, ...]:
