@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from emu.kernel.effects import Drop
     from emu.kernel.link.device import Device
+    from emu.kernel.netfilter.ruleset import Rule
     from emu.kernel.recorder import Direction as RecorderDirection
     from emu.kernel.sysctl_names import Value
     from emu.wire.frame import Frame
@@ -91,6 +92,12 @@ class Reasons:
 
     def seen(self, net: Namespace, device: Device, direction: RecorderDirection, frame: Frame) -> None:
         """Pass over frames."""
+
+    def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule) -> None:
+        """Pass over rules: there are none."""
+
+    def ended(self, net: Namespace, packet: Skb, place: tuple[str, str], policy: Verdict) -> None:
+        """Pass over chains."""
 
     def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
         """Pass over what ended."""
