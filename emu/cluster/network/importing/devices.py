@@ -127,7 +127,7 @@ def addresses_from_routes(devices: Iterable[Device], routes: Iterable[Route]) ->
             if hop.device == device.name
         ]
         addresses = [Address(Interface(ip, lengths.get((device.name, ip), 32))) for ip in dict.fromkeys(own)]
-        yield attrs.evolve(device, addresses=tuple(addresses))
+        yield attrs.evolve(device, addresses=device.addresses or tuple(addresses))
 
 
 # --- one record ---

@@ -57,6 +57,11 @@ def neighbour(ip: str, dev: str, mac: str, state: str = "REACHABLE") -> Json:
     return {"dst": ip, "dev": dev, "lladdr": mac, "state": [state]}
 
 
+def connected(dst: str, dev: str, src: str) -> Json:
+    """Return the record of the route that an address brings with it."""
+    return {"dst": dst, "dev": dev, "protocol": "kernel", "scope": "link", "prefsrc": src, "flags": []}
+
+
 def learned(mac: str, port: str, bridge: str) -> Json:
     """Return an entry of a bridge's table that was learned."""
     return {"mac": mac, "ifname": port, "flags": [], "master": bridge, "state": ""}
