@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from emu.kernel.skb import Skb
 
 _LAST_TYPE: Final = 18  # NR_ICMP_TYPES
+_NEVER_ANSWERED: Final = icmp.ERRORS | {1, 2, 6, 7, 9, 10}
+"""Errors, and what the kernel takes for one (`icmp_pointers`): unassigned types, router discovery."""
+
 _INTERNET_CONTROL: Final = 0xC0  # IPTOS_PREC_INTERNETCONTROL
 _TOS_MASK: Final = 0x1E
 _TIMESTAMP_LENGTH: Final = 4
@@ -110,7 +113,7 @@ def _may_answer(skb: Skb) -> bool:
         return False
     if header.protocol == ICMP:
         kind = skb.payload[:1]
-        if not kind or kind[0] > _LAST_TYPE or kind[0] in icmp.ERRORS:
+        if not kind or kind[0] > _LAST_TYPE or kind[0] in _NEVER_ANSWERED:
             return False
     return True
 

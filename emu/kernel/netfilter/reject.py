@@ -82,10 +82,13 @@ def _refusable(packet: Packet) -> Tcp | None:
 
 
 def _is_sound(packet: Packet) -> bool:
-    """Return whether the checksum of what is in the packet is right, where its protocol has one.
+    """Return whether the packet sums up as it should, where its protocol has a checksum.
 
     A protocol that the kernel does not know must sum up all the same, and
-    hardly ever does. Source: `nf_reject_verify_csum`, net/netfilter/utils.c `nf_ip_checksum`.
+    hardly ever does. The IP header is summed up too: in a packet whose options
+    were filled in on its way that is wrong until it leaves.
+
+    Source: `nf_reject_verify_csum`, net/netfilter/utils.c `nf_ip_checksum`.
     """
     header, payload = packet.skb.header, packet.skb.payload
     protocol = header.protocol
@@ -96,7 +99,7 @@ def _is_sound(packet: Packet) -> bool:
     pseudo = 0
     if protocol in {TCP, UDP}:
         pseudo = checksum.pseudo_header(header.src, header.dst, protocol, len(payload))
-    return checksum.verifies(payload, pseudo)
+    return checksum.verifies(packet.skb.packet, pseudo)
 
 
 def _reset(packet: Packet, segment: Tcp) -> bytes:

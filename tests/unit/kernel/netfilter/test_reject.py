@@ -125,6 +125,23 @@ def test_an_error_is_sent_about_packets_whose_checksum_is_right(
         assert (message.type, message.code) == (icmp.UNREACHABLE, icmp.PORT_UNREACHABLE)
 
 
+def test_a_packet_whose_record_route_was_filled_in_gets_no_answer() -> None:
+    """Its header does not sum up until it leaves, and Linux takes that for a wrong checksum."""
+    for target in (Reject(), RESET):
+        octets = bytearray(
+            ipv4.build(6, CLIENT, OWN, tcp_to(tcp.SYN), options=bytes((7, 7, 4, 0, 0, 0, 0, 0)))
+        )
+        octets[22:27] = bytes((8, *OWN))
+        assert answers(at(bytes(octets), Hook.INPUT, host()), target) == []
+
+
+@pytest.mark.parametrize("kind", range(19))
+def test_only_queries_of_icmp_are_answered_by_an_error(kind: int) -> None:
+    """Router discovery and types that nobody assigned count as errors themselves."""
+    is_query = kind in {0, 8, 13, 14, 15, 16, 17, 18}
+    assert bool(refused(1, icmp.build(kind, 0, bytes(8)), Reject())) is is_query
+
+
 @pytest.mark.parametrize("answer", [answer for answer in Answer if answer is not Answer.TCP_RESET])
 def test_the_code_is_the_one_that_was_asked_for(answer: Answer) -> None:
     """Each name has its own."""
