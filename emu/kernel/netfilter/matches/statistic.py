@@ -43,6 +43,13 @@ def _simplest_between(low: Fraction, high: Fraction) -> Fraction:
     return whole + 1 / _simplest_between(bottom, top)
 
 
+@lru_cache(maxsize=4096)
+def _odds(number: int, inverted: bool) -> tuple[Fraction, Fraction]:  # noqa: FBT001 - beside its number
+    """Return the probabilities that a match holds, and that it does not."""
+    probability = simplest_fraction(number)
+    return (1 - probability, probability) if inverted else (probability, 1 - probability)
+
+
 @attrs.frozen
 class Random:
     """`--mode random`: with a probability.
@@ -62,9 +69,9 @@ class Random:
 
     def holds(self, packet: Packet) -> bool:
         """Return what chance says."""
-        odds = 1 - self.probability if self.inverted else self.probability
+        odds = _odds(self.number, self.inverted)
         names = packet.target_name or f"rule {packet.rule + 1}", "another rule"
-        return packet.net.choice.pick(packet.chain or "statistic", (odds, 1 - odds), names) == 0
+        return packet.net.choice.pick(packet.chain or "statistic", odds, names) == 0
 
 
 @attrs.frozen
