@@ -11,6 +11,7 @@ class Tracked(enum.Enum):
 
     ACCEPT = "belongs to it"
     UNCOUNTED = "may belong to it: it is let pass, and neither counted nor learned from"
+    LAST = "belongs to it and ends it: it is counted, and the entry deleted"
     INVALID = "does not fit: the packet goes on without a connection"
     DROP = "has to be dropped"
     REPEAT = "begins a new connection with the same tuple: the entry was deleted, look again"

@@ -301,8 +301,7 @@ def _move(
     lifetime = _lifetime(settings, tracked, kind)
     if not connection.status & _SEEN_REPLY:
         if kind is Kind.RST:
-            net.netfilter.conntrack.delete(connection, net.now)  # nobody but a RST ever answered
-            return Tracked.ACCEPT
+            return Tracked.LAST  # nobody but a RST ever answered
         if kind is Kind.SYN and step.before is State.SYN_SENT:
             return Tracked.UNCOUNTED  # else who takes the same port again and again keeps it alive
         if after_it is State.ESTABLISHED:

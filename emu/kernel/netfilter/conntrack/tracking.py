@@ -160,6 +160,9 @@ def _resolve(packet: Packet, tuple_: Tuple, *, verify: bool) -> Verdict:
     skb.connection, skb.ctinfo = connection, info
     if answer is not Tracked.UNCOUNTED:
         connection.count(info.direction, len(skb.packet))
+    if answer is Tracked.LAST:
+        table.delete(connection, net.now)
+        before = None
     if info is _ESTABLISHED_REPLY and not connection.status & _SEEN_REPLY:
         connection.status |= _SEEN_REPLY
     if before is not None and connection.is_confirmed and before != _told(connection):

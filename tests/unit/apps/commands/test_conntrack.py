@@ -205,5 +205,20 @@ def test_a_connection_tells_its_story() -> None:
     ]
 
 
+def test_a_refused_connection_has_two_events() -> None:
+    """It begins, and a RST is its end, which is counted; the time left is that of its beginning."""
+    run = NetworkRun(load_network(_SCENARIOS / "conntrack-tcp-states" / "scenario.yaml"))
+    net = run.fabric.namespace("node1")
+    net.sysctl.set("net.netfilter.nf_conntrack_acct", 1)
+    net.netfilter.conntrack.listening = True
+    run.run()
+    argv = ["conntrack", "-E", "-p", "tcp", "--sport", "40003"]
+    began, ended = run.fabric.call(net, partial(commands.execute, argv=argv)).splitlines()
+    assert began.startswith("    [NEW] tcp      6 120 SYN_SENT src=")
+    assert ended.startswith("[DESTROY] tcp      6 120 CLOSE src=")
+    assert re.findall(r"packets=(\d+) bytes=(\d+)", ended) == [("1", "52"), ("1", "40")]
+    assert "[UNREPLIED]" in ended
+
+
 def _without_time(text: str) -> list[str]:
     return sorted(re.sub(r" 6 \d+ ", " 6 ", line) for line in text.splitlines())
