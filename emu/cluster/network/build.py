@@ -95,6 +95,7 @@ class _Builder:
             net = self.fabric.add_namespace(spec.name)
             for name, value in BASE_SYSCTLS.items():
                 net.sysctl.set(name, value)
+            net.netfilter.is_legacy = document.iptables_backend == "legacy"
             self._sysctls(net, spec.sysctls, spec.line, f"$.namespaces.{spec.name}.sysctls")
             self.fabric.call(net, partial(rtnetlink.set_up, device=net.loopback))
         for link in document.links:

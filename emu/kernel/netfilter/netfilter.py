@@ -79,6 +79,8 @@ class Netfilter:
         recent: the lists of addresses of `-m recent`.
         hashlimits: the tables of `-m hashlimit`, by name.
         tracks: connection tracking is on: some rule needs it.
+        is_legacy: the tables are those of iptables-legacy, not of iptables-nft:
+            a few matches differ for headers that are cut short.
     """
 
     def __init__(self, net: Namespace) -> None:
@@ -91,6 +93,7 @@ class Netfilter:
         self.recent = RecentLists()
         self.hashlimits: dict[str, Buckets] = {}
         self.tracks = False
+        self.is_legacy = False
         self._functions: dict[Hook, tuple[HookFunction, ...]] = dict.fromkeys(Hook, ())
 
     # --- rules ---

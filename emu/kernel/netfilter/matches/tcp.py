@@ -52,8 +52,10 @@ class TcpOption:
 class Tcp:
     """What is asked of a segment; None for what is not.
 
-    A segment without a whole header is dropped, as is a second fragment that
-    would overwrite the flags (offset 1), whatever the rule's target.
+    With iptables-legacy a segment without a whole header is dropped, as is a
+    second fragment that would overwrite the flags (offset 1), whatever the
+    rule's target. iptables-nft loads ports and flags itself, and then the rule
+    does not hold.
     """
 
     source: PortRange | None = None
@@ -66,11 +68,11 @@ class Tcp:
         header, octets = packet.skb.header, packet.skb.packet
         offset = header.fragment & OFFSET_MASK
         if offset:
-            packet.hotdrop |= offset == 1
+            packet.hotdrop |= offset == 1 and self._drops(packet)
             return False
         at = header.header_length
         if len(octets) < at + _HEADER:
-            packet.hotdrop = True
+            packet.hotdrop = self._drops(packet)
             return False
         if self.source is not None and not self.source.has(octets[at] << 8 | octets[at + 1]):
             return False
@@ -79,6 +81,10 @@ class Tcp:
         if self.flags is not None and not self.flags.has(octets[at + 13]):
             return False
         return self.option is None or self._has_option(packet, at)
+
+    def _drops(self, packet: Packet) -> bool:
+        """Return whether a header that is cut short is dropped: iptables-nft asks options alone in that way."""
+        return self.option is not None or packet.net.netfilter.is_legacy
 
     def _has_option(self, packet: Packet, at: int) -> bool:
         octets = packet.skb.packet

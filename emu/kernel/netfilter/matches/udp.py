@@ -18,7 +18,11 @@ _HEADER: Final = 8  # octets
 
 @attrs.frozen
 class Udp:
-    """What is asked of a datagram; None for what is not. One without a whole header is dropped."""
+    """What is asked of a datagram; None for what is not.
+
+    One without a whole header is dropped by iptables-legacy; with iptables-nft
+    the rule does not hold.
+    """
 
     source: PortRange | None = None
     destination: PortRange | None = None
@@ -30,7 +34,7 @@ class Udp:
             return False
         at = header.header_length
         if len(octets) < at + _HEADER:
-            packet.hotdrop = True
+            packet.hotdrop = packet.net.netfilter.is_legacy
             return False
         if self.source is not None and not self.source.has(octets[at] << 8 | octets[at + 1]):
             return False

@@ -12,7 +12,17 @@ from emu.kernel.netfilter.matches.tcp import Tcp, TcpFlags, TcpOption
 from emu.kernel.netfilter.matches.udp import Udp
 from emu.kernel.netfilter.targets.mark import SetMark
 from emu.wire import ipv4, tcp
-from tests.unit.kernel.netfilter.packets import CLIENT, SERVER, at, datagram, drops, fragment, segment, short
+from tests.unit.kernel.netfilter.packets import (
+    CLIENT,
+    SERVER,
+    at,
+    datagram,
+    drops,
+    fragment,
+    node,
+    segment,
+    short,
+)
 
 
 @pytest.mark.parametrize("kind", [Tcp, Udp])
@@ -54,17 +64,24 @@ def test_an_option_is_found_behind_others(kind: int, *, present: bool) -> None:
 
 
 @pytest.mark.parametrize(("match", "whole"), [(Tcp(), segment()), (Udp(), datagram())])
-def test_a_header_cut_short_has_the_packet_dropped(match: Tcp | Udp, whole: bytes) -> None:
-    """And a later fragment never holds."""
-    assert drops(match, at(short(whole, 7)))
-    assert not drops(match, at(fragment(whole)))
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_header_cut_short_has_the_packet_dropped(match: Tcp | Udp, whole: bytes, *, legacy: bool) -> None:
+    """By iptables-legacy; and a later fragment never holds."""
+    net = node()
+    net.netfilter.is_legacy = legacy
+    assert drops(match, at(short(whole, 7), net=net)) is legacy
+    assert not drops(match, at(fragment(whole), net=net))
 
 
-def test_a_fragment_that_could_overwrite_the_flags_is_dropped() -> None:
-    """The one whose offset is eight octets."""
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_fragment_that_could_overwrite_the_flags_is_dropped(*, legacy: bool) -> None:
+    """The one whose offset is eight octets: by iptables-legacy, and by both where options are asked."""
+    net = node()
+    net.netfilter.is_legacy = legacy
     header = ipv4.Ipv4.parse(segment())
     octets = ipv4.build(header.protocol, CLIENT, SERVER, bytes(8), fragment=1)
-    assert drops(Tcp(), at(octets))
+    assert drops(Tcp(), at(octets, net=net)) is legacy
+    assert drops(Tcp(option=TcpOption(2)), at(octets, net=net))
 
 
 def test_options_cut_short_have_the_packet_dropped() -> None:
