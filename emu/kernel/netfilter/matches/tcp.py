@@ -83,7 +83,7 @@ class Tcp:
         return self.option is None or self._has_option(packet, at)
 
     def _drops(self, packet: Packet) -> bool:
-        """Return whether a header that is cut short is dropped: iptables-nft asks options alone in that way."""
+        """Return whether a header that is cut short is dropped: by iptables-nft, if options are asked."""
         return self.option is not None or packet.net.netfilter.is_legacy
 
     def _has_option(self, packet: Packet, at: int) -> bool:
