@@ -138,18 +138,16 @@ def _set(found: Set, options: Options) -> str:
         lines.append(f"policy {found.policy}")
     if found.size:
         lines.append(f"size {found.size}")
+    if found.flags and (found.flags != ("timeout",) or not found.timeout):
+        lines.append(f"flags {','.join(found.flags)}")
     if found.statements:
         lines.append(sentences.attached(found.statements, counts=False).strip())
-    if found.flags and found.flags != ("timeout",):
-        lines.append(f"flags {','.join(found.flags)}")
-    elif found.flags and not found.timeout:
-        lines.append("flags timeout")
+    if found.auto_merge:
+        lines.append("auto-merge")
     if found.timeout:
         lines.append(f"timeout {render_time(found.timeout)}")
     if found.gc_interval:
         lines.append(f"gc-interval {render_time(found.gc_interval)}")
-    if found.auto_merge:
-        lines.append("auto-merge")
     if found.comment:
         lines.append(f'comment "{found.comment}"')
     if found.elements:

@@ -24,7 +24,7 @@ def single(value: ex.Single, datatype: DataType, *, in_set: bool = False, numeri
     match value:
         case ex.Range(low, high):
             prefix = _prefix(low, high, datatype) if in_set else ""
-            bounds = [render_atom(bound, datatype, numeric=numeric) for bound in (low, high)]
+            bounds = [_bound(bound, datatype, numeric=numeric) for bound in (low, high)]
             return prefix or "-".join(bounds)
         case ex.Prefix(start, length):
             return f"{render_atom(start, datatype)}/{length}"
@@ -34,6 +34,12 @@ def single(value: ex.Single, datatype: DataType, *, in_set: bool = False, numeri
             return render_flags(value, datatype, " | ")
         case _:
             return render_atom(value, datatype, numeric=numeric)
+
+
+def _bound(value: int, datatype: DataType, *, numeric: bool) -> str:
+    if datatype.name == "time":  # in seconds alone
+        return f"{value // 1000}s"
+    return render_atom(value, datatype, numeric=numeric)
 
 
 def _prefix(low: int, high: int, datatype: DataType) -> str:

@@ -104,6 +104,8 @@ class Scope:
 
     def learn(self, match: Match) -> None:
         """Take in what a packet is that meets `match`."""
+        if match.operator == "==" and match.left == Payload("icmp", "type"):
+            self.typed = True
         if match.operator != "==" or not isinstance(match.right, int):
             return
         match match.left:
@@ -111,8 +113,6 @@ class Scope:
                 self.transport = match.right
             case Meta("nfproto"):
                 self.network = {2: "ip", 10: "ip6"}.get(match.right, self.network)
-            case Payload("icmp", "type"):
-                self.typed = True
             case _:
                 pass
 

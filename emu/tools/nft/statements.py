@@ -226,18 +226,14 @@ def _take_target(tokens: Tokens, scope: Scope) -> ex.Expression:
 
 
 def _is_assignment(tokens: Tokens) -> bool:
-    """Return whether `set` follows a few words."""
-    begin = tokens.at
-    try:
-        for _ in range(5):
-            token = tokens.take()
-            if token.kind != "word":
-                return False
-            if tokens.sees("set"):
-                return True
-        return False
-    finally:
-        tokens.at = begin
+    """Return whether `set` follows what could be assigned to."""
+    words = 1 if tokens.next.text in META_BARE else 2
+    if tokens.next.text == "ct" and tokens.second.text in ("original", "reply"):
+        words = 3
+    elif tokens.next.text == "tcp" and tokens.second.text == "option":
+        words = 4
+    behind = tokens.ahead(words)
+    return behind.kind == "word" and behind.text == "set"
 
 
 def take_value(tokens: Tokens, scope: Scope, datatype: DataType) -> int | str | ex.Expression:

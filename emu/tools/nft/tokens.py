@@ -143,6 +143,10 @@ class Tokens:
         """The token behind the next one."""
         return self._tokens[min(self.at + 1, len(self._tokens) - 1)]
 
+    def ahead(self, count: int) -> Token:
+        """Return the token that comes behind `count` others."""
+        return self._tokens[min(self.at + count, len(self._tokens) - 1)]
+
     @property
     def last(self) -> Token:
         """The token that was taken last."""
