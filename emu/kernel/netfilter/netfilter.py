@@ -142,9 +142,9 @@ class Netfilter:
             if table is not None and hook in BUILTIN[name]:
                 reroutes = name == "mangle" and hook is Hook.OUTPUT
                 placed.append((priority, _rerouting(table.run) if reroutes else table.run))
-        for priority, chain in self.nft.hook_functions(hook):
+        for place, chain in self.nft.hook_functions(hook):
             reroutes = chain.kind == "route" and hook is Hook.OUTPUT
-            placed.append((priority, _rerouting(chain) if reroutes else chain))
+            placed.append((place, _rerouting(chain) if reroutes else chain))
         translate = self._translation(hook)
         if translate is not None:
             placed.append((_NAT_PRIORITIES[hook], translate))

@@ -256,7 +256,7 @@ captures: [pod1/eth9]
 actions:
 - exec: {ns: pod1, argv: [tc, qdisc]}
 - exec: {ns: pod1, argv: [ip, route, add, via]}
-- iptables: {ns: pod1, args: -A INPUT -p tpc}
+- iptables: {ns: pod1, args: -t nat}
 - ping: {ns: pod1, dst: pod2}
 """
     RULES = "# nothing\n*filter\n:INPUT DROP\n-A INPUT -p tpc -j ACCEPT\nCOMMIT\n"
@@ -275,8 +275,7 @@ actions:
         "lab.yaml:18: $.captures[0]: pod1 has no interface 'eth9'",
         "lab.yaml:20: $.actions[0].exec.argv: tc is not modelled",
         "lab.yaml:21: $.actions[1].exec.argv: Command line is not complete",
-        "lab.yaml:22: $.actions[2].iptables.args: iptables v1.8.9 (nf_tables): unknown protocol"
-        ' "tpc" specified',
+        "lab.yaml:22: $.actions[2].iptables.args: iptables v1.8.9 (nf_tables): no command specified",
         "lab.yaml:23: $.actions[3].ping.dst: must be an IPv4 address",
         'node1.rules:4: $.iptables.node1: unknown protocol "tpc" specified',
         "pod1.ipset:2: $.ipset.pod1: Syntax error: typename 'hash:op' is unknown",
