@@ -11,7 +11,7 @@ run each, with the branch's exact probability. Chance that only changes numbers
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
@@ -33,6 +33,9 @@ class Choice(Protocol):
         """
 
 
+_BITS: Final = 53  # drawn for a decision
+
+
 @attrs.define
 class DrawnChoice:
     """Draws from a random stream."""
@@ -41,17 +44,18 @@ class DrawnChoice:
 
     def pick(self, question: str, odds: Sequence[Fraction], names: Sequence[str] = ()) -> int:  # noqa: ARG002
         """Return an index drawn with the given odds; certainty draws nothing."""
-        point: Fraction | None = None
-        total = Fraction(0)
+        point: int | None = None
+        low, of = 0, 1  # the shares passed by, as numerator and denominator: faster than a Fraction
         for index, share in enumerate(odds):
-            if share == 1:
+            numerator, denominator = share.numerator, share.denominator
+            if numerator == denominator:
                 return index
-            if not share:
+            if not numerator:
                 continue
             if point is None:
-                point = Fraction(self.stream.getrandbits(53), 1 << 53)
-            total += share
-            if point < total:
+                point = self.stream.getrandbits(_BITS)
+            low, of = low * denominator + numerator * of, of * denominator
+            if point * of < low << _BITS:
                 return index
         return len(odds) - 1
 
