@@ -92,6 +92,7 @@ class Fib:
     _tables: RoutingTables = attrs.field(init=False)
     _check: RouteCheck = attrs.field(init=False)
     _cache: dict[Flow, Lookup | None] = attrs.field(factory=dict, init=False)
+    _types: dict[tuple[bytes, str, int], RouteType] = attrs.field(factory=dict, init=False)
     _multipath: Multipath = attrs.field(init=False)
     _dead_by: set[str] = attrs.field(factory=set, init=False)  # devices that may have dead nexthops
 
@@ -134,7 +135,17 @@ class Fib:
 
     def address_type(self, address: bytes, device: str = "", table: int = TABLE_LOCAL) -> RouteType:
         """Return whether `address` is ours (`LOCAL`), a broadcast or multicast address, or another's."""
-        return self._tables.address_type(address, device, table)
+        key = (address, device, table)
+        found = self._types.get(key)
+        if found is None:
+            tables = self._tables
+            tables.asked_sysctl = False
+            found = tables.address_type(address, device, table)
+            if not tables.asked_sysctl:
+                if len(self._types) >= _CACHE_SIZE:
+                    self._types.clear()
+                self._types[key] = found
+        return found
 
     def forget_choices(self) -> None:
         """Have the nexthops of multipath routes chosen anew, as after a restart of the machine."""
@@ -336,6 +347,7 @@ class Fib:
     def _changed(self) -> None:
         self.generation += 1
         self._cache.clear()
+        self._types.clear()
 
 
 def _rank(route: Route) -> tuple[int, int, int]:
