@@ -59,6 +59,16 @@ class AddressType:
     source_inverted: bool = False
     destination_inverted: bool = False
     limit: Limit | None = None
+    _sources: int = attrs.field(init=False, eq=False, repr=False)  # flags of `enum` are slow
+    _destinations: int = attrs.field(init=False, eq=False, repr=False)
+
+    @_sources.default
+    def _source_as_number(self) -> int:
+        return int(self.source)
+
+    @_destinations.default
+    def _destination_as_number(self) -> int:
+        return int(self.destination)
 
     def holds(self, packet: Packet) -> bool:
         """Return whether both addresses are of such types.
@@ -66,16 +76,14 @@ class AddressType:
         Only the table `local` is asked: an address behind a blackhole route of
         `main` is a unicast one.
         """
-        header = packet.skb.header
-        if self.source and not self._is(packet, header.src, self.source, self.source_inverted):
-            return False
-        return not self.destination or self._is(
-            packet, header.dst, self.destination, self.destination_inverted
-        )
-
-    def _is(self, packet: Packet, address: bytes, types: AddressTypes, inverted: bool) -> bool:  # noqa: FBT001 - beside its types
-        device = ""
+        header, type_of, device = packet.skb.header, packet.net.fib.address_type, ""
         if self.limit is not None:
             device = packet.iif if self.limit is Limit.IN else packet.oif
-        found = packet.net.fib.address_type(address, device)
-        return (_BIT_OF[found] & int(types) != 0) is not inverted
+        wanted = self._sources
+        if wanted and (_BIT_OF[type_of(header.src, device)] & wanted != 0) is self.source_inverted:
+            return False
+        wanted = self._destinations
+        return (
+            not wanted
+            or (_BIT_OF[type_of(header.dst, device)] & wanted != 0) is not self.destination_inverted
+        )
