@@ -4,9 +4,8 @@
 Record route and timestamp go on in the answer, a source route is turned round;
 all else is left out.
 
-Known difference from Linux: only ICMP answers like that. There TCP does, too: a
-connection keeps the options of the SYN that opened it, a reset has those of the
-segment it is about.
+ICMP answers like that, and TCP with a reset. Known difference from Linux: there a
+connection keeps the options of the SYN that opened it.
 
 Source: RFC 1122 §3.2.1.8, §3.2.2.6, net/ipv4/ip_options.c `__ip_options_echo`, `ip_options_build`.
 """

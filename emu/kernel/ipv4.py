@@ -252,6 +252,8 @@ def _protocols(net: Namespace, skb: Skb) -> None:
         tcp.receive(net, skb)
     elif protocol == ipv4.UDP:
         udp.receive(net, skb)
+    elif protocol == ipv4.UDP_LITE:
+        udp.receive_lite(net, skb)
     elif protocol == ipv4.ICMP:
         icmp.receive(net, skb)
     elif not taken:

@@ -200,6 +200,10 @@ class Skb:
             self.connection = cause.connection
             self.ctinfo = _RELATED if cause.ctinfo.direction else _RELATED_REPLY
 
+    def forget_connection(self) -> None:
+        """Belong to no connection any more, as where UDP takes it. Source: `nf_reset_ct`."""
+        self.connection, self.ctinfo = None, _NEW
+
     def clone(self) -> Skb:
         """Return a copy that goes its own way; the connection is the same one."""
         copy = Skb.__new__(Skb)

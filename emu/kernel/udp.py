@@ -14,7 +14,8 @@ from emu.kernel.link import vxlan
 from emu.wire import icmp as icmp_wire
 from emu.wire import udp
 from emu.wire.addresses import ANY_IP4, IpAddress
-from emu.wire.ipv4 import MAX_PACKET, MIN_HEADER, UDP
+from emu.wire.checksum import pseudo_header, verifies
+from emu.wire.ipv4 import MAX_PACKET, MIN_HEADER, UDP, UDP_LITE
 from emu.wire.udp import HEADER_LENGTH, Udp
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def receive(net: Namespace, skb: Skb) -> None:
         return
     datagram = payload[: header.length]
     skb.trim(skb.header.header_length + header.length)
+    skb.forget_connection()
     assert skb.route is not None, "routed before"
     if skb.route.kind is not _LOCAL:
         takers = [s for s in net.sockets.of(sockets.SocketKind.UDP) if _score(s, skb, header) is not None]
@@ -135,6 +137,26 @@ def receive(net: Namespace, skb: Skb) -> None:
         net.drop(skb, DropReason.NO_SOCKET, f"nobody is bound to UDP port {header.dport}")
     else:
         _queue(net, skb, takers, sockets.Datagram(datagram[HEADER_LENGTH:], skb.src, header.sport))
+
+
+def receive_lite(net: Namespace, skb: Skb) -> None:
+    """Take a datagram of UDP-Lite: there are no sockets for it, so its sender is told so.
+
+    Source: RFC 3828 §3.1, include/net/udplite.h `udplite_checksum_init`.
+    """
+    payload, header = skb.payload, skb.header
+    if len(payload) < HEADER_LENGTH:
+        net.drop(skb, DropReason.PKT_TOO_SMALL, "UDP-Lite")
+        return
+    skb.forget_connection()
+    coverage = int.from_bytes(payload[4:6], "big") or len(payload)
+    pseudo = pseudo_header(header.src, header.dst, UDP_LITE, len(payload))
+    fits = HEADER_LENGTH <= coverage <= len(payload) and payload[6:8] != b"\0\0"
+    if not fits or not verifies(payload[:coverage], pseudo):
+        net.drop(skb, DropReason.UDP_CSUM, "UDP-Lite")
+        return
+    icmp.send_error(net, skb, icmp_wire.UNREACHABLE, icmp_wire.PORT_UNREACHABLE)
+    net.drop(skb, DropReason.NO_SOCKET, "there are no sockets of UDP-Lite")
 
 
 def _queue(net: Namespace, skb: Skb, takers: list[Socket], datagram: sockets.Datagram) -> None:

@@ -16,8 +16,9 @@ _CHECKSUM_AT: Final = {_TCP: 16, _UDP: 6, _UDP_LITE: 6, _DCCP: 6}
 _MAY_BE_ABSENT: Final = frozenset((_UDP, _UDP_LITE))
 """Protocols whose checksum field is 0 where there is no checksum (RFC 768)."""
 _WHOLE: Final = {_TCP: 20, _UDP: 8, _UDP_LITE: 8, _DCCP: 12, _SCTP: 12}
+_GRE: Final = 47
 _LEAST: Final = 8
-"""Octets of a transport header that have to be there; what is quoted in an ICMP error has no more."""
+"""Octets of a transport header that have to be there, of GRE's too; an ICMP error may quote no more."""
 _WITH_IDENTIFIER: Final = frozenset((ECHO_REPLY, ECHO, 13, 14, 15, 16, 17, 18))
 
 
@@ -41,9 +42,9 @@ def translated(packet: bytes, address: bytes, port: int, *, is_source: bool) -> 
         head = b"".join((packet[:10], total, packet[12:16], address, packet[20:at]))
     if protocol == _ICMP:
         return _with_identifier(head, packet[at:], port)
-    if protocol not in _WHOLE:
-        return head + packet[at:]
     length = len(packet) - at
+    if protocol not in _WHOLE:
+        return None if protocol == _GRE and length < _LEAST else head + packet[at:]
     if length < _LEAST:
         return None
     old_port, new_port = (

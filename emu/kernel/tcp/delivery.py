@@ -10,7 +10,7 @@ import errno
 from typing import TYPE_CHECKING, Final
 
 from emu.errors import HeaderError
-from emu.kernel import udp
+from emu.kernel import ip_options_echo, udp
 from emu.kernel.drops import DropReason
 from emu.kernel.effects import Wake
 from emu.kernel.fib import RouteType
@@ -86,8 +86,10 @@ def _refuse(net: Namespace, skb: Skb, key: Key, segment: Segment) -> None:
     refusal = reset.answer(segment)
     if refusal is not None:
         reflected = net.sysctl.number("net.ipv4.fwmark_reflect")
-        tos = skb.header.tos & ~_ECN_MASK
-        answer(net, key, refusal, tos=tos, mark=skb.mark if reflected else 0)
+        tos, mark = skb.header.tos & ~_ECN_MASK, skb.mark if reflected else 0
+        echoed = ip_options_echo.echo(net, skb)
+        if echoed is not None:
+            answer(net, key, refusal, tos=tos, mark=mark, echoed=echoed)
 
 
 def _for_connection(net: Namespace, skb: Skb, entry: Entry, segment: Segment) -> None:

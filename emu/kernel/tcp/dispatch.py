@@ -24,6 +24,7 @@ from emu.wire.addresses import IpAddress
 from emu.wire.ipv4 import TCP
 
 if TYPE_CHECKING:
+    from emu.kernel.ip_options_echo import Echo
     from emu.kernel.namespace import Namespace
     from emu.kernel.sockets import Socket
     from emu.kernel.tcp.segment import Segment
@@ -128,16 +129,27 @@ def _send(net: Namespace, entry: Entry, segment: Segment) -> None:
 
 
 def answer(
-    net: Namespace, key: Key, segment: Segment, *, ttl: int | None = None, tos: int = 0, mark: int = 0
+    net: Namespace,
+    key: Key,
+    segment: Segment,
+    *,
+    ttl: int | None = None,
+    tos: int = 0,
+    mark: int = 0,
+    echoed: Echo | None = None,
 ) -> None:
-    """Send a segment that belongs to no full socket, with IP identification 0."""
+    """Send a segment that belongs to no full socket, with IP identification 0.
+
+    Its IP options are `echoed` from the packet that it answers.
+    """
     try:
         ipv4.send(
             net,
             protocol=TCP,
             src=IpAddress(key.local),
-            dst=IpAddress(key.remote),
+            dst=IpAddress(key.remote) if echoed is None else IpAddress(echoed.dst),
             payload=octets(key, segment),
+            options=b"" if echoed is None else echoed.fill(key.local, net.now),
             ttl=ttl,
             tos=tos,
             df=True,

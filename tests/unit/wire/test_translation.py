@@ -155,7 +155,13 @@ def test_an_icmp_error_has_no_identifier(kind: int) -> None:
     assert translated(packet, C, 9, is_source=True) == ipv4.build(1, C, B, message)
 
 
-@given(st.sampled_from((2, 4, 41, 47, 50, 51, 255)), PAYLOADS, ip_addresses())
+def test_gre_needs_eight_octets() -> None:
+    """As many as a header of PPTP has before its sequence numbers; a shorter packet is not translated."""
+    assert translated(ipv4.build(47, A, B, bytes(7)), C, 9, is_source=True) is None
+    assert translated(ipv4.build(47, A, B, bytes(8)), C, 9, is_source=True) == ipv4.build(47, C, B, bytes(8))
+
+
+@given(st.sampled_from((2, 4, 41, 50, 51, 255)), PAYLOADS, ip_addresses())
 def test_what_has_no_ports_changes_its_address(protocol: int, payload: bytes, new: IpAddress) -> None:
     """However short it is."""
     changed = translated(ipv4.build(protocol, A, B, payload), new, 9, is_source=False)

@@ -13,12 +13,18 @@ from emu.kernel.netfilter.verdict import Verdict
 
 if TYPE_CHECKING:
     from emu.kernel.netfilter.packet import Packet
+    from emu.kernel.skb import Skb
 
 
 def _untrack(packet: Packet) -> None:
     """Mark the packet as untracked, unless it has a connection from its way over the loopback."""
-    if packet.skb.connection is None:
+    if not _is_decided(packet.skb):
         packet.skb.ctinfo = CtInfo.UNTRACKED
+
+
+def _is_decided(skb: Skb) -> bool:
+    """Return whether an earlier rule, or the loopback, has said how to track the packet."""
+    return skb.connection is not None or skb.ctinfo is CtInfo.UNTRACKED or skb.zones != (0, 0)
 
 
 @attrs.frozen
@@ -75,8 +81,7 @@ class Track:
         if self.helper or self.timeout:
             return Verdict.UNKNOWN
         skb, zone = packet.skb, self.zone
-        is_decided = skb.connection is not None or skb.ctinfo is CtInfo.UNTRACKED or skb.zones != (0, 0)
-        if zone is None or is_decided:
+        if zone is None or _is_decided(skb):
             return None
         number = skb.mark & 0xFFFF if zone.number is None else zone.number
         skb.zones = (
