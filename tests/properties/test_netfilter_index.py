@@ -164,7 +164,8 @@ class Passing(NamedTuple):
 def passing(draw: st.DrawFn) -> Passing:
     """Draw packets of few kinds, some of them fragments, some cut short behind the IP header."""
     src, dst = draw(st.sampled_from(HOSTS)), draw(st.sampled_from(HOSTS))
-    sport, dport = draw(st.sampled_from(PORTS)), draw(st.sampled_from(PORTS))
+    ports = st.sampled_from((*PORTS, 999))
+    sport, dport = draw(ports), draw(ports)
     protocol = draw(st.sampled_from((TCP, TCP, UDP, SCTP, 47)))
     flags = draw(st.sampled_from((2, 16, 18)))
     body = tcp.build(src, dst, sport, dport, seq=1, ack=1, flags=flags, window=1, options=b"\2\4\5\0")
@@ -263,8 +264,8 @@ def test_a_looked_up_chain_behaves_as_one_that_is_walked(table: Table, packets: 
     """The same rules hold and count, the same is remembered and drawn, the verdict is the same.
 
     Caught, planted: truncated headers looked up instead of walked (no hotdrop);
-    a look-up that begins at the start of its run after a rule that went on; a
-    match with memory passed over for what stands behind it.
+    fields taken from behind a match with memory; candidates out of order.
+    Caught, not planted: an option of TCP asked before a port of a second match.
     """
     fast, slow = XTable(table), SlowTable(table)
     one, other = Walker(), Walker()

@@ -49,6 +49,8 @@ def equalities(rule: Rule) -> dict[Field, Value]:
         if asked is None:
             break
         found.update(asked)
+        if isinstance(match, Tcp) and match.option is not None:
+            break  # it may drop a packet for its options, before anything else is asked
     return found
 
 
