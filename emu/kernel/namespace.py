@@ -22,7 +22,6 @@ from emu.kernel.icmp_limits import IcmpLimits
 from emu.kernel.link.device import Device
 from emu.kernel.link.loopback import Loopback
 from emu.kernel.neigh import NeighbourTable
-from emu.kernel.netfilter.netfilter import Netfilter
 from emu.kernel.path import PathExceptions
 from emu.kernel.routing import RouteCache
 from emu.kernel.sockets import SocketTable
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
     from emu.kernel.effects import Effect
     from emu.kernel.link.device import Link
+    from emu.kernel.netfilter.netfilter import Netfilter
     from emu.kernel.recorder import Recorder
     from emu.kernel.skb import Skb
     from emu.sim.choice import Choice
@@ -66,7 +66,7 @@ class Namespace:
         icmp_limits: how much ICMP may still be sent.
         sockets: all open sockets.
         tcp: connections and listeners.
-        netfilter: rules, and the connections that are tracked.
+        used_netfilter: rules and connections; None until somebody asks for `netfilter`.
         recorder: who looks on; None for nobody.
         drops: how many packets ended here, by reason.
     """
@@ -96,7 +96,7 @@ class Namespace:
         self.icmp_limits = IcmpLimits()
         self.sockets = SocketTable()
         self.tcp = TcpTable()
-        self.netfilter = Netfilter(self)
+        self.used_netfilter: Netfilter | None = None
         self.drops: Counter[DropReason] = Counter()
         self._identification = random.getrandbits(16)
         self._packet_ids = itertools.count(1) if packet_ids is None else packet_ids
@@ -203,6 +203,15 @@ class Namespace:
         """Return the IP identification for a packet that belongs to no connection, never 0."""
         self._identification = self._identification % 0xFFFF + 1
         return self._identification
+
+    @property
+    def netfilter(self) -> Netfilter:
+        """Rules, and the connections that are tracked; there from the first time that somebody asks."""
+        if self.used_netfilter is None:
+            from emu.kernel.netfilter.netfilter import Netfilter  # noqa: PLC0415 - most runs have no rules
+
+            self.used_netfilter = Netfilter(self)
+        return self.used_netfilter
 
     # --- devices ---
 

@@ -95,7 +95,6 @@ class _Builder:
             net = self.fabric.add_namespace(spec.name)
             for name, value in BASE_SYSCTLS.items():
                 net.sysctl.set(name, value)
-            net.netfilter.is_legacy = document.iptables_backend == "legacy"
             self._sysctls(net, spec.sysctls, spec.line, f"$.namespaces.{spec.name}.sysctls")
             self.fabric.call(net, partial(rtnetlink.set_up, device=net.loopback))
         for link in document.links:
@@ -127,6 +126,7 @@ class _Builder:
 
     def _rules(self, ns: str, kind: str, file: RulesFile) -> None:
         """Load a file of rules; its faults have its own lines."""
+        self.fabric.namespace(ns).netfilter.is_legacy = self.document.iptables_backend == "legacy"
         try:
             self.fabric.call(self.fabric.namespace(ns), partial(rules.load, kind=kind, text=file.text))
         except RulesError as error:

@@ -86,13 +86,14 @@ def unobeyed(fabric: Fabric) -> list[str]:
 
 def unknown_rules(fabric: Fabric) -> list[str]:
     """Return what rules ask for that is not modelled, and where: `-m bpf (node1 filter/FORWARD)`."""
-    if not any(net.netfilter.tables for net in fabric.namespaces.values()):
+    used = [net for net in fabric.namespaces.values() if net.used_netfilter is not None]
+    if not used:
         return []
     from emu.tools.iptables.restore import unmodelled  # noqa: PLC0415 - few runs have rules
 
     found = (
         f"{what} ({net.name} {name}/{chain})"
-        for net in fabric.namespaces.values()
+        for net in used
         for name, table in net.netfilter.tables.items()
         for what, chain in unmodelled(table.table)
     )

@@ -64,9 +64,10 @@ def passes(
         in_device: what rules know as `-i`.
         out_device: what rules know as `-o`.
     """
+    netfilter = net.used_netfilter
     if net.recorder is not None:
-        words = ["no rules"] if net.netfilter.is_empty(hook) else []
+        words = ["no rules"] if netfilter is None or netfilter.is_empty(hook) else []
         if out_device is not None:
             words.append(f"out {out_device.name}")
         net.note(skb, hook.name, ", ".join(words))
-    return net.netfilter.passes(hook, skb, in_device, out_device)
+    return netfilter is None or netfilter.passes(hook, skb, in_device, out_device)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _ORIGINAL, _REPLY = Direction
 _EVENTS_KEPT: Final = 10_000
+_KEPT: Final = Status.ASSURED | Status.FIXED_TIMEOUT
+"""Nobody with one of these bits is forgotten before his time."""
+
 _SWEEP: Final = 1024
 """The table is swept when it holds so many entries, and twice as many as after the last time."""
 
@@ -168,7 +171,7 @@ class ConnectionTable:
         self.sweep(now)
         if len(self._connections) < before:
             return True
-        victim = next((each for each in self._connections.values() if not each.status & Status.ASSURED), None)
+        victim = next((each for each in self._connections.values() if not each.status & _KEPT), None)
         if victim is None:
             return False
         self.delete(victim, now)
