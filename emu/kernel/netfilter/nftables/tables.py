@@ -189,7 +189,8 @@ class NfTables:
     def _at(self, hook: Hook) -> list[HookedChain]:
         name = hook.name.lower()
         found = [one for one in self._chains if one.chain.value.hooked.hook == name]  # type: ignore[union-attr]
-        return sorted(found, key=lambda one: one.priority)  # of equals, the newest first
+        newest_first = found[::-1]
+        return sorted(newest_first, key=lambda one: one.priority)
 
     def snapshot(self, now: Instant) -> Ruleset:
         """Return all there is as a value, with what was counted."""

@@ -39,16 +39,16 @@ def compile_nat(statement: Nat) -> Step:
     manip = Manip.DST if statement.kind == "dnat" else Manip.SRC
     addresses = _load_bounds(statement.to.low, statement.to.high)
     ports = _load_bounds(statement.to.port, statement.to.last_port)
-    form, flags = statement.form, _flags(statement)
+    is_prefix, flags = statement.form == "prefix", _flags(statement)
 
     def step(evaluation: Evaluation) -> Outcome:
         found, port = addresses(evaluation), ports(evaluation)
         if found is None or port is None:
             return BREAK
-        if form == "concat":
+        if isinstance(found[0], tuple):
             found, port = _bounds(found[0][0]), _bounds(found[0][1])
         low, high = found
-        if form == "prefix":
+        if is_prefix:
             low = high = _mapped(evaluation, low, high)
         return nat.setup(evaluation.packet, _range(low, high, *port, **flags), manip)
 
