@@ -14,7 +14,7 @@ import attrs
 
 from emu.cluster.network.importing.draft import invented_mac
 from emu.cluster.network.importing.pods import DEVICE, EVERYWHERE
-from emu.cluster.network.importing.wiring import early_addresses, lower_of, mtu_of
+from emu.cluster.network.importing.wiring import LEAST_MTU, VXLAN_HEADERS, early_addresses, lower_of, mtu_of
 from emu.cluster.network.model import EndSpec, FdbSpec, NeighbourSpec, RouteSpec, VxlanSpec
 from emu.wire.addresses import ZERO_MAC, Interface, Prefix
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from emu.cluster.network.importing.node import Node
     from emu.wire.addresses import IpAddress, MacAddress
 
-_VXLAN_HEADERS: Final = 50
 _VTEP: Final = "vxlan{}"
 """What a far end calls its VXLAN device: by the number of the network."""
 
@@ -132,8 +131,9 @@ class HostWriter:
         mac = host.mac or invented_mac(ns, DEVICE)
         runs = any(member.port.name in member.node.running for member in self._members)
         if runs:
-            self._routes(host, ns, addresses)
-            self._vxlans(host, ns)
+            add = _Routes(ns, self._draft)
+            self._routes(host, addresses, add)
+            self._vxlans(host, add)
         self._tell(host, ns, addresses)
         return EndSpec(ns, DEVICE, mac, tuple(addresses), self._mtu, up=runs)
 
@@ -146,9 +146,8 @@ class HostWriter:
         where = ", ".join(f"{member.node.ns}/{member.port.name}" for member in self._members)
         self._draft.invented.append(f"{ns}: a host on the network of {where} ({'; '.join(words)})")
 
-    def _routes(self, host: Host, ns: str, addresses: Iterable[Interface]) -> None:
+    def _routes(self, host: Host, addresses: Iterable[Interface], add: _Routes) -> None:
         """Write the routes: to the nodes, to what it answers for, and to the pods if it knows them."""
-        add = _Routes(ns, self._draft)
         prefixes = [one.prefix for one in addresses]
         for one in self._interfaces:
             if not any(one.address in prefix for prefix in prefixes):
@@ -164,22 +163,27 @@ class HostWriter:
                 if gateway is not None and prefix not in prefixes:
                     add.once(prefix, DEVICE, gateway)
 
-    def _vxlans(self, host: Host, ns: str) -> None:
+    def _vxlans(self, host: Host, add: _Routes) -> None:
         """Write the far ends of the nodes' VXLAN devices."""
         made: dict[tuple[int, int], VxlanSpec] = {}
-        add = _Routes(ns, self._draft)
         for member in self._members:
             for spec in [one for one in self._draft.vxlans if one.ns == member.node.ns]:
                 macs = [one.mac for one in spec.fdb if one.dst in host.addresses and one.mac != ZERO_MAC]
                 device = member.node.devices[spec.iface]
-                if not macs or lower_of(member.node, device) is not member.owner or not spec.up:
+                has_room = self._mtu >= LEAST_MTU + VXLAN_HEADERS
+                if (
+                    not macs
+                    or not has_room
+                    or lower_of(member.node, device) is not member.owner
+                    or not spec.up
+                ):
                     continue
                 first = next(one.dst for one in spec.fdb if one.mac == macs[0])
                 overlay = [ip for ip, mac in member.node.neighbours_of(device).items() if mac in macs]
                 length = next((one.length for one in spec.addresses), 32)
                 key = (spec.vni, spec.dstport)
                 far = made.get(key) or VxlanSpec(
-                    ns,
+                    add.ns,
                     _VTEP.format(spec.vni)[:15],
                     macs[0],
                     spec.vni,
@@ -187,7 +191,7 @@ class HostWriter:
                     DEVICE,
                     spec.dstport,
                     tuple(Interface(ip, length) for ip in overlay),
-                    mtu=max(min(mtu_of(device), self._mtu - _VXLAN_HEADERS), 68),
+                    mtu=max(min(mtu_of(device), self._mtu - VXLAN_HEADERS), LEAST_MTU),
                     udpcsum=spec.udpcsum,
                 )
                 made[key] = attrs.evolve(far, fdb=(*far.fdb, FdbSpec(spec.mac, spec.local)))
@@ -212,13 +216,17 @@ class _Routes:
     def __init__(self, ns: str, draft: Draft) -> None:
         self.ns = ns
         self._draft = draft
+        self._known: set[Prefix] = set()
 
-    def _has(self, prefix: Prefix) -> bool:
-        return any(route.ns == self.ns and route.dst == prefix for route in self._draft.routes[-500:])
+    def _is_new(self, prefix: Prefix) -> bool:
+        """Note that there is a route to `prefix`, and return whether there was none."""
+        is_new = prefix not in self._known
+        self._known.add(prefix)
+        return is_new
 
     def once(self, prefix: Prefix, dev: str, via: IpAddress | None = None, *, onlink: bool = False) -> None:
         """Add a route by a device, unless there is one to `prefix`."""
-        if not self._has(prefix):
+        if self._is_new(prefix):
             scope: Final = "link" if via is None else "global"
             self._draft.routes.append(
                 RouteSpec(self.ns, prefix, via=via, dev=dev, scope=scope, onlink=onlink)
@@ -226,5 +234,5 @@ class _Routes:
 
     def local(self, prefix: Prefix) -> None:
         """Let the host take what goes to `prefix` for its own, unless there is a route to it."""
-        if not self._has(prefix):
+        if self._is_new(prefix):
             self._draft.routes.append(RouteSpec(self.ns, prefix, "local", dev="lo", scope="host"))

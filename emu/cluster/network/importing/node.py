@@ -111,10 +111,16 @@ class Node:
 
     def routes_by(self, device: Device) -> Iterator[Route]:
         """Yield the unicast routes that have a way by a device, outside of table local."""
+        return iter(self._routes_by_device.get(device.name, ()))
+
+    @cached_property
+    def _routes_by_device(self) -> Mapping[str, list[Route]]:
+        found: dict[str, list[Route]] = {}
         for route in self.dump.routes or ():
-            by_it = any(hop.device == device.name for hop in route.hops)
-            if by_it and route.type == "unicast" and route.table != "local":
-                yield route
+            if route.type == "unicast" and route.table != "local":
+                for name in dict.fromkeys(hop.device for hop in route.hops):
+                    found.setdefault(name, []).append(route)
+        return found
 
     @cached_property
     def pod_prefixes(self) -> tuple[Prefix, ...]:

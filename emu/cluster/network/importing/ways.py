@@ -7,6 +7,7 @@ command that enters it. Who entered a route (`proto`) is not kept.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final, get_args
 
 from emu.cluster.network.importing.node import Role, primary_addresses
@@ -16,10 +17,10 @@ from emu.tools.ip.names import TABLES
 from emu.wire.addresses import ZERO_MAC, Prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from emu.cluster.network.importing.draft import Draft
-    from emu.cluster.network.importing.dump import Device, Hop, Route, RoutingRule
+    from emu.cluster.network.importing.dump import Hop, Neighbour, Route, RoutingRule
     from emu.cluster.network.importing.node import Node
     from emu.wire.addresses import IpAddress
 
@@ -30,6 +31,7 @@ _FIRST_OWN_TABLE: Final = 1001
 _OF_THE_KERNEL: Final = {(0, "local"), (32766, "main"), (32767, "default")}
 _NO_PLACE: Final = frozenset({"unreachable", "prohibit", "blackhole", "throw"})
 _LONGEST_MTU: Final = 65535
+_MOST_NEIGHBOURS: Final = 500  # that may be forgotten: from 512 (gc_thresh2) on the kernel clears up
 
 
 class Ways:
@@ -44,13 +46,19 @@ class Ways:
         early = {one.address for device in kept for one in early_addresses(device)}
         own = {one.interface.address for device in kept for one in device.addresses}
         self._late_addresses = own - early
-        self._local = [Prefix(address, 32) for address in own]
+        self._own = {Prefix(address, 32) for address in own}
+        self._local = list(self._own)
         self._local += [
             route.dst
             for route in node.dump.routes or ()
             if route.type == "local" and not (route.table == "local" and route.protocol == "kernel")
         ]
         self._on_link = self._prefixes_on_link()
+        self._early_on_link = {
+            device.name: [one.prefix for one in early_addresses(device)]
+            for device in kept
+            if device.up and device.name not in self._late
+        }
         self._written: set[tuple[str, Prefix, int]] = set()
         self._later: list[tuple[tuple[str, ...], str]] = []
 
@@ -60,7 +68,7 @@ class Ways:
         self._written |= {("254", prefix, 0) for _, prefix, _ in connected}
         recorded: set[tuple[str, Prefix, IpAddress]] = set()
         for route in sorted(self._node.dump.routes or (), key=_has_gateway):
-            if route.table == "local" and route.protocol == "kernel":
+            if route.table == "local" and (route.protocol == "kernel" or self._is_of_an_address(route)):
                 continue
             key = _as_connected(route)
             if key is not None and key in connected:
@@ -87,6 +95,12 @@ class Ways:
                 if any(hop.device == device.name and hop.gateway is None for hop in route.hops)
             ]
         return found
+
+    def _is_of_an_address(self, route: Route) -> bool:
+        """Return whether the kernel made a route though something else is said to have."""
+        return route.type in {"local", "broadcast"} and (
+            route.dst in self._own or route.dst.address.is_loopback
+        )
 
     # --- routes ---
 
@@ -131,11 +145,15 @@ class Ways:
             and key not in self._written
             and not (self._late & {hop.device for hop in hops})
             and src not in self._late_addresses
+            and all(map(self._is_early, hops))
             and (not route.mtu or 68 <= route.mtu <= _LONGEST_MTU)
         )
         if is_plain:
             self._written.add(key)
             self._plain(route, hops, src)
+            for hop in hops:
+                if hop.gateway is None and hop.device:
+                    self._early_on_link[hop.device].append(route.dst)
         else:
             verb = "append" if key in self._written else "add"
             argv = ("ip", "route", verb, *self._words(route, hops, src))
@@ -167,6 +185,13 @@ class Ways:
             f"{self._node.ns}: onlink of route {route}: no route leads to its gateway {hop.gateway}"
         )
         return hop._replace(onlink=True)
+
+    def _is_early(self, hop: Hop) -> bool:
+        """Return whether what leads to a gateway is there before the commands begin."""
+        if hop.gateway is None or hop.onlink:
+            return True
+        devices = [hop.device] if hop.device else self._early_on_link
+        return any(hop.gateway in prefix for name in devices for prefix in self._early_on_link.get(name, ()))
 
     def _plain(self, route: Route, hops: tuple[Hop, ...], src: IpAddress | None) -> None:
         hop = hops[0] if hops and route.type not in _NO_PLACE else None
@@ -233,30 +258,49 @@ class Ways:
 
     def _neighbours(self) -> None:
         node = self._node
-        lost: dict[str, int] = {}
-        seen: set[tuple[str, IpAddress]] = set()
-        for entry in node.dump.neighbours:
-            device = node.devices.get(entry.device)
-            if device is None or not node.is_kept(device.name):
-                lost[entry.device] = lost.get(entry.device, 0) + 1
-                continue
-            usable = _takes_neighbours(node, device) and entry.state != "none" and not entry.ip.is_multicast
-            if not usable or (device.name, entry.ip) in seen:
-                continue
-            seen.add((device.name, entry.ip))
-            if device.name not in self._late:
-                mac = entry.mac or ZERO_MAC
-                draft_entry = NeighbourSpec(node.ns, device.name, entry.ip, mac, entry.state)
-                self._draft.neighbours.append(draft_entry)
-            elif entry.mac is not None:
-                words = (str(entry.ip), "lladdr", str(entry.mac), "dev", device.name, "nud", entry.state)
-                self._draft.execute(node.ns, ("ip", "neigh", "replace", *words), f"neighbour {entry.ip}")
+        lost = Counter(entry.device for entry in node.dump.neighbours if not node.is_kept(entry.device))
         for name, number in lost.items():
             self._draft.left_out.append(f"{node.ns}: {number} neighbours on {name}, which is left out")
+        found: dict[tuple[str, IpAddress], Neighbour] = {}
+        for entry in node.dump.neighbours:
+            if entry.device not in lost and self._takes(entry):
+                found.setdefault((entry.device, entry.ip), entry)
+        chosen = self._most_wanted(found.values())
+        if len(chosen) < len(found):
+            left = len(found) - len(chosen)
+            self._draft.left_out.append(f"{node.ns}: {left} neighbours, more than its table has room for")
+        for entry in found.values():
+            if entry in chosen:
+                self._neighbour(entry)
 
+    def _takes(self, entry: Neighbour) -> bool:
+        device = self._node.devices[entry.device]
+        if not device.up or self._node.roles[device.name] is Role.LOOPBACK:
+            return False
+        return entry.state != "none" and not entry.ip.is_multicast
 
-def _takes_neighbours(node: Node, device: Device) -> bool:
-    return device.up and node.roles[device.name] is not Role.LOOPBACK
+    def _most_wanted(self, entries: Iterable[Neighbour]) -> set[Neighbour]:
+        """Return those that there is room for: fixed ones, gateways and pods before others."""
+        gateways = {hop.gateway for route in self._node.dump.routes or () for hop in route.hops}
+
+        def rank(entry: Neighbour) -> int:
+            if entry.ip in gateways:
+                return 0
+            is_near = self._node.roles[entry.device] in {Role.BRIDGE, Role.POD}
+            return 1 if is_near and entry.mac is not None else 2 if entry.mac is not None else 3
+
+        fixed = {entry for entry in entries if entry.state == "permanent"}
+        others = sorted((entry for entry in entries if entry not in fixed), key=rank)
+        return fixed | set(others[:_MOST_NEIGHBOURS])
+
+    def _neighbour(self, entry: Neighbour) -> None:
+        ns, name = self._node.ns, entry.device
+        if name not in self._late:
+            mac = entry.mac or ZERO_MAC
+            self._draft.neighbours.append(NeighbourSpec(ns, name, entry.ip, mac, entry.state))
+        elif entry.mac is not None:
+            words = (str(entry.ip), "lladdr", str(entry.mac), "dev", name, "nud", entry.state)
+            self._draft.execute(ns, ("ip", "neigh", "replace", *words), f"neighbour {entry.ip}")
 
 
 def _has_gateway(route: Route) -> bool:

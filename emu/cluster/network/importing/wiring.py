@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 LEAST_MTU: Final = 68
 MOST_MTU: Final = 65535
-_VXLAN_HEADERS: Final = 50
+VXLAN_HEADERS: Final = 50
+"""Octets that a VXLAN device's packets have in front of the inner IP header, in IPv4."""
+
 _CENTISECOND: Final = 10 * MILLISECOND
 
 
@@ -111,6 +113,8 @@ def _why_not(node: Node, device: Device) -> str:
     lower = lower_of(node, device)
     if lower is None:
         return "a VXLAN device, and nothing tells by which device it sends"
+    if mtu_of(lower) < LEAST_MTU + VXLAN_HEADERS:
+        return f"a VXLAN device, and the MTU of {lower.name} leaves no room for its headers"
     if local_of(node, device, lower) is None:
         return "a VXLAN device, and nothing tells its own address"
     return ""
@@ -158,7 +162,7 @@ def write_vxlans(node: Node, draft: Draft) -> None:
         }
         if vxlan.remote is not None and not entries:
             permanent[FdbSpec(ZERO_MAC, vxlan.remote)] = None
-        most = mtu_of(lower) - _VXLAN_HEADERS
+        most = mtu_of(lower) - VXLAN_HEADERS
         if device.mtu > most:
             draft.left_out.append(
                 f"{node.ns}/{device.name}: its MTU of {device.mtu} (it is {most}, as fits into {lower.name})"

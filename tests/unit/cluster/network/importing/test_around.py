@@ -212,6 +212,25 @@ class TestNetworks:
 class TestNeighbours:
     """The neighbour table of a node."""
 
+    def test_more_than_the_table_has_room_for_are_left_out(self, folder: Folder) -> None:
+        """Gateways and pods stay; the kernel of a node with so many was told to keep more."""
+        many = [neighbour(f"10.0.{n // 250}.{n % 250 + 2}", "eth0", "02:aa:00:00:00:01") for n in range(1200)]
+        pod = neighbour("10.244.1.2", "cni0", POD)
+        folder.node(
+            ip_link=[
+                with_addresses(device("eth0"), "10.0.0.1/16"),
+                CNI0,
+                veth("veth1", index=4, master="cni0"),
+            ],
+            ip_neigh=[*many, pod],
+            bridge_fdb=[learned(POD, "veth1", "cni0")],
+        )
+        assert said(
+            folder.imported().remarks.left_out, "node1: 701 neighbours, more than its table has room for"
+        )
+        shown = answer(folder.network(), "node1", "ip -j neigh")
+        assert (len(shown), pod in shown) == (500, True)
+
     def test_entries_come_out_as_they_went_in(self, folder: Folder) -> None:
         """Those that were being asked are as before that; who did not answer failed."""
         entries = [
