@@ -64,6 +64,8 @@ _FIXES: Final[Mapping[str, str]] = {
     "PKT_TOO_BIG": "let the MTUs on the way agree, or let the ICMP error reach the sender",
     TTL_EXPIRED: "look for a routing loop: which hops does the packet pass twice?",
     FORWARD_POLICY_DROP: "accept it by a rule of filter/FORWARD in {net}, or `iptables -P FORWARD ACCEPT`",
+    REPLY_NOT_UNNATED: "have the answer pass the node that translated the request: on one bridge, by "
+    "sysctl -w net.bridge.bridge-nf-call-iptables=1",
     CT_TABLE_FULL: "raise net.netfilter.nf_conntrack_max on the machine of {net}",
 }
 _BY_DETAIL: Final = {"nf_conntrack: table full": CT_TABLE_FULL, "insert_failed": CT_INSERT_FAILED}
@@ -161,8 +163,9 @@ def _unwelcome(cause: Cause, story: Story, target: Target) -> Cause:
     if there.src == target.address:
         words = cause.words
     was_translated = len({(one.dst, one.dport) for one in story.request.tuples}) > 1
-    code = REPLY_NOT_UNNATED if was_translated and there.src != target.address else cause.code
-    return attrs.evolve(cause, code=code, words=words, fix="")
+    if was_translated and there.src != target.address:
+        return attrs.evolve(cause, code=REPLY_NOT_UNNATED, words=words, fix=_FIXES[REPLY_NOT_UNNATED])
+    return attrs.evolve(cause, words=words, fix="")
 
 
 def drop_code(packet: Packet) -> tuple[str, str]:
@@ -180,7 +183,7 @@ def drop_code(packet: Packet) -> tuple[str, str]:
     assert step.reason is not None, "a drop has a reason"
     code_name = step.reason.name
     if step.reason is DropReason.NETFILTER_DROP:
-        return _netfilter_code(step, before)
+        return _netfilter_code(packet)
     if step.reason is DropReason.IP_INADDRERRORS:
         code_name = IP_FORWARD_OFF
     elif step.reason is DropReason.IP_INHDR and before.stage == "route" and packet_of(step)[8:9] <= b"\1":
@@ -188,13 +191,23 @@ def drop_code(packet: Packet) -> tuple[str, str]:
     return code_name, step.detail or CODES[code_name]
 
 
-def _netfilter_code(step: Step, before: Step) -> tuple[str, str]:
+def _netfilter_code(packet: Packet) -> tuple[str, str]:
     """Return the code for what netfilter dropped, and the rule that did it."""
-    if before.chain is not None and step.net == before.net:
-        is_policy = not before.rule and before.chain[1] == Hook.FORWARD.name
-        code = FORWARD_POLICY_DROP if is_policy else DropReason.NETFILTER_DROP.name
-        return code, f"{before.stage} {before.detail}"
+    step = packet.end.step
     for beginning, code in _BY_DETAIL.items():
         if step.detail.startswith(beginning):
             return code, step.detail
-    return DropReason.NETFILTER_DROP.name, step.detail
+    decided = _last_in_a_chain(packet)
+    if decided is None or decided.chain is None:
+        return DropReason.NETFILTER_DROP.name, step.detail
+    is_policy = not decided.rule and decided.chain[1] == Hook.FORWARD.name
+    code = FORWARD_POLICY_DROP if is_policy else DropReason.NETFILTER_DROP.name
+    return code, f"{decided.stage} {decided.detail}"
+
+
+def _last_in_a_chain(packet: Packet) -> Step | None:
+    """Return the last step within a chain, since the packet passed a tap."""
+    for step, _ in reversed(packet.line[:-1]):
+        if step.kind is not Kind.NOTE or step.chain is not None:
+            return step
+    return None
