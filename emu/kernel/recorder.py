@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from emu.kernel.effects import Drop
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
+    from emu.kernel.netfilter.nftables.ruleset import Rule as NftRule
     from emu.kernel.netfilter.ruleset import Rule
     from emu.kernel.netfilter.verdict import Verdict
     from emu.kernel.skb import Skb
@@ -36,8 +37,13 @@ class Recorder(Protocol):
     def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:
         """`packet` is at `stage` (like `route input`), where `detail` was decided."""
 
-    def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule) -> None:
-        """`rule` holds for `packet`: it is number `number`, from 1, of `place`, a table and its chain."""
+    def ruled(
+        self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule | NftRule
+    ) -> None:
+        """`rule` holds for `packet`: it is number `number`, from 1, of `place`, a table and its chain.
+
+        A table of nftables has its family before its name (`ip filter`).
+        """
 
     def ended(self, net: Namespace, packet: Skb, place: tuple[str, str], policy: Verdict) -> None:
         """`packet` came to the end of `place`, a table and its built-in chain, whose policy decides."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from emu.kernel.effects import Drop
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
+    from emu.kernel.netfilter.nftables.ruleset import Rule as NftRule
     from emu.kernel.netfilter.ruleset import Rule
     from emu.kernel.netfilter.verdict import Verdict
     from emu.kernel.skb import Skb
@@ -145,11 +146,13 @@ class Recording:
         )
         self._tell(packet, step)
 
-    def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule) -> None:
+    def ruled(
+        self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule | NftRule
+    ) -> None:
         """`rule` holds for `packet`."""
-        from emu.tools.iptables.text import rule_text  # noqa: PLC0415 - few runs have rules
+        from emu.observe.rule_text import text_of  # noqa: PLC0415 - few runs have rules
 
-        text = rule_text(place[1], rule)
+        text = text_of(place, rule)
         self._note(net, packet, "/".join(place), f"rule {number}: {text}", chain=place, rule=text)
 
     def ended(self, net: Namespace, packet: Skb, place: tuple[str, str], policy: Verdict) -> None:

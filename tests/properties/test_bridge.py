@@ -29,7 +29,6 @@ from emu.wire.vxlan import Vni
 if TYPE_CHECKING:
     from emu.kernel.effects import Drop
     from emu.kernel.link.device import Device
-    from emu.kernel.netfilter.ruleset import Rule
     from emu.kernel.netfilter.verdict import Verdict
     from emu.kernel.recorder import Direction
     from emu.kernel.skb import Skb
@@ -76,7 +75,7 @@ class Witness:
         """Take down a decision."""
         self.words.append(f"{stage}: {detail}")
 
-    def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule) -> None:
+    def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: object) -> None:
         """Pass over rules."""
 
     def ended(self, net: Namespace, packet: Skb, place: tuple[str, str], policy: Verdict) -> None:

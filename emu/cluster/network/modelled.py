@@ -97,4 +97,5 @@ def unknown_rules(fabric: Fabric) -> list[str]:
         for name, table in net.netfilter.tables.items()
         for what, chain in unmodelled(table.table)
     )
-    return list(dict.fromkeys(found))
+    nft = (f"{what} ({net.name})" for net in used for what in net.netfilter.nft.unmodelled())
+    return list(dict.fromkeys((*found, *nft)))

@@ -33,7 +33,6 @@ from emu.wire.frame import Frame
 if TYPE_CHECKING:
     from emu.kernel.effects import Effect
     from emu.kernel.link.device import Device
-    from emu.kernel.netfilter.ruleset import Rule
     from emu.kernel.netfilter.verdict import Verdict
     from emu.kernel.recorder import Direction
 
@@ -57,7 +56,7 @@ class Notes:
         del net, packet
         self.notes.append(f"{stage}: {detail}")
 
-    def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule) -> None:
+    def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: object) -> None:
         """Pass over rules."""
 
     def ended(self, net: Namespace, packet: Skb, place: tuple[str, str], policy: Verdict) -> None:

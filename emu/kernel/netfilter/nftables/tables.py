@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from emu.kernel.netfilter.nftables.changes import Transaction
-from emu.kernel.netfilter.nftables.compile import needs_conntrack, program_of
+from emu.kernel.netfilter.nftables.compile import program_of
 from emu.kernel.netfilter.nftables.evaluation import BREAK, RETURN, Evaluation
 from emu.kernel.netfilter.nftables.ruleset import WALKED, Ruleset
 from emu.kernel.netfilter.nftables.validation import validate
@@ -59,6 +59,7 @@ class HookedChain:
             self.chain.value.name,
         )
         rules, at = self.chain.rules, 0
+        recorder = packet.net.recorder
         back: list[tuple[str, list[LiveRule], int]] = []
         while True:
             verdict: Outcome = None
@@ -66,7 +67,12 @@ class HookedChain:
                 rule = rules[at]
                 at += 1
                 verdict = _run(rule, evaluation)
-                if verdict is not None and verdict is not BREAK:
+                if verdict is BREAK:
+                    continue
+                if recorder is not None:
+                    place = packet.table, packet.chain
+                    recorder.ruled(packet.net, packet.skb, place, at, rule.value)
+                if verdict is not None:
                     break
             else:
                 verdict = RETURN
@@ -85,15 +91,20 @@ class HookedChain:
             packet.chain = verdict.chain
             rules, at = self.table.chains[verdict.chain].rules, 0
 
-    def _told(self, packet: Packet, verdict: Verdict) -> Verdict:
-        """Tell who decided: `packet.because`, and the recorder."""
-        if verdict is Verdict.ACCEPT and packet.net.recorder is None:
+    @staticmethod
+    def _told(packet: Packet, verdict: Verdict) -> Verdict:
+        """Tell who decided: `packet.because`, and of a policy the recorder."""
+        recorder = packet.net.recorder
+        if not packet.rule and recorder is not None:
+            recorder.ended(packet.net, packet.skb, (packet.table, packet.chain), verdict)
+        if verdict is Verdict.ACCEPT:
             return verdict
         where = f"rule {packet.rule}" if packet.rule else "policy"
-        text = f"nft table {packet.table} chain {packet.chain} {where}: {verdict.value.lower()}"
-        if verdict is not Verdict.UNKNOWN or not packet.because:
-            packet.because = text
-        packet.net.note(packet.skb, packet.hook.name, text)
+        place = f"{packet.net.name} {packet.table}/{packet.chain} {where}"
+        if verdict is Verdict.UNKNOWN:
+            packet.because = f"{packet.because} in {place}"
+        elif not packet.because:
+            packet.because = place
         return verdict
 
 
@@ -154,10 +165,7 @@ class NfTables:
             ]
         )
         self.needs_conntrack = any(
-            needs_conntrack(rule.value)
-            for table in walked
-            for chain in table.chains.values()
-            for rule in chain.rules
+            rule.asks for table in walked for chain in table.chains.values() for rule in chain.rules
         )
         self.changed()
 

@@ -18,7 +18,6 @@ from emu.wire.addresses import MacAddress
 if TYPE_CHECKING:
     from emu.kernel.effects import Drop
     from emu.kernel.link.device import Device
-    from emu.kernel.netfilter.ruleset import Rule
     from emu.kernel.netfilter.verdict import Verdict
     from emu.kernel.recorder import Direction
     from emu.kernel.skb import Skb
@@ -43,7 +42,7 @@ class Notes:
         """Take a decision down."""
         self.lines.append(f"{stage}: {detail}")
 
-    def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule) -> None:
+    def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: object) -> None:
         """Pass over rules."""
 
     def ended(self, net: Namespace, packet: Skb, place: tuple[str, str], policy: Verdict) -> None:

@@ -132,7 +132,7 @@ def test_something_unknown_makes_the_verdict_unknown_if_it_is_reached() -> None:
     assert verdict(nft, at(segment())) is _ACCEPT
     packet = at(datagram())
     assert verdict(nft, packet) is Verdict.UNKNOWN
-    assert packet.because == "nft: queue is not modelled"
+    assert packet.because == "nft: queue is not modelled in node ip t/base rule 1"
     assert nft.unmodelled() == ["table ip t chain base rule 1: queue"]
 
 
@@ -140,7 +140,7 @@ def test_a_verdict_says_which_rule_gave_it() -> None:
     """With the table, the chain and the number of the rule."""
     packet = at(segment())
     verdict(chain("jump one", beside="chain one {\nudp dport 1\ntcp dport 80 drop\n}\n"), packet)
-    assert packet.because == "nft table ip t chain one rule 2: drop"
+    assert packet.because == "node ip t/one rule 2"
 
 
 def test_rules_of_ip6_are_for_no_ipv4_packet() -> None:
