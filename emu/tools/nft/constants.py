@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from emu.tools.nft.faults import SyntaxFaultError
@@ -59,7 +60,7 @@ def take_atom(tokens: Tokens, datatype: DataType) -> int | str:
         raise tokens.unexpected()
     tokens.take()
     if token.kind == "quoted":  # quotes change nothing
-        token = next(tokenise(token.text))._replace(place=token.place)
+        token = next(tokenise(token.text))._replace(line=token.line, column=token.column)
     value = _value(token, datatype)
     if value is None:
         raise SyntaxFaultError(token.place, _complaint(token, datatype))
@@ -100,6 +101,7 @@ def _value(token: Token, datatype: DataType) -> int | None:
             return None
 
 
+@lru_cache(maxsize=4096)
 def _address(text: str, datatype: DataType) -> int | None:
     try:
         address = ipaddress.ip_address(text)

@@ -6,7 +6,7 @@ Source: nftables, src/mergesort.c, src/intervals.c.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from emu.kernel.netfilter.nftables.datatypes import DataType
     from emu.kernel.netfilter.nftables.ruleset import Element
     from emu.tools.nft.values import Kind, Placed
+
+
+_WIDE: Final = (ex.Range, ex.Prefix, ex.Wildcard)
 
 
 def members(placed: Sequence[Placed], kind: Kind) -> ex.Members:
@@ -37,7 +40,7 @@ def members(placed: Sequence[Placed], kind: Kind) -> ex.Members:
 def is_wide(key: ex.Key) -> bool:
     """Return whether a key is for more than one value."""
     parts = key if isinstance(key, tuple) else (key,)
-    return any(isinstance(part, ex.Range | ex.Prefix | ex.Wildcard) for part in parts)
+    return any(isinstance(part, _WIDE) for part in parts)
 
 
 def arrange(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _NETWORK: Final = {"ip": (2, 0x0800), "ip6": (10, 0x86DD)}
 _NETWORK_OF: Final = {"icmp": "ip", "icmpv6": "ip6"}
+_LEAVES: Final = (int, str, ex.Members, type(None))
 _OF_ONE_FAMILY: Final = ("ip", "ip6")
 
 
@@ -84,6 +85,6 @@ def _inside(value: object) -> Iterator[str]:
     elif isinstance(value, tuple):
         for part in value:
             yield from _inside(part)
-    elif not isinstance(value, int | str | ex.Members | type(None)):
+    elif not isinstance(value, _LEAVES):
         for name in getattr(type(value), "__match_args__", ()):
             yield from _inside(getattr(value, name))

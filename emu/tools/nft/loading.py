@@ -6,8 +6,10 @@ Source: nftables, src/libnftables.c.
 
 from __future__ import annotations
 
+import gc
 import os
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from emu.kernel.netfilter.nftables.ruleset import Ruleset
@@ -19,7 +21,7 @@ from emu.tools.nft.listing import PLAIN
 from emu.tools.nft.resolving import request_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from emu.kernel.netfilter.nftables.changes import Transaction
     from emu.kernel.netfilter.nftables.tables import NfTables
@@ -51,6 +53,31 @@ def load(
     Raises:
         NftError: something is wrong; nothing is changed.
     """
+    with _uncollected():
+        return _load(nft, text, now, source=source, interfaces=interfaces, options=options)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Have no garbage looked for: of many rules much is made, and all of it stays."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _load(
+    nft: NfTables,
+    text: str,
+    now: Instant,
+    *,
+    source: str,
+    interfaces: Collection[str] | None,
+    options: Options,
+) -> str:
     commands = parse(text, source, interfaces)
     transaction = nft.begin(now)
     printed: list[str] = []

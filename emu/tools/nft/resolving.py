@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     FindSet = Callable[[str, str, str], Set | None]
 
+_LEAVES: Final = (int, str, ex.Members, ex.Decision, st.Counter, type(None))
 _MISSING: Final = "No such file or directory"
 
 
@@ -75,6 +76,6 @@ def _uses(value: object) -> Iterator[tuple[ex.Expression, str, bool]]:
     if isinstance(value, tuple):
         for part in value:
             yield from _uses(part)
-    elif not isinstance(value, int | str | ex.Members | None):
+    elif not isinstance(value, _LEAVES):
         for name in getattr(type(value), "__match_args__", ()):
             yield from _uses(getattr(value, name))

@@ -16,22 +16,34 @@ _HEX4: Final = "[0-9a-fA-F]{1,4}"
 _QUAD: Final = r"\d{1,3}(?:\.\d{1,3}){3}"
 _GROUPS: Final = f"{_HEX4}(?::{_HEX4})*"
 _TOKEN: Final = re.compile(
-    rf"""
-      (?P<blank>(?:[ \t\r]|\\\n)+ | \#[^\n]*)
+    rf"""[ \t\r]*+ (?:
+      (?P<plain>[A-Za-z_][\w/.-]*+\*?+(?!:))
+    | (?P<digits>\d++(?![\w:.]))
     | (?P<newline>\n)
+    | (?P<operator>==|!=|<=|>=|<<|>>|[<>=,;{{}}()\[\]^&|!/*@$+])
+    | (?P<blank>\\\n | \#[^\n]* | \Z)
     | "(?P<quoted>[^"\n]*)"
     | (?P<mac>(?:[0-9a-fA-F]{{1,2}}:){{5}}[0-9a-fA-F]{{1,2}}(?![:0-9a-fA-F]))
     | (?P<ip6>(?:{_HEX4}:){{7}}{_HEX4} | (?:{_GROUPS})?::(?:(?:{_HEX4}:)*{_QUAD}|{_GROUPS})?)
     | (?P<ip4>{_QUAD})
-    | (?P<number>0[xX][0-9a-fA-F]+)
+    | (?P<hexadecimal>0[xX][0-9a-fA-F]+)
     | (?P<time>(?=\d)(?:\d+d)?(?:\d+h)?(?:\d+m(?!s))?(?:\d+s)?(?:\d+ms)?(?<=[dhms])(?![A-Za-z0-9]))
     | (?P<decimal>\d+)
     | (?P<word>(?:[A-Za-z_]|\.(?=[\w/.-]))[\w/.-]*\*?)
-    | (?P<sign>==|!=|<=|>=|<<|>>|[-<>=,.:;{{}}()\[\]^&|!/*@$+])
+    | (?P<sign>[-.:])
     | (?P<stray>.)
-    """,
+    )""",
     re.VERBOSE,
 )
+"""What is met most stands first, in forms that nothing further down could be, too."""
+
+_KINDS: Final = {
+    "plain": "word",
+    "digits": "number",
+    "hexadecimal": "number",
+    "decimal": "number",
+    "operator": "sign",
+}
 _OPERATORS: Final = {
     "eq": "==",
     "ne": "!=",
@@ -55,16 +67,23 @@ class Token(NamedTuple):
     Attributes:
         kind: `word`, `quoted`, `sign`, `number`, `time`, `ip4`, `ip6`, `mac`, `newline` or `end`.
         text: itself, a quoted string without its quotes, an operator as its sign.
-        place: where it stands.
+        line: where it stands, counted from 1.
+        column: where it begins there, counted from 1.
         start: where it begins in the text.
         end: behind its last character.
     """
 
     kind: str
     text: str
-    place: Place
+    line: int
+    column: int
     start: int
     end: int
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return Place(self.line, self.column, max(self.column, self.column + self.end - self.start - 1))
 
     @property
     def said(self) -> str:
@@ -96,26 +115,23 @@ def tokenise(text: str) -> Iterator[Token]:
     """Yield the tokens of `text`, without blanks and comments; the last is `end`."""
     line, begin = 1, 0
     for found in _TOKEN.finditer(text):
-        kind = str(found.lastgroup)
-        start, end = found.span()
-        if kind != "blank":
-            place = Place(line, start - begin + 1, max(end - begin, start - begin + 1))
-            yield _token(kind, found, place)
-        if kind in ("newline", "blank") and "\n" in found[0]:
-            line += found[0].count("\n")
-            begin = text.rindex("\n", start, end) + 1
-    yield Token("end", "", Place(line, len(text) - begin + 1, len(text) - begin + 1), len(text), len(text))
-
-
-def _token(kind: str, found: re.Match[str], place: Place) -> Token:
-    word = str(found[kind])
-    if kind == "stray":
-        raise SyntaxFaultError(place, "syntax error, unexpected junk")
-    if kind == "decimal":
-        kind = "number"
-    elif kind == "word" and word in _OPERATORS:
-        kind, word = "sign", _OPERATORS[word]
-    return Token(kind, word, place, *found.span())
+        group = found.lastgroup or "blank"
+        end = found.end()
+        start = found.start(group)
+        if group != "blank":
+            word, kind = found[group], _KINDS.get(group, group)
+            if kind == "word" and word in _OPERATORS:
+                kind, word = "sign", _OPERATORS[word]
+            elif group == "quoted":
+                start -= 1
+            elif group == "stray":
+                column = start - begin + 1
+                raise SyntaxFaultError(Place(line, column, column), "syntax error, unexpected junk")
+            yield Token(kind, word, line, start - begin + 1, start, end)
+        if found[group].endswith("\n"):
+            line += 1
+            begin = end
+    yield Token("end", "", line, len(text) - begin + 1, len(text), len(text))
 
 
 def number(text: str) -> int:

@@ -23,6 +23,8 @@ def substitute(tokens: Sequence[Token]) -> list[Token]:
     Raises:
         SyntaxFaultError: a variable is not defined, or is so twice.
     """
+    if not any(token.text in ("$", *_DEFINING) for token in tokens):
+        return list(tokens)
     return _Substitution(tokens).run()
 
 
@@ -91,4 +93,7 @@ class _Substitution:
         if value is None:
             raise SyntaxFaultError(name.place, f"unknown identifier '{name.text}'")
         self.at += 2
-        return [token._replace(place=name.place, start=name.start, end=name.end) for token in value]
+        return [
+            token._replace(line=name.line, column=name.column, start=name.start, end=name.end)
+            for token in value
+        ]

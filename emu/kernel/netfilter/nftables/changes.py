@@ -53,6 +53,7 @@ class Transaction:
         self.now = now
         self._next_handle = next_handle
         self._own: set[tuple[str, str]] = set()
+        self._copies: dict[int, object] = {}  # chains and sets that are this transaction's own, by identity
 
     def do(self, request: ask.Request) -> None:
         """Carry out a request.
@@ -80,9 +81,13 @@ class Transaction:
 
     def chain(self, family: str, table: str, name: str) -> LiveChain:
         """Return a chain that can be changed."""
-        found = self.table(family, table).chains.get(name)
+        chains = self.table(family, table).chains
+        found = chains.get(name)
         if found is None:
             raise refuse(errno.ENOENT, name)
+        if id(found) not in self._copies:
+            found = chains[name] = found.copy()
+            self._copies[id(found)] = found
         return found
 
     def find_set(self, family: str, table: str, name: str) -> Set | None:
@@ -93,9 +98,13 @@ class Transaction:
 
     def set(self, family: str, table: str, name: str) -> LiveSet:
         """Return a set that can be changed."""
-        found = self.table(family, table).sets.get(name)
+        sets = self.table(family, table).sets
+        found = sets.get(name)
         if found is None:
             raise refuse(errno.ENOENT, name)
+        if id(found) not in self._copies:
+            found = sets[name] = found.copy()
+            self._copies[id(found)] = found
         found.expire(self.now)
         return found
 
@@ -131,8 +140,8 @@ class Transaction:
 
     def _flush_table(self, request: ask.FlushTable) -> None:
         table = self.table(request.family, request.table)
-        for chain in table.chains.values():
-            _empty(table, chain)
+        for name in list(table.chains):
+            _empty(table, self.chain(request.family, request.table, name))
 
     # --- chains ---
 
@@ -142,22 +151,23 @@ class Transaction:
         known = table.chains.get(chain.name)
         if known is None:
             _check_hook(request.family, chain.hooked)
-            table.chains[chain.name] = LiveChain(attrs.evolve(chain, rules=()), table.next_handle())
+            made = LiveChain(attrs.evolve(chain, rules=()), table.next_handle())
+            table.chains[chain.name] = self._copies[id(made)] = made
             return
         if request.exclusive:
             raise refuse(errno.EEXIST)
         if chain.hooked is not None:
+            known = self.chain(request.family, request.table, chain.name)
             known.value = attrs.evolve(known.value, hooked=_updated(known.value, chain.hooked))
 
     def _delete_chain(self, request: ask.DeleteChain) -> None:
         table = self.table(request.family, request.table)
         name = request.name or _by_handle(table.chains, request.handle)
-        chain = table.chains.get(name)
-        if chain is None:
+        if name not in table.chains:
             if request.if_there:
                 return
             raise refuse(errno.ENOENT)
-        _empty(table, chain)
+        _empty(table, self.chain(request.family, request.table, name))
         if table.uses[Reference("chain", name)] > 0:
             raise refuse(errno.EBUSY)
         del table.chains[name]
@@ -215,7 +225,8 @@ class Transaction:
         known = table.sets.get(request.set.name)
         if known is None:
             value = attrs.evolve(request.set, elements=())
-            table.sets[request.set.name] = LiveSet(value, table.next_handle())
+            made = LiveSet(value, table.next_handle())
+            table.sets[request.set.name] = self._copies[id(made)] = made
             return
         if request.exclusive or (known.value.key, known.value.data) != (request.set.key, request.set.data):
             raise refuse(errno.EEXIST)

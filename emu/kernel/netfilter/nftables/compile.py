@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
-from emu.kernel.netfilter.nftables import statements as st
 from emu.kernel.netfilter.nftables.actions import compile_statement
 from emu.kernel.netfilter.nftables.evaluation import NotModelledError
 from emu.kernel.netfilter.nftables.joining import joined
@@ -66,21 +65,3 @@ def program_of(rule: Rule) -> Program:
     if found is None:
         found = _PROGRAMS[rule] = Program(rule)
     return found
-
-
-_TRACKED: Final = (st.Nat, st.SetCt)
-
-
-def needs_conntrack(rule: Rule) -> bool:
-    """Return whether a rule asks for connections. Source: who calls `nf_ct_netns_get`."""
-    return any(isinstance(one, _TRACKED) or _asks(one) for one in rule.statements)
-
-
-def _asks(value: object) -> bool:
-    if isinstance(value, int | str | None):
-        return False
-    if isinstance(value, tuple):
-        return any(map(_asks, value))
-    if type(value).__name__ == "Ct":
-        return True
-    return any(_asks(getattr(value, name)) for name in getattr(type(value), "__match_args__", ()))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.kernel.netfilter.nftables.lookup import Index, Slot
+from emu.kernel.netfilter.nftables.needs import needs_conntrack
 from emu.kernel.netfilter.nftables.references import Reference, of_element, of_rule
 from emu.kernel.netfilter.nftables.states import CounterState, LimitState, Sequence, state_of, with_state
 
@@ -37,10 +38,11 @@ class LiveRule:
         states: what its statements remember, by their places.
         program: what it does, once it was needed.
         names: what it names.
+        asks: it asks for connections.
         sequences: what its expressions remember.
     """
 
-    __slots__ = ("handle", "names", "program", "sequences", "states", "value")
+    __slots__ = ("asks", "handle", "names", "program", "sequences", "states", "value")
 
     def __init__(self, value: values.Rule, handle: int) -> None:
         self.value = value
@@ -48,6 +50,7 @@ class LiveRule:
         self.states = {at: state for at, one in enumerate(value.statements) if (state := state_of(one))}
         self.program: Program | None = None
         self.names = of_rule(value)
+        self.asks = needs_conntrack(value)
         self.sequences: dict[object, Sequence] = {}
 
     def snapshot(self) -> values.Rule:
@@ -183,10 +186,13 @@ class LiveTable:
         self._handles = 0
 
     def copy(self) -> LiveTable:
-        """Return a table of the same rules and elements, to be changed without changing this one."""
+        """Return a table of the same chains and sets, to be changed without changing this one.
+
+        A chain or set in it is to be copied, too, before it is changed.
+        """
         other = LiveTable(self.value, self.handle)
-        other.chains = {name: chain.copy() for name, chain in self.chains.items()}
-        other.sets = {name: found.copy() for name, found in self.sets.items()}
+        other.chains = dict(self.chains)
+        other.sets = dict(self.sets)
         other.objects = dict(self.objects)
         other.uses = self.uses.copy()
         other._handles = self._handles

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which rules switch connection tracking on. Source: who calls `nf_ct_netns_get`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from emu.kernel.netfilter.nftables import expressions as ex
+from emu.kernel.netfilter.nftables import statements as st
+
+if TYPE_CHECKING:
+    from emu.kernel.netfilter.nftables.ruleset import Rule
+
+_LEAVES: Final = (int, str, ex.Decision, ex.Members, type(None))
+_TRACKED: Final = (st.Nat, st.SetCt)
+
+
+def needs_conntrack(rule: Rule) -> bool:
+    """Return whether a rule asks for connections."""
+    return any(isinstance(one, _TRACKED) or _asks(one) for one in rule.statements)
+
+
+def _asks(value: object) -> bool:
+    if isinstance(value, _LEAVES):
+        return False
+    if isinstance(value, tuple):
+        return any(map(_asks, value))
+    if isinstance(value, ex.Ct):
+        return True
+    return any(_asks(getattr(value, name)) for name in getattr(type(value), "__match_args__", ()))
