@@ -75,18 +75,18 @@ def ask(gateway: Gateway, talk: Talk, ttl: int) -> Out | None:
 def converse(gateway: Gateway, talk: Talk, out: Out, cut: int) -> None:
     """Answer `out`, complain about it, complain about the answer, and ask again."""
     place, flow = talk.place, talk.flow
-    answer = out.flow.reply.packet(data_of(flow, b"answer"), **ANSWERS)
+    answer = out.flow.reply.packet(data_of(flow, b"the answer"), **ANSWERS)
     (back,) = gateway.send(out.place, answer)
     assert back.place == place
-    assert_translated(back, flow.reply, b"answer", ANSWERS)
+    assert_translated(back, flow.reply, b"the answer", ANSWERS)
     complaint = errors_about(out.packet, ROUTERS[out.place], cut)
     assert_told(gateway.send(out.place, complaint), place, flow)
     complaint = errors_about(back.packet, ROUTERS[place], cut)
     assert_told(gateway.send(place, complaint), out.place, out.flow.reply)
     if flow.protocol != SCTP:
-        (again,) = gateway.send(place, flow.packet(data_of(flow, b"more"), **GOES_ON))
+        (again,) = gateway.send(place, flow.packet(data_of(flow, b"more of it"), **GOES_ON))
         assert again.place == out.place
-        assert_translated(again, out.flow, b"more", GOES_ON)
+        assert_translated(again, out.flow, b"more of it", GOES_ON)
 
 
 def assert_tuples_are_unique(gateway: Gateway) -> None:
