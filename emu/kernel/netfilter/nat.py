@@ -68,13 +68,16 @@ def translate(packet: Packet, chains: Sequence[Chain]) -> Verdict:
         return _ACCEPT
     manip = _MANIP_AT[packet.hook]
     info = skb.ctinfo
-    if info in _RELATED and skb.header.protocol == ICMP:
-        return nat_error.translate(packet, connection, manip is _SRC)
-    if info in _MAY_BEGIN and not connection.status & _DONE[manip]:
+    is_first = False
+    if info in _MAY_BEGIN:
+        if info in _RELATED and skb.header.protocol == ICMP:
+            return nat_error.translate(packet, connection, manip is _SRC)
+        is_first = not connection.status & _DONE[manip]
+    if is_first:
         verdict = _decide(packet, connection, manip, chains)
         if verdict is not _ACCEPT:
             return verdict
-    elif _left_by_another_device(packet, connection, info):
+    elif connection.masquerade and _left_by_another_device(packet, connection, info):
         packet.net.netfilter.conntrack.delete(connection, packet.net.now)
         packet.because = f"masqueraded by {connection.masquerade}, leaves by {packet.oif}"
         return _DROP
@@ -97,7 +100,6 @@ def _left_by_another_device(packet: Packet, connection: Connection, info: CtInfo
     """Return whether a masqueraded connection leaves by another device. Source: `nf_nat_oif_changed`."""
     return (
         packet.hook is Hook.POSTROUTING
-        and bool(connection.masquerade)
         and info.direction is _ORIGINAL
         and connection.masquerade != packet.oif
     )

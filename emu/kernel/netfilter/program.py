@@ -7,9 +7,10 @@ Tables that share chains share their programs: nothing that changes is kept here
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from emu.kernel.netfilter.index import SHORTEST, runs
+from emu.kernel.netfilter.matches.comment import Comment
 from emu.kernel.netfilter.matches.conntrack import Conntrack
 from emu.kernel.netfilter.ruleset import UnknownMatch
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from emu.kernel.netfilter.ruleset import Chain, Match, Rule
 
     Test = Callable[[Packet], bool]
+
+
+_NO_QUESTION: Final = (UnknownMatch, Comment)
 
 
 class Program:
@@ -48,7 +52,7 @@ class Program:
         unknown = [match.name for match in rule.matches if isinstance(match, UnknownMatch)]
         if unknown:
             self.unknown[number] = ", ".join(unknown)
-        return tuple([_test(match) for match in rule.matches if not isinstance(match, UnknownMatch)])
+        return tuple([_test(match) for match in rule.matches if not isinstance(match, _NO_QUESTION)])
 
     def find(self, packet: Packet, start: int) -> int:
         """Return the number of the first rule from `start` on that holds; that of none if there is none.

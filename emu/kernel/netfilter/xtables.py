@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from emu.kernel.netfilter.hooks import Hook
 from emu.kernel.netfilter.program import program_of
 from emu.kernel.netfilter.ruleset import Chain, Decide, Goto, Jump, Return, Table
 from emu.kernel.netfilter.verdict import Verdict
@@ -60,13 +61,14 @@ class XTable:
         memories: what rules remember, by chain and number of the rule.
     """
 
-    __slots__ = ("_counts", "_entered", "memories", "table")
+    __slots__ = ("_bases", "_counts", "_entered", "memories", "table")
 
     def __init__(self, table: Table) -> None:
         self.table = table
         self.memories: dict[tuple[str, int], dict[Any, Any]] = {}
         self._counts: dict[str, ChainCounts] = {}
         self._entered: dict[str, tuple[Program, ChainCounts]] = {}
+        self._bases = _bases(table)
 
     # --- rules and counters ---
 
@@ -87,6 +89,7 @@ class XTable:
         self.memories = dict(memories or {})
         self._counts = dict(counts)
         self._entered.clear()
+        self._bases = _bases(table)
 
     def known_counts(self) -> Mapping[str, ChainCounts]:
         """Return the counters by chain; a chain that is missing has counted nothing."""
@@ -107,7 +110,7 @@ class XTable:
 
     def run(self, packet: Packet) -> Verdict:
         """Walk the built-in chain of the hook where `packet` is, rule by rule until one decides."""
-        base = self.table.by_name.get(packet.hook.name)
+        base = self._bases[packet.hook]
         if base is None:
             return _ACCEPT
         packet.memories, packet.table, packet.chain = self.memories, self.table.name, base.name
@@ -181,6 +184,11 @@ class XTable:
         if packet.net.recorder is not None:
             packet.net.recorder.ended(packet.net, packet.skb, (self.table.name, base.name), verdict)
         return verdict
+
+
+def _bases(table: Table) -> list[Chain | None]:
+    """Return the built-in chain for each hook, by its number."""
+    return [table.by_name.get(hook.name) for hook in Hook]
 
 
 class _Place:

@@ -76,11 +76,9 @@ def packet(
 def _fault(skb: Skb, *, verify_checksum: bool) -> str:
     """Return what is wrong with a UDP datagram, empty for nothing. Source: `udp_error`."""
     octets = skb.payload
-    try:
-        header = Udp.parse(octets)
-    except HeaderError:
+    if len(octets) < HEADER_LENGTH:
         return "short packet"
-    if not HEADER_LENGTH <= header.length <= len(octets):
+    if not HEADER_LENGTH <= octets[4] << 8 | octets[5] <= len(octets):
         return "truncated/malformed packet"
     if verify_checksum and not udp.checksum_holds(skb.header.src, skb.header.dst, octets):
         return "bad checksum"
