@@ -127,7 +127,7 @@ def route_input(net: Namespace, skb: Skb, device: Device) -> RouteDecision | Ref
 def _route_input(net: Namespace, skb: Skb, device: Device) -> RouteDecision | Refusal:
     src, dst = skb.header.src, skb.header.dst
     if _is_multicast(dst):
-        return _multicast_input(net, device, src, dst)
+        return _multicast_input(net, device, skb)
     flow = Flow(dst=dst, src=src, iif=device.name, mark=skb.mark, tos=skb.header.tos)
     if device.is_loopback:
         found = lookup(net, flow)
@@ -138,14 +138,14 @@ def _route_input(net: Namespace, skb: Skb, device: Device) -> RouteDecision | Re
     if martian is not None:
         return martian
     if dst == LIMITED_BROADCAST or src == dst == ANY_IP4:
-        return _broadcast_input(net, device, src, dst)
+        return _broadcast_input(net, device, skb)
     found = lookup(net, flow)
     if found is None:
         return _no_route(device, errno.ENETUNREACH)
     if found.type is RouteType.BROADCAST and not net.sysctl.conf_and(device.name, "bc_forwarding"):
-        return _broadcast_input(net, device, src, dst)
+        return _broadcast_input(net, device, skb)
     if found.type is RouteType.LOCAL:
-        refused = validate_source(net, device, src, dst, out=net.loopback)
+        refused = validate_source(net, device, skb, out=net.loopback)
         return refused if isinstance(refused, Refusal) else _here(net, RouteType.LOCAL, dst, found.route)
     if not device.conf["forwarding"]:
         return _no_route(device, errno.EHOSTUNREACH)
@@ -158,15 +158,16 @@ def _here(net: Namespace, kind: RouteType, dst: bytes, route: Route | None = Non
     return RouteDecision(kind, net.loopback, IpAddress(dst), route=route)
 
 
-def _multicast_input(net: Namespace, device: Device, src: bytes, dst: bytes) -> RouteDecision | Refusal:
+def _multicast_input(net: Namespace, device: Device, skb: Skb) -> RouteDecision | Refusal:
     """Take what is for all hosts; no other group is ever joined. Source: `ip_route_input_mc`."""
+    src, dst = skb.header.src, skb.header.dst
     if dst != _ALL_HOSTS:
         return Refusal(DropReason.NOT_SPECIFIED, f"nobody here is in the group {IpAddress(dst)}")
     if _is_multicast(src) or src == LIMITED_BROADCAST:
         return Refusal(DropReason.IP_INVALID_SOURCE, "the source is a group or broadcast address")
     if src[0] == 127 and not net.sysctl.conf_or(device.name, "route_localnet"):
         return Refusal(DropReason.IP_LOCALNET, "127.0.0.0/8 came in from outside")
-    refused = False if src == ANY_IP4 else validate_source(net, device, src, dst, out=None)
+    refused = False if src == ANY_IP4 else validate_source(net, device, skb, out=None)
     return refused if isinstance(refused, Refusal) else _here(net, RouteType.MULTICAST, dst)
 
 
@@ -196,17 +197,17 @@ def _no_route(device: Device, error: int) -> Refusal:
     return Refusal(DropReason.IP_INNOROUTES, f"{names[error]} route", 0 if error == errno.EINVAL else error)
 
 
-def _broadcast_input(net: Namespace, device: Device, src: bytes, dst: bytes) -> RouteDecision | Refusal:
-    if src != ANY_IP4:
-        refused = validate_source(net, device, src, dst, out=None)
+def _broadcast_input(net: Namespace, device: Device, skb: Skb) -> RouteDecision | Refusal:
+    if skb.header.src != ANY_IP4:
+        refused = validate_source(net, device, skb, out=None)
         if isinstance(refused, Refusal):
             return refused
-    return _here(net, RouteType.BROADCAST, dst)
+    return _here(net, RouteType.BROADCAST, skb.header.dst)
 
 
 def _forward(net: Namespace, found: Lookup, skb: Skb, device: Device) -> RouteDecision | Refusal:
     out = net.devices[found.device]
-    on_link = validate_source(net, device, skb.header.src, skb.header.dst, out=out)
+    on_link = validate_source(net, device, skb, out=out)
     if isinstance(on_link, Refusal):
         return on_link
     gateway = found.gateway
@@ -239,26 +240,30 @@ def _is_on_link(device: Device, src: bytes, gateway: IpAddress | None) -> bool:
     )
 
 
-def validate_source(
-    net: Namespace, device: Device, src: bytes, dst: bytes, *, out: Device | None
-) -> bool | Refusal:
+def validate_source(net: Namespace, device: Device, skb: Skb, *, out: Device | None) -> bool | Refusal:
     """Return whether the sender is on the link of `device`, or why its address is not believed.
 
     Args:
         net: the namespace.
         device: where the packet came in.
-        src: its source address.
-        dst: its destination address.
+        skb: the packet.
         out: where it is to go; None for a broadcast.
     """
+    header = skb.header
     mode = net.sysctl.conf_max(device.name, "rp_filter")
     accept_local = net.sysctl.conf_or(device.name, "accept_local")
     if mode == 0 and (out is not device or not net.sysctl.conf_or(device.name, "send_redirects")):
-        if not accept_local and not net.fib.has_custom_local_routes and is_own(net, src):
+        if not accept_local and not net.fib.has_custom_local_routes and is_own(net, header.src):
             return Refusal(DropReason.IP_LOCAL_SOURCE, "the source is an address of this host")
         if accept_local or not net.fib.has_custom_local_routes:
             return False
-    back = Flow(dst=src, src=dst, iif=out.name if out is not None else "lo")
+    back = Flow(
+        dst=header.src,
+        src=header.dst,
+        iif=out.name if out is not None else "lo",
+        mark=skb.mark if net.sysctl.conf_or(device.name, "src_valid_mark") else 0,
+        tos=header.tos,
+    )
     return _check_reverse_path(net, device, back, mode, accept_local=accept_local)
 
 
