@@ -29,7 +29,8 @@ from emu.kernel.netfilter import hooks
 from emu.kernel.netfilter.hooks import Hook
 from emu.kernel.nud import CONNECTED
 from emu.kernel.routing import Refusal
-from emu.kernel.skb import Bridged, Metadata, Skb
+from emu.kernel.skb import Bridged, Metadata, PacketType, Skb
+from emu.wire.addresses import BROADCAST_MAC
 from emu.wire.ethernet import HEADER_LENGTH, IPV4
 from emu.wire.frame import Frame
 from emu.wire.ipv4 import MIN_HEADER
@@ -70,11 +71,13 @@ def pre_routing(net: Namespace, port: Port, frame: Frame) -> None:
     end = HEADER_LENGTH + int.from_bytes(octets[16:18], "big")
     skb = Skb(octets[HEADER_LENGTH:end], frame.packet_id, frame.trail, src_mac=octets[6:12])
     skb.take(frame.metadata)
-    skb.device, skb.bridged = port.bridge, Bridged(port.name, dst_mac=octets[:6])
+    mac = octets[:6]
+    if mac[0] & 1:  # what is for one other host counts as for this one meanwhile
+        skb.packet_type = PacketType.BROADCAST if mac == BROADCAST_MAC else PacketType.MULTICAST
+    skb.device, skb.bridged = port.bridge, Bridged(port.name, dst_mac=mac)
     dst = skb.header.dst
     if not hooks.passes(net, Hook.PREROUTING, skb, port.bridge):
         return
-    mac = octets[:6]
     if skb.header.dst != dst:
         elsewhere = _destination_changed(net, port, skb)
         if elsewhere is None:
