@@ -23,6 +23,9 @@ _BY_NETWORK: Final = {"ip": "icmp", "ip6": "icmpv6"}
 def take(tokens: Tokens, scope: Scope) -> Reject:
     """Take what stands behind `reject`.
 
+    What a packet has to be for it is asked first in the rule, so that nothing
+    counts or logs packets that are not rejected.
+
     Raises:
         SyntaxFaultError: it makes no sense.
     """
@@ -33,7 +36,7 @@ def take(tokens: Tokens, scope: Scope) -> Reject:
     kind = tokens.expect("tcp", *_CODES).text
     if kind == "tcp":
         tokens.expect("reset")
-        scope.need_transport("tcp", place.to(tokens.last.place))
+        scope.need_transport("tcp", place.to(tokens.last.place), first=True)
         return Reject("tcp")
     tokens.accept("type")
     code = tokens.next.place
@@ -43,7 +46,7 @@ def take(tokens: Tokens, scope: Scope) -> Reject:
         if scope.family in ("ip", "ip6"):
             raise SyntaxFaultError(code, "abstracted ICMP unreachable not supported")
     else:
-        scope.field(_NETWORK[kind], "saddr", code)
+        scope.need_network(_NETWORK[kind], code, first=True)
     return Reject(kind, value)
 
 

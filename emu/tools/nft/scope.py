@@ -54,7 +54,7 @@ class Scope:
             SyntaxFaultError: the rule has made sure that it has not.
         """
         if protocol in NF_PROTO:
-            self._need_network(protocol, place)
+            self.need_network(protocol, place)
         elif protocol == "th":
             known = TRANSPORT_NAMES.get(self.transport or 0, "")
             return Payload(known if known in _WITH_PORTS else "th", field)
@@ -65,19 +65,24 @@ class Scope:
                 self.statements.append(Match(Payload("icmp", "type"), "==", _ECHO))
         return Payload(protocol, field)
 
-    def _need_network(self, protocol: str, place: Place) -> None:
+    def need_network(self, protocol: str, place: Place, *, first: bool = False) -> None:
+        """Make sure that the packet is of a version of IP: here, or `first` of all.
+
+        Raises:
+            SyntaxFaultError: the rule has made sure that it is of the other.
+        """
         if self.network == protocol:
             return
         if self.network or self.family == "arp":
             raise _conflict(self.network or self.family, protocol, place)
         self.network = protocol
         if self.family == "inet":
-            self.statements.append(Match(Meta("nfproto"), "==", NF_PROTO[protocol]))
+            self._enter(Match(Meta("nfproto"), "==", NF_PROTO[protocol]), first=first)
         else:
-            self.statements.append(Match(Meta("protocol"), "==", ETHER_TYPE[protocol]))
+            self._enter(Match(Meta("protocol"), "==", ETHER_TYPE[protocol]), first=first)
 
-    def need_transport(self, protocol: str, place: Place) -> None:
-        """Make sure that the packet is of a protocol above IP.
+    def need_transport(self, protocol: str, place: Place, *, first: bool = False) -> None:
+        """Make sure that the packet is of a protocol above IP: here, or `first` of all.
 
         Raises:
             SyntaxFaultError: the rule has made sure that it is of another.
@@ -89,9 +94,12 @@ class Scope:
             raise _conflict(TRANSPORT_NAMES.get(self.transport, str(self.transport)), protocol, place)
         network = _NETWORK_OF.get(protocol)
         if network and self.family not in NF_PROTO:
-            self._need_network(network, place)
+            self.need_network(network, place)
         self.transport = number
-        self.statements.append(Match(Meta("l4proto"), "==", number))
+        self._enter(Match(Meta("l4proto"), "==", number), first=first)
+
+    def _enter(self, match: Match, *, first: bool) -> None:
+        self.statements.insert(0 if first else len(self.statements), match)
 
     def known(self, raw: RawPayload) -> Payload | RawPayload:
         """Return the field that `raw` is known to be, or itself."""

@@ -52,7 +52,12 @@ def listed(asked: Listing | Reset, ruleset: Ruleset, options: Options) -> str | 
     texts = [(table, list(_blocks(table, asked, options))) for table in tables]
     if asked.name and not any(blocks for _, blocks in texts):
         return None
-    kept = [pair for pair in texts if pair[1] or not asked.name]
+    is_object = asked.what in ("counters", "limits")
+    kept = [
+        (table, blocks)
+        for table, blocks in texts
+        if blocks or not (asked.name or (is_object and not table.objects))
+    ]
     return "".join(listing.render_some(table, blocks, options) for table, blocks in kept)
 
 

@@ -66,6 +66,21 @@ def test_handles_are_listed_where_they_are_asked_for() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("counter reject with tcp reset", "meta l4proto tcp counter packets 0 bytes 0 reject with tcp reset"),
+        (
+            "counter reject with icmp type host-unreachable",
+            "meta nfproto ipv4 counter packets 0 bytes 0 reject with icmp host-unreachable",
+        ),
+    ],
+)
+def test_a_rule_that_rejects_counts_nothing_that_it_cannot_reject(written: str, read: str) -> None:
+    """What the packet has to be for it stands first in the rule, as nft 1.0.6 puts it."""
+    assert f"\t\t{read}\n" in listed(f"table inet t {{\nchain c {{\n{written}\n}}\n}}\n")
+
+
 def test_counters_are_left_out_of_a_stateless_list() -> None:
     """`-s` lists what a ruleset is, not what has happened."""
     text = "table ip t {\nchain c {\ncounter packets 5 bytes 60 accept\n}\n}\n"
