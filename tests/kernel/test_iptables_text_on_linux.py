@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from emu.tools.iptables.snapshot import Snapshot
 
 GOLDEN: Final = Path(__file__).parent.parent / "golden"
-TEXTS: Final = sorted({path.read_text(encoding="utf-8") for path in GOLDEN.glob("**/*.rules")})
+FILES: Final = sorted({path.read_bytes(): path for path in GOLDEN.glob("**/*.rules")}.values())
+"""The rules files of all scenarios, equal ones once."""
 BACKENDS: Final = ("nft", "legacy")
 NAMESPACE: Final = f"emutext{os.getpid()}"
 
@@ -55,9 +56,15 @@ def restored(netns: str, backend: str, text: str, *tables: str) -> str:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_linux_prints_golden_rules_as_we_do(backend: str) -> None:
     """The rules of all scenarios."""
-    for number, text in enumerate(TEXTS):
-        tables = parse(text)
+    for number, path in enumerate(FILES):
+        tables = parse(path.read_text(encoding="utf-8"))
         with namespace(f"{NAMESPACE}g{number}") as netns:
+            for sets in path.parent.glob("*.ipset"):
+                subprocess.run(
+                    ["ip", "netns", "exec", netns, "ipset", "restore", "-exist"],
+                    input=sets.read_bytes(),
+                    check=True,
+                )
             ours = render(tables.values(), counters=True)
             assert restored(netns, backend, ours, *tables) == ours
 
