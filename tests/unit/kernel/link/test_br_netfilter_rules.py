@@ -31,7 +31,7 @@ Left = dict[str, list[bytes]]
 
 @pytest.fixture
 def host(node: Namespace) -> Namespace:
-    """Return `node` with the sysctl on; it has 10.0.0.254/24 on `br0`, 10.9.0.1/24 on `eth1`, and forwards."""
+    """Return `node` with the sysctl on; it forwards between `br0` (10.0.0.254) and `eth1` (10.9.0.1)."""
     node.sysctl.set("net.bridge.bridge-nf-call-iptables", 1)
     node.sysctl.set("net.ipv4.ip_forward", 1)
     rtnetlink.set_up(node, node.loopback)
