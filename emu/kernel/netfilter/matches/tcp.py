@@ -54,8 +54,8 @@ class Tcp:
 
     With iptables-legacy a segment without a whole header is dropped, as is a
     second fragment that would overwrite the flags (offset 1), whatever the
-    rule's target. iptables-nft loads ports and flags itself, and then the rule
-    does not hold.
+    rule's target. iptables-nft loads ports and flags itself, from what any
+    fragment has in their place: without that the rule does not hold.
     """
 
     source: PortRange | None = None
@@ -66,13 +66,15 @@ class Tcp:
     def holds(self, packet: Packet) -> bool:
         """Return whether the segment meets all that is asked."""
         header, octets = packet.skb.header, packet.skb.packet
+        loaded = 0 if packet.net.netfilter.is_legacy else self._loaded
+        needed, drops = loaded or _HEADER, not loaded
         offset = header.fragment & OFFSET_MASK
-        if offset:
-            packet.hotdrop |= offset == 1 and self._drops(packet)
+        if offset and drops:
+            packet.hotdrop |= offset == 1
             return False
         at = header.header_length
-        if len(octets) < at + _HEADER:
-            packet.hotdrop = self._drops(packet)
+        if len(octets) < at + needed:
+            packet.hotdrop = drops
             return False
         if self.source is not None and not self.source.has(octets[at] << 8 | octets[at + 1]):
             return False
@@ -82,9 +84,12 @@ class Tcp:
             return False
         return self.option is None or self._has_option(packet, at)
 
-    def _drops(self, packet: Packet) -> bool:
-        """Return whether a header that is cut short is dropped: by iptables-nft, if options are asked."""
-        return self.option is not None or packet.net.netfilter.is_legacy
+    @property
+    def _loaded(self) -> int:
+        """How many octets of the header iptables-nft loads, 0 if it does as iptables-legacy does."""
+        if self.option is not None:
+            return 0
+        return 14 if self.flags is not None else 4 if self.destination is not None else 2 * bool(self.source)
 
     def _has_option(self, packet: Packet, at: int) -> bool:
         octets = packet.skb.packet

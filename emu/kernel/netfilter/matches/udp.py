@@ -20,8 +20,9 @@ _HEADER: Final = 8  # octets
 class Udp:
     """What is asked of a datagram; None for what is not.
 
-    One without a whole header is dropped by iptables-legacy; with iptables-nft
-    the rule does not hold.
+    One without a whole header is dropped by iptables-legacy. iptables-nft loads
+    the ports itself, from what any fragment has in their place: without that the
+    rule does not hold.
     """
 
     source: PortRange | None = None
@@ -30,11 +31,13 @@ class Udp:
     def holds(self, packet: Packet) -> bool:
         """Return whether the datagram meets all that is asked."""
         header, octets = packet.skb.header, packet.skb.packet
-        if header.fragment & OFFSET_MASK:
+        loaded = 4 if self.destination is not None else 2 * bool(self.source)
+        drops = not loaded or packet.net.netfilter.is_legacy
+        if drops and header.fragment & OFFSET_MASK:
             return False
         at = header.header_length
-        if len(octets) < at + _HEADER:
-            packet.hotdrop = packet.net.netfilter.is_legacy
+        if len(octets) < at + (_HEADER if drops else loaded):
+            packet.hotdrop = drops
             return False
         if self.source is not None and not self.source.has(octets[at] << 8 | octets[at + 1]):
             return False

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from emu.kernel.netfilter.matches.comment import Comment
@@ -66,11 +67,25 @@ def test_an_option_is_found_behind_others(kind: int, *, present: bool) -> None:
 @pytest.mark.parametrize(("match", "whole"), [(Tcp(), segment()), (Udp(), datagram())])
 @pytest.mark.parametrize("legacy", [False, True])
 def test_a_header_cut_short_has_the_packet_dropped(match: Tcp | Udp, whole: bytes, *, legacy: bool) -> None:
-    """By iptables-legacy; and a later fragment never holds."""
+    """By both variants of iptables where nothing is asked, and by the older one always; a fragment is not."""
     net = node()
     net.netfilter.is_legacy = legacy
-    assert drops(match, at(short(whole, 7), net=net)) is legacy
+    assert drops(match, at(short(whole, 7), net=net))
     assert not drops(match, at(fragment(whole), net=net))
+    asking = attrs.evolve(match, destination=PortRange(0, 1))
+    assert drops(asking, at(short(whole, 3), net=net)) is legacy
+
+
+@pytest.mark.parametrize(("match", "whole"), [(Tcp(), segment()), (Udp(), datagram())])
+def test_iptables_nft_finds_ports_in_what_is_there(match: Tcp | Udp, whole: bytes) -> None:
+    """In a header that ends behind them, and where they would be in a later fragment."""
+    net = node()
+    net.netfilter.is_legacy = False
+    sport, dport = 1000, int.from_bytes(whole[22:24], "big")
+    asking = attrs.evolve(match, source=PortRange(sport, sport), destination=PortRange(dport, dport))
+    later = ipv4.build(whole[9], CLIENT, SERVER, whole[20:24], fragment=3)
+    for octets in (short(whole, 4), later):
+        assert asking.holds(at(octets, net=net))
 
 
 @pytest.mark.parametrize("legacy", [False, True])
@@ -80,7 +95,7 @@ def test_a_fragment_that_could_overwrite_the_flags_is_dropped(*, legacy: bool) -
     net.netfilter.is_legacy = legacy
     header = ipv4.Ipv4.parse(segment())
     octets = ipv4.build(header.protocol, CLIENT, SERVER, bytes(8), fragment=1)
-    assert drops(Tcp(), at(octets, net=net)) is legacy
+    assert drops(Tcp(source=PortRange(1, 1)), at(octets, net=net)) is legacy
     assert drops(Tcp(option=TcpOption(2)), at(octets, net=net))
 
 
