@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What holds for the whole suite: options, Hypothesis profiles, and the judges' tallies.
 
+A test that compares many cases with the kernel records a property `compared`: of
+what kind, how many, how many differ; the summary adds them up in a line.
 A test that belongs to one of the judges (a recorded scenario, a case of
 kube-proxy's or NetworkPolicy's own tests) carries `@pytest.mark.judge("golden")`;
 the summary then prints one line for each judge, `golden: P passed, X xfailed of N`.
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
 _JUDGE = "judge"
+_COMPARED = "compared"
 
 settings.register_profile("dev", max_examples=40, deadline=None)
 settings.register_profile(
@@ -99,6 +102,22 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
             for name, value in getattr(report, "user_properties", ()):
                 if name == _JUDGE:
                     tallies.setdefault(str(value), Counter())[outcome] += 1
+    _summarize_comparisons(terminalreporter)
     for judge, tally in sorted(tallies.items()):
         passed, xfailed = tally["passed"], tally["xfailed"]
         terminalreporter.write_line(f"{judge}: {passed} passed, {xfailed} xfailed of {tally.total()}")
+
+
+def _summarize_comparisons(terminalreporter: TerminalReporter) -> None:
+    """Print how many cases of each kind were compared with the kernel, and how many differ."""
+    kinds: Counter[str] = Counter()
+    differ = 0
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, value in getattr(report, "user_properties", ()) if report.when == "call" else ():
+                if name == _COMPARED:
+                    kinds[str(value[0])] += value[1]
+                    differ += value[2]
+    if kinds:
+        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        terminalreporter.write_line(f"kernel: {counts} pairs compared, {differ} differ")

@@ -29,7 +29,8 @@ def main() -> int:
             pairs += len(case.steps)
             failed += bool(compared.differences)
             if compared.differences and not options.whole:
-                compared = compare(linux, shrunk(linux, case))
+                least = compare(linux, shrunk(linux, case))
+                compared = least if least.differences else compared
             if compared.differences or options.number is not None:
                 report(compared, lambda line: sys.stdout.write(f"{line}\n"))
     sys.stdout.write(f"{pairs} pairs in {len(numbers)} cases, {failed} cases differ\n")

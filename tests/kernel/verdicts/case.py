@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import attrs
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from tests.kernel.verdicts.script import Step
 
+RUN: Final = "@RUN@"
 Backend: TypeAlias = Literal["legacy", "nft"]
 
 
@@ -21,7 +22,9 @@ class Case:
 
     Attributes:
         name: how it is drawn again.
-        rules: what iptables-restore reads; text of nft for an nft case.
+        rules: what iptables-restore reads; text of nft for an nft case. For `RUN` a number
+            is put, another one each time: the kernel keeps what rules remember under a name
+            while other rules have it.
         steps: what is done.
         backend: which of iptables' variants restores the rules in the kernel.
         ipsets: what `ipset restore` reads first.

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import attrs
@@ -11,6 +10,7 @@ import attrs
 from tests.kernel.verdicts.topology import BEYOND, ECHO_PORT, NETS
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Sequence
 
 T = TypeVar("T")
@@ -21,7 +21,10 @@ MARKS: Final = (0, 1, 2, 4, 16, 0xFF, 0x4000, 0x80000001)
 MASKS: Final = (0xFFFFFFFF, 0xFF, 1, 2, 0xFFFF, 0x4000)
 TOS: Final = (0, 0, 0, 0x08, 0x10, 0x01, 0x02, 0x03, 0xB8, 0x1C)
 TTLS: Final = (64, 64, 64, 63, 128, 255, 2, 1)
-NAT_PORTS: Final = (1000, 2000, 5000, 8080, 3000, 3001)
+NAT_PORTS: Final = (1000, 2000, 5000, 8080)
+DRAWN_PORTS: Final = "6100-6103"
+"""NAT draws one of them: no rule tells them apart, nor the ports that are drawn of all."""
+
 TCP, UDP, ICMP, SCTP, GRE, UDP_LITE, ODD = 6, 17, 1, 132, 47, 136, 253
 _PROTOCOLS: Final = (TCP,) * 8 + (UDP,) * 8 + (ICMP,) * 4 + (SCTP, SCTP, UDP_LITE, GRE, ODD)
 _HOSTS: Final = tuple(f"{net}.{last}" for net in NETS.values() for last in (2, 3, 4))

@@ -58,17 +58,12 @@ def conditions(dice: Dice, place: Place) -> str:
         words.append(f"{dice.inverted()}-f")
     if protocol and dice.maybe(0.6):
         words.append(_of_protocol(dice, protocol))
-    for _ in range(dice.one((0, 0, 1, 1, 1, 2))):
-        words.append(_extension(dice, place, protocol))
+    words += [_extension(dice, place, protocol) for _ in range(dice.one((0, 0, 1, 1, 1, 2)))]
     return " ".join(filter(None, words))
 
 
 def _addresses(dice: Dice) -> str:
-    words = []
-    for letter in "sd":
-        if dice.maybe(0.22):
-            words.append(f"{dice.inverted()}-{letter} {_range(dice)}")
-    return " ".join(words)
+    return " ".join(f"{dice.inverted()}-{letter} {_range(dice)}" for letter in "sd" if dice.maybe(0.22))
 
 
 def _range(dice: Dice) -> str:
@@ -90,7 +85,8 @@ def _interfaces(dice: Dice, place: Place) -> str:
 
 def _ports(dice: Dice) -> str:
     port = dice.port()
-    return dice.one((f"{port}", f"{port}", f"{port}:{port + 1000}", f":{port}", f"{port}:"))
+    wide = dice.one((":599", "600:", ":1023", "1024:"))
+    return dice.one((f"{port}", f"{port}", f"{port}", f"{port - 1}:{port + 1}", wide))
 
 
 def _of_protocol(dice: Dice, protocol: int) -> str:
@@ -151,7 +147,7 @@ def _conntrack(dice: Dice, place: Place, protocol: int) -> str:
         "ctrepldst": lambda: _range(dice),
         "ctorigsrcport": lambda: str(dice.port()),
         "ctorigdstport": lambda: f"{dice.port()}",
-        "ctreplsrcport": lambda: f"{min(dice.port(), 900)}:1200",
+        "ctreplsrcport": lambda: dice.one(("0:599", "600:1023", "1024:65535")),
         "ctrepldstport": lambda: str(dice.port()),
         "ctstatus": lambda: ",".join(dice.random.sample(_STATUSES[1:], dice.random.randint(1, 2))),
         "ctdir": lambda: dice.one(("ORIGINAL", "REPLY")),
@@ -168,7 +164,8 @@ def _conntrack(dice: Dice, place: Place, protocol: int) -> str:
 
 def _state(dice: Dice, place: Place, protocol: int) -> str:
     del place, protocol
-    return f"-m state {dice.inverted()}--state {','.join(dice.random.sample(_STATES, dice.random.randint(1, 2)))}"
+    states = dice.random.sample(_STATES, dice.random.randint(1, 2))
+    return f"-m state {dice.inverted()}--state {','.join(states)}"
 
 
 def _addrtype(dice: Dice, place: Place, protocol: int) -> str:
@@ -271,11 +268,11 @@ def _limited(dice: Dice, place: Place, protocol: int) -> str:
     burst = dice.random.randint(1, 3)
     mode = dice.one(("srcip", "dstip", "srcip,dstport", "dstip,dstport", "srcip,srcport,dstip,dstport"))
     way = dice.one(("upto", "above"))
+    hashed = f"--hashlimit-burst {burst} --hashlimit-mode {mode} --hashlimit-name h{place.number}@RUN@"
     return dice.one(
         (
             f"-m limit --limit 1/hour --limit-burst {burst}",
-            f"-m hashlimit --hashlimit-{way} 1/hour --hashlimit-burst {burst} --hashlimit-mode {mode} "
-            f"--hashlimit-name h{place.number}",
+            f"-m hashlimit --hashlimit-{way} 1/hour {hashed}",
         )
     )
 
@@ -288,7 +285,7 @@ def _recent(dice: Dice, place: Place, protocol: int) -> str:
     if options[2] in "ru" and dice.maybe(0.3):
         options += " --seconds 3600" if "remove" not in options else ""
     side = dice.one(("--rsource", "--rdest"))
-    return f"-m recent {dice.inverted()}{options} --name n{dice.one('ab')} {side}"
+    return f"-m recent {dice.inverted()}{options} --name n{dice.one('ab')}@RUN@ {side}"
 
 
 def _comment(dice: Dice, place: Place, protocol: int) -> str:

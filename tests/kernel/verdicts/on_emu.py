@@ -7,15 +7,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from emu.cluster.network.build import build
+from emu.cluster.network.rules import load
 from emu.kernel import raw, sockets
 from emu.kernel.netfilter.conntrack.entry import Status
 from emu.kernel.netfilter.ruleset import BUILTIN
 from emu.kernel.netfilter.xtables import ChainCounts
 from emu.sim.time import MILLISECOND, SECOND, later
+from emu.tools.ipset.listing import render_save
 from emu.tools.iptables.restore import parse
+from emu.tools.nft import listing
 from emu.wire.addresses import ANY_IP4, IpAddress
-from tests.kernel.verdicts.outcome import Connection, Count, Outcome
-from tests.kernel.verdicts.script import Answer, Complaint, Local, Seen, Send, frame_of
+from tests.kernel.verdicts.case import RUN
+from tests.kernel.verdicts.outcome import Connection, Count, Outcome, state_lines
+from tests.kernel.verdicts.script import Answer, Complaint, Local, Pause, Seen, Send, frame_of
 from tests.kernel.verdicts.topology import ECHO_PORT, ENDS, MACS, ROUTER, document
 
 if TYPE_CHECKING:
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
     from emu.kernel.netfilter.conntrack.entry import Connection as Entry
     from emu.kernel.netfilter.conntrack.tuples import Tuple
-    from emu.kernel.netfilter.ruleset import Rule
+    from emu.kernel.netfilter.verdict import Verdict
     from emu.kernel.recorder import Direction
     from emu.kernel.skb import Skb
     from emu.wire.frame import Frame
@@ -56,9 +60,13 @@ class _Watch:
         if net.name == ROUTER:
             self.story.append(f"{stage}: {detail}")
 
-    def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule) -> None:
+    def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: object) -> None:
         del net, packet, rule
         self.story.append(f"{'/'.join(place)} rule {number}")
+
+    def ended(self, net: Namespace, packet: Skb, place: tuple[str, str], policy: Verdict) -> None:
+        del net, packet
+        self.story.append(f"{'/'.join(place)} policy {policy.name}")
 
     def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
         del packet
@@ -88,9 +96,15 @@ class EmuRouter:
 
     def _load(self) -> None:
         netfilter = self._router.netfilter
+        netfilter.is_legacy = self._case.backend == "legacy"
         for name in BUILTIN if self._case.backend == "legacy" else ():
             netfilter.table(name)
-        for name, snapshot in parse(self._case.rules).items():
+        for kind, text in (("ipset", self._case.ipsets), ("nft", self._case.rules if self._case.nft else "")):
+            if text:
+                self._fabric.call(self._router, partial(load, kind=kind, text=text))
+        if self._case.nft:
+            return
+        for name, snapshot in parse(self._case.rules.replace(RUN, "")).items():
             counts = {
                 chain.name: ChainCounts(snapshot.of(chain.name).rules) for chain in snapshot.table.chains
             }
@@ -110,7 +124,20 @@ class EmuRouter:
             events.append(tuple(happened))
             self._watch.seen_frames = []
             self.stories.append(self._watch.story)
-        return Outcome(tuple(steps), tuple(events), dict(self._counts()), tuple(self._connections()))
+        return Outcome(
+            tuple(steps),
+            tuple(events),
+            dict(self._counts()),
+            tuple(self._connections()),
+            state_lines(self._texts()),
+        )
+
+    def _texts(self) -> Iterator[str]:
+        netfilter, now = self._router.netfilter, self._fabric.loop.now
+        if self._case.nft:
+            yield listing.render(netfilter.nft.snapshot(now))
+        if self._case.ipsets:
+            yield render_save(netfilter.ipsets, now)
 
     def _pass(self) -> None:
         loop = self._fabric.loop
@@ -124,9 +151,14 @@ class EmuRouter:
             step = made
         if isinstance(step, Send):
             self._fabric.send_frame(self._ends, step.end, step.octets)
+        elif isinstance(step, Pause):
+            loop = self._fabric.loop
+            loop.run_until(later(loop.now, round(step.seconds * SECOND)))
         elif isinstance(step, Local):
             try:
-                self._fabric.call(self._router, partial(raw.send_packet, packet=step.packet))
+                self._fabric.call(
+                    self._router, partial(raw.send_packet, packet=step.packet, socket=self._echo.number)
+                )
             except OSError as error:
                 return [f"errno {error.errno}"]
         return []
@@ -176,7 +208,7 @@ class EmuRouter:
                 _words(entry.reply),
                 _flags(entry),
                 entry.mark,
-                entry.zone,
+                entry.zones,
                 (entry.expires - now) // SECOND,
             )
 

@@ -11,19 +11,23 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import itertools
 import os
 import re
 import select
 import socket
 import struct
 import subprocess
+import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.kernel.linux import built
-from tests.kernel.verdicts.outcome import Connection, Count, Outcome
-from tests.kernel.verdicts.script import Answer, Complaint, Local, Seen, Send, frame_of
+from tests.kernel.verdicts.case import RUN
+from tests.kernel.verdicts.outcome import Connection, Count, Outcome, state_lines
+from tests.kernel.verdicts.script import Answer, Complaint, Local, Pause, Seen, Send, frame_of
+from tests.kernel.verdicts.tables import BLANK
 from tests.kernel.verdicts.topology import DEVICES, ECHO_PORT, ENDS, MACS, ROUTER, ROUTER_MACS, document
 
 if TYPE_CHECKING:
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from tests.kernel.verdicts.case import Case
     from tests.kernel.verdicts.script import Step
 
+_RUNS: Final = itertools.count()
 _NEW_NETWORK: Final = 0x40000000
 _ALL: Final = 3
 _MARKER: Final = 0x88B5
@@ -42,7 +47,7 @@ _IGNORE_OUTGOING: Final = 23
 _ETHTOOL: Final = 0x8946
 _OFFLOADS: Final = (0x15, 0x17, 0x19, 0x1F, 0x24, 0x2C)  # RXCSUM TXCSUM SG TSO GSO GRO
 _ROUNDS: Final = 6  # devices that a packet passes at most, one behind the other
-_PATIENCE: Final = 5  # s, for a marker
+_PATIENCE: Final = 5  # s, for a marker to arrive and for sets to be let go
 _ECHO: Final = b"echo"
 _TABLE: Final = re.compile(r"^\*(\S+)$")
 _POLICY: Final = re.compile(r"^:(\S+) (\S+) \[(\d+):(\d+)\]$")
@@ -65,7 +70,7 @@ class LinuxRouter:
             self._marker = _packet_socket(DEVICES["left"], _MARKER)
             self._raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
             self._echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            self._echo.bind(("0.0.0.0", ECHO_PORT))  # in a namespace of its own
+            self._echo.bind(("", ECHO_PORT))
             self._echo.setblocking(False)
         self._usual: dict[str, str] = {}
 
@@ -73,6 +78,12 @@ class LinuxRouter:
         """Close all sockets."""
         for opened in (*self._ends.values(), self._marker, self._raw, self._echo):
             opened.close()
+
+    @property
+    def has_fragments(self) -> bool:
+        """Whether fragments wait for others: when they are given up, that would be told amid another case."""
+        with _inside(self._node):
+            return "FRAG: inuse 0" not in Path("/proc/net/sockstat").read_text()
 
     def play(self, case: Case) -> Outcome:
         """Load the rules of `case` and take its steps."""
@@ -103,22 +114,29 @@ class LinuxRouter:
             _sysctl(name).write_text(str(number))
         if case.backend == "nft":
             _run(["nft", "flush", "ruleset"])
+        if case.ipsets:
+            if case.backend == "legacy":
+                _run(["iptables-legacy-restore"], BLANK)
+            _destroy_ipsets()
+            _run(["ipset", "restore"], case.ipsets)
         _sysctl("net.ipv4.route.flush").write_text("1")
-        if case.nft:
-            _run(["nft", "-f", "-"], case.rules)
-        else:
-            _run([f"iptables-{case.backend}-restore"], case.rules)
+        rules = case.rules.replace(RUN, str(next(_RUNS)))
+        _run(["nft", "-f", "-"] if case.nft else [f"iptables-{case.backend}-restore"], rules)
         _run(["conntrack", "-F"])
         with suppress(BlockingIOError):
             while True:
                 self._echo.recv(65535)
 
-    def _read(self, case: Case) -> tuple[dict[tuple[str, str, int], Count], tuple[Connection, ...]]:
+    def _read(
+        self, case: Case
+    ) -> tuple[dict[tuple[str, str, int], Count], tuple[Connection, ...], tuple[str, ...]]:
         counts = {} if case.nft else dict(_counts(_run([f"iptables-{case.backend}-save", "-c"])))
         if case.backend == "nft":  # which has no counters of policies
             counts = {place: count for place, count in counts.items() if place[2]}
         listed = _run(["conntrack", "-L", "-o", "extended"])
-        return counts, tuple(map(_connection, listed.splitlines()))
+        texts = [_run(["nft", "list", "ruleset"])] if case.nft else []
+        texts += [_run(["ipset", "save"])] if case.ipsets else []
+        return counts, tuple(map(_connection, listed.splitlines())), state_lines(texts)
 
     # --- packets ---
 
@@ -130,6 +148,8 @@ class LinuxRouter:
             step = made
         if isinstance(step, Send):
             self._ends[step.end].send(step.octets)
+        elif isinstance(step, Pause):
+            time.sleep(step.seconds)
         elif isinstance(step, Local):
             try:
                 self._raw.sendto(step.packet, (socket.inet_ntoa(step.packet[16:20]), 0))
@@ -138,7 +158,7 @@ class LinuxRouter:
         return []
 
     def _answer(self) -> list[str]:
-        found = []
+        found: list[str] = []
         while True:
             try:
                 data, (address, port) = self._echo.recvfrom(65535)
@@ -164,7 +184,7 @@ class LinuxRouter:
             self._marker.recv(100)
 
     def _drain(self) -> tuple[Seen, ...]:
-        found = []
+        found: list[Seen] = []
         for end in sorted(self._ends):
             with suppress(BlockingIOError):
                 while True:
@@ -184,7 +204,7 @@ class LinuxRouters:
     def play(self, case: Case) -> Outcome:
         """Play `case` to the router of its kind."""
         router = self._routers.get(case.backend)
-        if router is None:
+        if router is None or router.has_fragments:
             router = self._routers[case.backend] = self._stack.enter_context(_router())
         return router.play(case)
 
@@ -233,6 +253,15 @@ def _run(argv: Sequence[str], text: str = "") -> str:
     return done.stdout
 
 
+def _destroy_ipsets() -> None:
+    """Destroy all sets; rules that are gone may hold them a little longer."""
+    _run(["ipset", "flush"])
+    deadline = time.monotonic() + _PATIENCE
+    while subprocess.run(["ipset", "destroy"], capture_output=True, check=False).returncode:
+        assert time.monotonic() < deadline, "sets are still in use"
+        time.sleep(0.005)
+
+
 def _sysctl(name: str) -> Path:
     return Path("/proc/sys") / name.replace(".", "/")
 
@@ -278,7 +307,7 @@ def _connection(line: str) -> Connection:
     protocol, left = int(words[3]), int(words[4])
     state = words[5] if "=" not in words[5] and words[5][0] != "[" else ""
     tuples: list[list[str]] = []
-    marks = {"mark": 0, "zone": 0}
+    marks = {"mark": 0, "zone": 0, "zone-orig": 0, "zone-reply": 0}
     for word in words[5:]:
         name, _, value = word.partition("=")
         if name == "src":
@@ -289,4 +318,5 @@ def _connection(line: str) -> Connection:
             marks[name] = int(value)
     flags = tuple(sorted(word.strip("[]") for word in words if word.startswith("[")))
     original, reply = map(tuple, tuples)
-    return Connection(protocol, state, original, reply, flags, marks["mark"], marks["zone"], left)
+    zones = marks["zone-orig"] or marks["zone"], marks["zone-reply"] or marks["zone"]
+    return Connection(protocol, state, original, reply, flags, marks["mark"], zones, left)

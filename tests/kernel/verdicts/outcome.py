@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What became of a case, in a form in which the kernel's and ours can be compared.
 
-Two things differ by design and are made equal: the IP identification of
-packets that the router makes, and ports that NAT draws at random. Checksums
-become whether they are right.
+Some things differ by design and are made equal: the IP identification of
+packets that the router makes, ports that NAT draws at random, and the time of
+day. Checksums become whether they are right.
 """
 
 from __future__ import annotations
 
+import re
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
@@ -16,7 +18,7 @@ from emu.wire import checksum, ipv4
 from emu.wire.ipv4 import Ipv4
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from tests.kernel.verdicts.script import Seen
 
@@ -27,7 +29,10 @@ _PORTS: Final = frozenset((6, 17, 33, 132, 136))
 _SUM_AT: Final = {6: 16, 17: 6, 136: 6}
 _ERRORS: Final = frozenset((3, 4, 5, 11, 12))
 _IDENTIFIED: Final = frozenset((0, 8, 13, 14, 15, 16, 17, 18))
-_DRAWN: Final = 0xE000
+_TIMESTAMP_REPLY: Final = 14
+_DRAWN: Final = b"\xdd\xdd"
+_ELEMENTS: Final = re.compile(r"elements = \{([^}]*)\}")
+_TIME: Final = re.compile(r"\b(expires|timeout) [\dhmsd]+")
 _TOLERANCE: Final = 2  # s, of timeouts
 
 
@@ -47,7 +52,7 @@ class Connection(NamedTuple):
     reply: tuple[str, ...]
     flags: tuple[str, ...]
     mark: int
-    zone: int
+    zones: tuple[int, int]
     left: int
 
 
@@ -60,14 +65,14 @@ class Outcome:
         events: what programs of the router met, step by step.
         counts: by table, chain, and number of the rule from 1, 0 for the policy.
         connections: the connection table in the end.
-        sets: what else there is to compare, by its name (the content of ipsets).
+        state: what else rules have left behind, see `state_lines`.
     """
 
     steps: tuple[tuple[Seen, ...], ...]
     events: tuple[tuple[str, ...], ...]
     counts: Mapping[tuple[str, str, int], Count]
     connections: tuple[Connection, ...]
-    sets: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    state: tuple[str, ...] = ()
 
 
 @attrs.define
@@ -77,19 +82,17 @@ class _Reader:
     Attributes:
         identifications: those that the case has given to packets.
         ports: ports and ICMP identifiers that the case or its rules name.
-        drawn: the others, in the order in which they were met.
     """
 
     identifications: Collection[int]
     ports: Collection[int]
-    drawn: dict[int, int] = attrs.field(factory=dict)
 
     def port(self, octets: bytes) -> bytes:
-        """Return a port, or a name for it if nobody named it."""
+        """Return a port, or what stands for any that nobody named."""
         number = int.from_bytes(octets, "big")
         if number in self.ports:
             return octets
-        return (_DRAWN + self.drawn.setdefault(number, len(self.drawn))).to_bytes(2, "big")
+        return _DRAWN
 
     def frame(self, octets: bytes) -> bytes:
         """Return a frame made comparable."""
@@ -113,7 +116,11 @@ class _Reader:
         payload = packet[length:]
         if header.offset:
             return bytes(head) + payload
-        return bytes(head) + self._payload(header, payload, whole=whole and not header.mf)
+        octets = self._payload(header, payload, whole=whole and not header.mf)
+        at = _SUM_AT.get(header.protocol)
+        if not whole and bytes(head[4:6]) in (_OWN_IDENTIFICATION, b"\0\0") and at is not None:
+            octets = octets[:at] + _UNCERTAIN + octets[at + 2 :]  # the kernel leaves it to the device
+        return bytes(head) + octets
 
     def _payload(self, header: Ipv4, payload: bytes, *, whole: bool) -> bytes:
         if header.protocol == ipv4.ICMP:
@@ -142,6 +149,8 @@ class _Reader:
             octets[4:6] = self.port(payload[4:6])
         elif payload[0] in _ERRORS and len(payload) >= 28:
             octets[8:] = self.packet(payload[8:], whole=False)
+        if payload[0] == _TIMESTAMP_REPLY:
+            octets[12:20] = bytes(8)
         if whole and checksum.verifies(payload):
             octets[2:4] = _RIGHT
         elif octets[4:] != payload[4:]:
@@ -155,7 +164,7 @@ class _Reader:
     def _tuple(self, words: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(
             word if "." in word or int(word) in self.ports or int(word) < 256
-            else f"drawn {self.drawn.get(int(word), 'unseen')}"
+            else "drawn"
             for word in words
         )  # fmt: skip
 
@@ -183,10 +192,29 @@ def differences(
         [readers[0].connection(row) for row in linux.connections],
         [readers[1].connection(row) for row in emu.connections],
     )
-    for name in sorted(linux.sets.keys() | emu.sets.keys()):
-        if linux.sets.get(name) != emu.sets.get(name):
-            found.append(f"{name}: Linux {linux.sets.get(name)}, emu {emu.sets.get(name)}")
-    return found
+    pairs = zip_longest(linux.state, emu.state, fillvalue="")
+    return found + [f"state: Linux {real!r}, emu {ours!r}" for real, ours in pairs if real != ours]
+
+
+def state_lines(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return what `nft list ruleset` and `ipset save` print of the state of rules, but for what times pass.
+
+    What nft adds to a rule of family `inet` is left out. Elements are sorted; how an
+    ipset is made, its secret included, is left out.
+    """
+    joined = (_ELEMENTS.sub(_sorted_elements, text) for text in texts)
+    found = [
+        _TIME.sub(r"\1 ...", line.rstrip()).replace("meta nfproto ipv4 ", "")
+        for text in joined
+        for line in text.splitlines()
+    ]
+    lines = [line for line in found if not line.startswith(("create ", "add "))]
+    return (*lines, *sorted(line for line in found if line.startswith("add ")))
+
+
+def _sorted_elements(match: re.Match[str]) -> str:
+    """Return the elements of a set of nftables in an order that no secret decides."""
+    return f"elements = {{ {', '.join(sorted(map(str.strip, match[1].split(','))))} }}"
 
 
 def _listed(frames: list[tuple[str, str]]) -> str:

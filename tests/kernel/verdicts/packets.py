@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from emu.wire import icmp, ipv4, tcp, udp
+from emu.wire.checksum import checksum, pseudo_header
 from emu.wire.crc32c import sctp_checksum
 from emu.wire.ipv4 import MF
 from tests.kernel.verdicts.flows import ICMP, SCTP, TCP, TOS, TTLS, UDP, UDP_LITE
@@ -14,7 +16,7 @@ from tests.kernel.verdicts.script import Answer, Complaint, Local, from_end
 from tests.kernel.verdicts.topology import MACS, NETS, end_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.kernel.verdicts.flows import Dice, Flow
     from tests.kernel.verdicts.script import Step
@@ -88,41 +90,45 @@ class Script:
 
     def _sent(self, flow: Flow, payload: bytes) -> Iterator[Step]:
         dice = self._dice
-        words = {"ttl": dice.one(TTLS), "tos": dice.one(TOS), "identification": self._identification()}
+        build = partial(
+            ipv4.build, ttl=dice.one(TTLS), tos=dice.one(TOS), identification=self._identification()
+        )
         src, dst = _octets(flow.src), _octets(flow.dst)
         if dice.maybe(0.05):
-            packet = ipv4.build(flow.protocol, src, dst, payload, options=dice.one(_OPTIONS), **words)
-        elif dice.maybe(0.06):
-            yield from self._fragments(flow, payload + bytes(40), words)
+            packet = build(flow.protocol, src, dst, payload, options=dice.one(_OPTIONS))
+        elif dice.maybe(0.06) and not (_is_own(flow.src) and _is_own(flow.dst)):
+            yield from self._fragments(flow, payload + bytes(40), build)
             return
         else:
-            packet = ipv4.build(flow.protocol, src, dst, payload, fragment=dice.one((0, 0, 0x4000)), **words)
+            packet = build(flow.protocol, src, dst, payload, fragment=dice.one((0, 0, 0x4000)))
         if dice.maybe(0.02):
             packet = packet[:10] + bytes(2) + packet[12:]
-        yield self._from(flow, packet)
+        yield self._from(flow, packet, strays=dice.maybe(0.15))
 
-    def _fragments(self, flow: Flow, payload: bytes, words: dict[str, int]) -> Iterator[Step]:
+    def _fragments(self, flow: Flow, payload: bytes, build: Callable[..., bytes]) -> Iterator[Step]:
         """Yield all parts of a datagram, in some order; sometimes the last is missing."""
-        cut = self._dice.one((8, 16, 24, 32))
+        # the kernel pulls a TCP header together, which spoils the cuts of smaller pieces
+        cut = self._dice.one((24, 32) if flow.protocol in (TCP, SCTP) else (8, 16, 24, 32))
         src, dst = _octets(flow.src), _octets(flow.dst)
         parts = [
-            ipv4.build(flow.protocol, src, dst, payload[:cut], fragment=MF, **words),
-            ipv4.build(flow.protocol, src, dst, payload[cut:], fragment=cut // 8, **words),
+            build(flow.protocol, src, dst, payload[:cut], fragment=MF),
+            build(flow.protocol, src, dst, payload[cut:], fragment=cut // 8),
         ]
         if self._dice.maybe(0.3):
             parts.reverse()
+        lost = self._dice.maybe(0.15)
         for part in parts:
-            yield self._from(flow, part)
+            yield self._from(flow, part, strays=lost)
 
-    def _from(self, flow: Flow, packet: bytes) -> Step:
-        dice = self._dice
-        if flow.src.endswith(".1") and not flow.src.startswith("10.9"):
+    def _from(self, flow: Flow, packet: bytes, *, strays: bool) -> Step:
+        """Return the step that sends a packet; one that `strays` goes to the other port of the bridge."""
+        if _is_own(flow.src):
             return Local(packet)
         end = end_of(flow.src)
         bridged = flow.src.startswith(NETS["br0"]) and flow.dst.startswith(NETS["br0"])
         if bridged and not flow.dst.endswith(".1") and end_of(flow.dst) != end:
             return from_end(end, packet, to=bytes(MACS[end_of(flow.dst)]))
-        if end in ("low", "high") and dice.maybe(0.15):
+        if end in ("low", "high") and strays:
             return from_end(end, packet, to=bytes(MACS["high" if end == "low" else "low"]))
         return from_end(end, packet)
 
@@ -171,11 +177,15 @@ class Script:
 
 def _lite(src: bytes, dst: bytes, datagram: bytes) -> bytes:
     """Return a datagram of UDP-Lite with a checksum over all of it (RFC 3828)."""
-    from emu.wire.checksum import checksum, pseudo_header  # noqa: PLC0415
-
     blank = datagram[:4] + bytes(4) + datagram[8:]
     total = checksum(blank, pseudo_header(src, dst, UDP_LITE, len(datagram)))
     return blank[:6] + total.to_bytes(2, "big") + blank[8:]
+
+
+def _is_own(address: str) -> bool:
+    """Return whether the router has `address`."""
+    net, _, last = address.rpartition(".")
+    return last == "1" and net in NETS.values()
 
 
 def _octets(address: str) -> bytes:

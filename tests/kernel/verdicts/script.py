@@ -73,7 +73,14 @@ class Local:
     packet: bytes
 
 
-Step: TypeAlias = Send | Answer | Complaint | Local
+@attrs.frozen
+class Pause:
+    """Time passes."""
+
+    seconds: float
+
+
+Step: TypeAlias = Send | Answer | Complaint | Local | Pause
 
 
 def frame_of(step: Answer | Complaint, seen: Sequence[Seen]) -> Send | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tests.kernel.verdicts.flows import MARKS, MASKS, NAT_PORTS, TCP, TOS, TTLS, UDP
+from tests.kernel.verdicts.flows import DRAWN_PORTS, MARKS, MASKS, NAT_PORTS, TCP, TOS, TTLS, UDP
 from tests.kernel.verdicts.topology import NETS
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _raw(dice: Dice, place: Place) -> tuple[str, str]:
             "-j NOTRACK",
             "-j CT --notrack",
             f"-j CT --zone {dice.random.randint(1, 3)}",
-            f"-j CT --zone-{dice.one(('orig', 'reply'))} {dice.random.randint(1, 2)}",
+            f"-j CT --zone-orig {dice.random.randint(1, 2)}",
             "-j DROP",
         )
     )
@@ -114,8 +114,7 @@ def _with_port(dice: Dice) -> str:
 
 
 def _some_ports(dice: Dice) -> str:
-    port = dice.one(NAT_PORTS)
-    return dice.one((f"{port}", f"{port}", f"{port}-{port + 3}"))
+    return DRAWN_PORTS if dice.maybe(0.3) else str(dice.one(NAT_PORTS))
 
 
 def _some_addresses(dice: Dice) -> str:
