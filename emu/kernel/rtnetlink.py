@@ -42,11 +42,12 @@ def set_up(net: Namespace, device: Device) -> None:
 
 
 def set_down(net: Namespace, device: Device) -> None:
-    """Take `device` down: its routes and neighbours go, the other end loses its carrier."""
+    """Take `device` down: routes, neighbours, masqueraded connections go, and the other end's carrier."""
     if not device.up:
         return
     device.up = False
     inetdev.device_down(net.fib, device)
+    net.netfilter.conntrack.forget_masqueraded(device.name, net.now)
     arp.act(net, net.neighbours.forget_device(device.name, keep_permanent=False))
     if isinstance(device.link, Vxlan):
         device.link.fdb.flush()
@@ -152,7 +153,7 @@ def add_address(
 def delete_address(
     net: Namespace, device: Device, wanted: Interface | IpAddress, *, peer: Prefix | None = None
 ) -> None:
-    """Take an address from `device`; with the last one its neighbours go, too.
+    """Take an address from `device`, and what was masqueraded with it; with the last its neighbours go, too.
 
     Raises:
         RouteError: EADDRNOTAVAIL, it has none such.
@@ -160,6 +161,11 @@ def delete_address(
     Source: net/ipv4/fib_frontend.c `fib_disable_ip`.
     """
     promote = net.sysctl.conf_or(device.name, "promote_secondaries")
+    before = [each.address for each in device.addresses]
     inetdev.delete_address(net.fib, device, wanted, promote=promote, peer=peer)
+    left = {each.address for each in device.addresses}
+    for address in before:
+        if address not in left:
+            net.netfilter.conntrack.forget_masqueraded(device.name, net.now, address)
     if not device.addresses:
         arp.act(net, net.neighbours.forget_device(device.name, keep_permanent=False))

@@ -159,6 +159,15 @@ class ConnectionTable:
         for connection in list(self._connections.values()):
             self.delete(connection, now)
 
+    def forget_masqueraded(self, device: str, now: Instant, address: bytes | None = None) -> None:
+        """Forget what was masqueraded with an address of `device`, or with `address` of it.
+
+        Source: net/netfilter/nf_nat_masquerade.c `masq_device_event`, `masq_inet_event`.
+        """
+        for connection in list(self._connections.values()):
+            if connection.masquerade == device and address in (None, connection.reply.dst):
+                self.delete(connection, now)
+
     def sweep(self, now: Instant) -> None:
         """Forget what nobody has met since its time was over. Source: `gc_worker`."""
         for connection in [each for each in self._connections.values() if each.expires <= now]:
