@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from emu.kernel.effects import Drop
     from emu.kernel.link.device import Device
-    from emu.kernel.netfilter.ruleset import Rule
     from emu.kernel.recorder import Direction as RecorderDirection
     from emu.kernel.sysctl_names import Value
     from emu.wire.frame import Frame
@@ -93,7 +92,7 @@ class Reasons:
     def seen(self, net: Namespace, device: Device, direction: RecorderDirection, frame: Frame) -> None:
         """Pass over frames."""
 
-    def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: Rule) -> None:
+    def ruled(self, net: Namespace, packet: Skb, place: tuple[str, str], number: int, rule: object) -> None:
         """Pass over rules: there are none."""
 
     def ended(self, net: Namespace, packet: Skb, place: tuple[str, str], policy: Verdict) -> None:
