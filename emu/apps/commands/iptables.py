@@ -17,6 +17,7 @@ from emu.tools.iptables.extension import wrong
 from emu.tools.iptables.listing import listing, rule_listing
 from emu.tools.iptables.names import UNMODELLED_MATCHES, UNMODELLED_TARGETS
 from emu.tools.iptables.program import Backend
+from emu.tools.iptables.snapshot import Counted, Snapshot
 from emu.tools.iptables.text import rule_text
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from emu.apps.commands.action import Action
     from emu.kernel.namespace import Namespace
     from emu.tools.iptables.command import Command
-    from emu.tools.iptables.snapshot import Snapshot
 
 _VERBS: Final = {"Z": "Zeroing", "F": "Flushing", "X": "Deleting"}
 _MAKES_NO_DIFFERENCE: Final = frozenset({"L", "S", "C"})
@@ -83,7 +83,13 @@ def _store(net: Namespace, before: Snapshot, draft: Draft, operation: str) -> No
     after = draft.snapshot()
     for problem in problems(after.table, reach_of(before.table), draft.changed()):
         raise program.refusal(problem, operation)
-    put(net, after, draft)
+    put(net, _load_anew(after) if net.netfilter.is_legacy else after, draft)
+
+
+def _load_anew(snapshot: Snapshot) -> Snapshot:
+    """Return a table as iptables-legacy loads it: each time as a whole, its policies at zero."""
+    counted = {chain: Counted(counts.rules) for chain, counts in snapshot.counted.items()}
+    return Snapshot(snapshot.table, counted)
 
 
 def _show(snapshot: Snapshot, asked: Command, backend: Backend) -> str:

@@ -40,6 +40,8 @@ def take_all(net: Namespace) -> Mapping[str, Snapshot]:
 def put(net: Namespace, snapshot: Snapshot, draft: Draft | None = None) -> None:
     """Put a table in the place of what is there.
 
+    With iptables-legacy that is a whole new table, none of whose rules remembers anything.
+
     Args:
         net: the namespace.
         snapshot: the table.
@@ -47,7 +49,7 @@ def put(net: Namespace, snapshot: Snapshot, draft: Draft | None = None) -> None:
             remember what they did.
     """
     xtable = net.netfilter.table(snapshot.table.name)
-    old = xtable.memories
+    old = {} if net.netfilter.is_legacy else xtable.memories
     memories = {now: old[was] for now, was in draft.moves() if was in old} if draft and old else {}
     counts = {
         chain: ChainCounts(counted.rules, counted.policy) for chain, counted in snapshot.counted.items()
