@@ -49,6 +49,8 @@ _DCCP: Final = 33  # Linux 6.16 has forgotten its ports
 _SCTP: Final = 132
 _UDP_LITE: Final = 136
 _QUOTED_PORTS: Final = 4
+_QUOTED_PPTP: Final = 8
+_PPP: Final = b"\x88\x0b"
 
 TRACKERS: Final[dict[int, Tracker]] = {
     TCP: tcp.packet,
@@ -98,13 +100,17 @@ def track(packet: Packet) -> Verdict:
 
 
 def tuple_of(skb: Skb) -> Tuple | None:
-    """Return the tuple of the packet; None if it is cut short. Source: `nf_ct_get_tuple`."""
+    """Return the tuple of the packet; None if it is cut short or has none. Source: `nf_ct_get_tuple`."""
     header = skb.header
     return quoted_tuple(header.src, header.dst, header.protocol, skb.packet, header.header_length)
 
 
 def quoted_tuple(src: bytes, dst: bytes, protocol: int, packet: bytes, at: int) -> Tuple | None:
-    """Return the tuple of a packet whose transport header begins at octet `at` of `packet`."""
+    """Return the tuple of a packet whose transport header begins at octet `at` of `packet`.
+
+    The second version of GRE carries PPP, whose calls have a number; anything
+    else in it has no tuple. Source: nf_conntrack_proto_gre.c `gre_pkt_to_tuple`.
+    """
     if protocol in PORT_PROTOCOLS and protocol != _DCCP:
         if len(packet) < at + _QUOTED_PORTS:
             return None
@@ -115,6 +121,10 @@ def quoted_tuple(src: bytes, dst: bytes, protocol: int, packet: bytes, at: int) 
             return None
         identifier = packet[at + 4] << 8 | packet[at + 5]
         return Tuple(src, dst, ICMP, identifier, packet[at] << 8 | packet[at + 1])
+    if protocol == generic.GRE and len(packet) >= at + _QUOTED_PPTP and packet[at + 1] & 7 == 1:
+        call = packet[at + 6] << 8 | packet[at + 7]
+        is_ppp = packet[at + 2 : at + 4] == _PPP
+        return Tuple(src, dst, protocol, 0, call) if is_ppp else None
     return Tuple(src, dst, protocol)
 
 
