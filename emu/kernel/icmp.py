@@ -6,7 +6,7 @@ Source: RFC 792, RFC 1122 §3.2.2, RFC 1812 §4.3, net/ipv4/icmp.c.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from emu.errors import HeaderError
@@ -22,6 +22,8 @@ from emu.wire.icmp import Icmp
 from emu.wire.ipv4 import ICMP, MIN_HEADER, TCP, UDP, Ipv4
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from emu.kernel.namespace import Namespace
     from emu.kernel.skb import Skb
 
@@ -51,7 +53,7 @@ def send_error(net: Namespace, skb: Skb, kind: int, code: int, info: int = 0) ->
     Source: net/ipv4/icmp.c `__icmp_send`.
     """
     header = skb.header
-    if not _may_answer(skb):
+    if not _may_answer(skb) or net.sends_icmp:
         return
     limited = _is_limited(net, kind, code)
     if (
@@ -88,7 +90,7 @@ def send_error(net: Namespace, skb: Skb, kind: int, code: int, info: int = 0) ->
     if room <= MIN_HEADER:
         return
     message = icmp.build(kind, code, skb.packet[:room], word1=info >> 16, word2=info & 0xFFFF)
-    with suppress(OSError):  # netfilter may refuse it
+    with suppress(OSError), _sending(net):  # netfilter may refuse it
         ipv4.send(
             net,
             protocol=ICMP,
@@ -102,6 +104,19 @@ def send_error(net: Namespace, skb: Skb, kind: int, code: int, info: int = 0) ->
             socket=KERNEL_SOCKET,
             cause=skb,
         )
+
+
+@contextmanager
+def _sending(net: Namespace) -> Iterator[None]:
+    """Hold the kernel's socket for ICMP: what happens to a message on its way is told to nobody.
+
+    Source: net/ipv4/icmp.c `icmp_xmit_lock`.
+    """
+    net.sends_icmp = True
+    try:
+        yield
+    finally:
+        net.sends_icmp = False
 
 
 def _may_answer(skb: Skb) -> bool:
@@ -208,18 +223,19 @@ def _reply(net: Namespace, skb: Skb, stage: str, reply: bytes) -> None:
     try:
         decision = routing.route_output(net, echoed.dst, src=src, tos=tos, mark=mark)
         src = ipv4.source_of(decision, src)
-        ipv4.send(
-            net,
-            protocol=ICMP,
-            dst=echoed.dst,
-            payload=reply,
-            src=src,
-            decision=decision,
-            tos=tos,
-            mark=mark,
-            socket=KERNEL_SOCKET,
-            options=echoed.fill(src, net.now),
-        )
+        with _sending(net):
+            ipv4.send(
+                net,
+                protocol=ICMP,
+                dst=echoed.dst,
+                payload=reply,
+                src=src,
+                decision=decision,
+                tos=tos,
+                mark=mark,
+                socket=KERNEL_SOCKET,
+                options=echoed.fill(src, net.now),
+            )
     except OSError as error:
         net.note(skb, "unrouted", f"the reply has no way: {error.strerror}")
 

@@ -69,6 +69,7 @@ class Namespace:
         used_netfilter: rules and connections; None until somebody asks for `netfilter`.
         recorder: who looks on; None for nobody.
         drops: how many packets ended here, by reason.
+        sends_icmp: an ICMP message of the kernel is being sent: meanwhile no other is.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Namespace:
         self.tcp = TcpTable()
         self.used_netfilter: Netfilter | None = None
         self.drops: Counter[DropReason] = Counter()
+        self.sends_icmp = False
         self._identification = random.getrandbits(16)
         self._packet_ids = itertools.count(1) if packet_ids is None else packet_ids
         self._indices = itertools.count(1)

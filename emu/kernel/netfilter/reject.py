@@ -21,7 +21,7 @@ from emu.kernel.skb import Skb
 from emu.wire import checksum, ethernet, tcp
 from emu.wire.frame import Frame
 from emu.wire.icmp import UNREACHABLE
-from emu.wire.ipv4 import DF, OFFSET_MASK, TCP, UDP
+from emu.wire.ipv4 import DF, ICMP, OFFSET_MASK, TCP, UDP
 from emu.wire.ipv4 import build as build_packet
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _UNVERIFIED: Final = frozenset((33, 47, 50, 51, 132, 136))
 """DCCP, GRE, ESP, AH, SCTP, UDP-Lite: no sum over the whole payload, or none that is asked."""
+_TRACKED_SUMS: Final = frozenset((ICMP, TCP, UDP))
+"""Protocols whose checksum connection tracking verifies."""
 _UNANSWERED: Final = (RouteType.BROADCAST, RouteType.MULTICAST)
 
 
@@ -38,7 +40,7 @@ def send_unreachable(packet: Packet, code: int) -> None:
     Source: `nf_send_unreach`.
     """
     header = packet.skb.header
-    if header.fragment & OFFSET_MASK or not _is_sound(packet):
+    if header.fragment & OFFSET_MASK or not (_was_verified(packet) or _is_sound(packet)):
         packet.net.note(packet.skb, "reject", "no answer: a fragment, or its checksum is wrong")
         return
     icmp.send_error(packet.net, packet.skb, UNREACHABLE, code)
@@ -78,7 +80,18 @@ def _refusable(packet: Packet) -> Tcp | None:
     if header.fragment & OFFSET_MASK or header.protocol != TCP or len(payload) < tcp.MIN_HEADER:
         return None
     segment = tcp.Tcp.parse(payload)
-    return None if segment.flags & tcp.RST or not _is_sound(packet) else segment
+    is_sound = (packet.hook is Hook.INPUT and _was_verified(packet)) or _is_sound(packet)
+    return None if segment.flags & tcp.RST or not is_sound else segment
+
+
+def _was_verified(packet: Packet) -> bool:
+    """Return whether connection tracking has seen the packet come in, and found its checksum right."""
+    return (
+        packet.connection is not None
+        and packet.skb.device is not None
+        and packet.skb.header.protocol in _TRACKED_SUMS
+        and bool(packet.net.sysctl.number("net.netfilter.nf_conntrack_checksum"))
+    )
 
 
 def _is_sound(packet: Packet) -> bool:

@@ -37,6 +37,7 @@ class SetMss:
         skb = packet.skb
         if skb.header.fragment & OFFSET_MASK:
             return None
+        skb.pieces = ()  # its fragments are copied into one
         at = skb.header.header_length
         length = len(skb.packet) - at
         header_length = (skb.packet[at + 12] >> 4) * 4 if length >= tcp.MIN_HEADER else 0
