@@ -313,6 +313,12 @@ _EXTENSIONS: Final[tuple[Callable[[Dice, Place, int], str], ...]] = (
 )
 
 
+_OF_CONNECTIONS: Final = (_conntrack, _state)
+
+
 def _extension(dice: Dice, place: Place, protocol: int) -> str:
-    text = dice.one(_EXTENSIONS)(dice, place, protocol)
+    extension = dice.one(_EXTENSIONS)
+    if (place.table, place.hook) == ("raw", "PREROUTING") and extension in _OF_CONNECTIONS:
+        return ""  # behind `CT --zone` the kernel would ask a connection that is not there yet
+    text = extension(dice, place, protocol)
     return text if not text or find_match(text.split()[1]) is not None else ""

@@ -159,14 +159,13 @@ class _Reader:
 
     def connection(self, row: Connection) -> Connection:
         """Return an entry made comparable."""
-        return row._replace(original=self._tuple(row.original), reply=self._tuple(row.reply))
+        original, reply = (self._tuple(words, row.protocol) for words in (row.original, row.reply))
+        return row._replace(original=original, reply=reply)
 
-    def _tuple(self, words: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(
-            word if "." in word or int(word) in self.ports or int(word) < 256
-            else "drawn"
-            for word in words
-        )  # fmt: skip
+    def _tuple(self, words: tuple[str, ...], protocol: int) -> tuple[str, ...]:
+        known = 4 if protocol == ipv4.ICMP else 2  # addresses, and what kind of message it is
+        rest = (word if int(word) in self.ports else "drawn" for word in words[known:])
+        return (*words[:known], *rest)
 
 
 def differences(

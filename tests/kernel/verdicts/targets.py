@@ -69,7 +69,8 @@ def _filter(dice: Dice, place: Place) -> tuple[str, str]:
 
 
 def _raw(dice: Dice, place: Place) -> tuple[str, str]:
-    del place
+    if place.hook == "OUTPUT":
+        return "", dice.one(("-j NOTRACK", "-j CT --notrack", "-j DROP"))
     return "", dice.one(
         (
             "-j NOTRACK",
