@@ -165,6 +165,7 @@ MATCHES: Final[Mapping[str, _Strategy]] = {
         ),
         maybe(_inverted("--tcp-option", st.integers(1, 255))),
     ),
+    "tcpmss": _inverted("--mss", _range(st.integers(0, 65535), ":")),
     "tos": _inverted("--tos", st.builds("{:#x}/{:#x}".format, st.integers(0, 255), st.integers(0, 255))),
     "ttl": one(
         _inverted("--ttl-eq", st.integers(0, 255)),
@@ -180,6 +181,7 @@ PROTOCOLS: Final[Mapping[str, frozenset[str]]] = {
     "multiport": frozenset({"tcp", "udp", "sctp"}),
     "sctp": frozenset({"sctp"}),
     "tcp": frozenset({"tcp"}),
+    "tcpmss": frozenset({"tcp"}),
     "udp": frozenset({"udp"}),
 }
 """The protocols that a match needs; it is missing if it needs none."""

@@ -104,7 +104,6 @@ UNMODELLED_MATCHES: Final = frozenset(
         "realm",
         "socket",
         "string",
-        "tcpmss",
         "time",
         "u32",
         "unclean",

@@ -58,6 +58,7 @@ MATCHES: Final[Mapping[str, str]] = {
     "state": "conntrack",
     "statistic": "statistic",
     "tcp": "tcp",
+    "tcpmss": "tcpmss",
     "tos": "tos",
     "ttl": "ttl",
     "udp": "udp",

@@ -12,6 +12,7 @@ from emu.kernel.netfilter.matches.length import Length
 from emu.kernel.netfilter.matches.multiport import Multiport, Side
 from emu.kernel.netfilter.matches.ports import PortRange
 from emu.kernel.netfilter.matches.sctp import Chunk, Chunks, Extent, Sctp
+from emu.kernel.netfilter.matches.tcpmss import SegmentSize
 from emu.kernel.netfilter.matches.tos import Dscp, Tos
 from emu.kernel.netfilter.matches.ttl import Comparison, Ttl
 from emu.wire import ipv4, tcp
@@ -137,6 +138,22 @@ def test_address_ranges_hold_both_ends() -> None:
     assert not IpRange(AddressRange(last, first)).holds(at(datagram()))
     assert not IpRange(AddressRange(first, last), AddressRange(first, last)).holds(at(datagram()))
     assert IpRange(destination=AddressRange(first, last, inverted=True)).holds(at(datagram()))
+
+
+def test_the_segment_size_is_that_of_the_option() -> None:
+    """Without one nothing is in any range; a header that is too short for itself is dropped."""
+    announced = segment(options=b"\1\1\1\2\4\5\xb4\0")
+    assert SegmentSize(1460, 1460).holds(at(announced))
+    assert not SegmentSize(0, 1459).holds(at(announced))
+    assert SegmentSize(0, 1459, inverted=True).holds(at(announced))
+    assert not SegmentSize(0, 0xFFFF).holds(at(segment()))
+    assert SegmentSize(0, 0xFFFF, inverted=True).holds(at(segment()))
+    malformed = at(segment())
+    octets = bytearray(malformed.skb.packet)
+    octets[32] = 0x40
+    malformed.skb.replace(bytes(octets))
+    assert not SegmentSize(0, 0xFFFF, inverted=True).holds(malformed)
+    assert malformed.hotdrop
 
 
 def test_the_length_is_that_of_the_ip_packet() -> None:

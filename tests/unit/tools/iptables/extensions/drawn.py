@@ -37,6 +37,7 @@ from emu.kernel.netfilter.matches.physdev import Physdev, Port
 from emu.kernel.netfilter.matches.pkttype import LinkType
 from emu.kernel.netfilter.matches.recent import Deed, Recent
 from emu.kernel.netfilter.matches.statistic import CERTAIN, Nth, Random
+from emu.kernel.netfilter.matches.tcpmss import SegmentSize
 from emu.kernel.netfilter.matches.tos import Dscp, Tos
 from emu.kernel.netfilter.matches.ttl import Comparison, Ttl
 from emu.kernel.netfilter.nat_range import NatRange
@@ -190,6 +191,12 @@ MATCHES: Final[tuple[tuple[Place, st.SearchStrategy[Match]], ...]] = (
     ),
     (Place(), st.builds(_iprange, _ADDRESS_RANGES, st.none() | _ADDRESS_RANGES)),
     (Place(), st.builds(Length, _PORT, _PORT, _BOOL)),
+    (
+        Place(protocol=6),
+        st.builds(
+            lambda one, other, flag: SegmentSize(min(one, other), max(one, other), flag), _PORT, _PORT, _BOOL
+        ),
+    ),
     (Place(), st.builds(Ttl, st.sampled_from(Comparison), _OCTET)),
     (
         Place(),
