@@ -191,6 +191,7 @@ def text(verdict: Verdict, shown: Sequence[tuple[int, Outcome]], told: Iterable[
         lines += ["", f"branch {number}"] if many else [""]
         lines += _table(list(rows(outcome.story)))
         lines += [part for line in _remarks(outcome) for part in _wrapped(line)]
+    lines += [f"assumed  {assumption}" for assumption in verdict.assumptions]
     return "\n".join(lines)
 
 
@@ -257,4 +258,5 @@ def markdown(verdict: Verdict, shown: Sequence[tuple[int, Outcome]], told: Itera
                 cells = ("", "", f"**{row.where}**", row.what, "")
             lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
         lines += [line for remark in _remarks(outcome) for line in ("", remark)]
+    lines += [line for assumption in verdict.assumptions for line in ("", f"Assumed: {assumption}.")]
     return "\n".join(lines)

@@ -236,6 +236,8 @@ def receive(net: Namespace, device: Device, frame: Frame, packet_type: PacketTyp
     if packet_type is PacketType.OTHERHOST or not device.arp:
         net.note(frame, "arp", "passed over: ARP is off" if not device.arp else "passed over: for another")
         return
+    if net.unseen and net.ends_unseen(frame, "arp", device.name):
+        return
     octets = frame.octets[ethernet.HEADER_LENGTH :]
     if len(octets) < arp.LENGTH:
         net.drop(frame, DropReason.PKT_TOO_SMALL, f"{len(octets)} octets of ARP", device.name)

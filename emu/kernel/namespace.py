@@ -33,7 +33,7 @@ from emu.wire.frame import Frame
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from emu.kernel.effects import Effect
     from emu.kernel.link.device import Link
@@ -67,6 +67,8 @@ class Namespace:
         sockets: all open sockets.
         tcp: connections and listeners.
         used_netfilter: rules and connections; None until somebody asks for `netfilter`.
+        unseen: where rules look that are not modelled (`bridge`, `arp`, `ingress DEVICE`,
+            `egress DEVICE`), and whose they are: frames that come there end.
         recorder: who looks on; None for nobody.
         drops: how many packets ended here, by reason.
         sends_icmp: an ICMP message of the kernel is being sent: meanwhile no other is.
@@ -98,6 +100,7 @@ class Namespace:
         self.sockets = SocketTable()
         self.tcp = TcpTable()
         self.used_netfilter: Netfilter | None = None
+        self.unseen: Mapping[str, str] = {}
         self.drops: Counter[DropReason] = Counter()
         self.sends_icmp = False
         self._identification = random.getrandbits(16)
@@ -191,6 +194,14 @@ class Namespace:
         self._effects.append(drop)
         if self.recorder is not None:
             self.recorder.dropped(self, packet, drop)
+
+    def ends_unseen(self, frame: Frame, place: str, iface: str) -> bool:
+        """End `frame` if rules look at `place` that are not modelled; return whether they do."""
+        why = self.unseen.get(place)
+        if why is None:
+            return False
+        self.drop(frame, DropReason.NOT_MODELLED, f"{why} in {self.name}", iface)
+        return True
 
     def note(self, packet: Frame | Skb, stage: str, detail: str = "") -> None:
         """Tell the recorder, if there is one, what happens to `packet`."""

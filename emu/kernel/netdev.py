@@ -80,6 +80,8 @@ def deliver(
     counters = device.counters
     counters.rx_packets += 1
     counters.rx_bytes += len(frame.octets)
+    if net.unseen and net.ends_unseen(frame, f"ingress {device.name}", device.name):
+        return
     if device.port is not None:
         bridge.receive(net, device, frame)
     else:
@@ -129,6 +131,8 @@ def transmit(net: Namespace, device: Device, frame: Frame) -> None:
     if net.recorder is not None:
         frame = frame.copy()
         net.recorder.seen(net, device, Direction.OUT, frame)
+    if net.unseen and net.ends_unseen(frame, f"egress {device.name}", device.name):
+        return
     counters = device.counters
     counters.tx_packets += 1
     counters.tx_bytes += len(frame.octets)

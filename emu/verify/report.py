@@ -98,7 +98,7 @@ def report(verdict: Verdict, shown: Iterable[Outcome]) -> VerdictReport:
         "verdict": verdict.word.value,
         "delivered": None if verdict.delivered is None else str(verdict.delivered),
         "outcomes": [traced_report(outcome) for outcome in shown],
-        "assumptions": [],
+        "assumptions": list(verdict.assumptions),
     }
     if verdict.unknown:
         answer["unknown"] = list(verdict.unknown)

@@ -15,6 +15,7 @@ from emu.observe.recording import Kind
 from emu.sim.choice import branches
 from emu.verify import endpoint, fivetuple, reasons, story
 from emu.verify.exchange import ask
+from emu.verify.steady import ASSUMPTION, SteadyChoice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -72,6 +73,7 @@ class Outcome:
         masquerade: its source was.
         choices: what chance decided.
         story: the packets.
+        unknown: what ended packets here and is not modelled; nothing if it was delivered all the same.
     """
 
     probability: Fraction
@@ -82,6 +84,7 @@ class Outcome:
     masquerade: bool
     choices: tuple[Taken, ...]
     story: Story
+    unknown: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -93,12 +96,14 @@ class Verdict:
         target: whom.
         outcomes: one for each branch.
         unknown: what kept it from an answer; empty if nothing did.
+        assumptions: what was taken for granted.
     """
 
     source: Source
     target: Target
     outcomes: tuple[Outcome, ...]
     unknown: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
 
     @property
     def delivered(self) -> Fraction | None:
@@ -140,21 +145,26 @@ def judge(start: Callable[[], Network], source: str, target: str) -> Verdict:
     network = start()
     asker, asked = endpoint.find_source(network, source), endpoint.find_target(network, target)
     outcomes: list[Outcome] = []
+    was_steady = False
     for choice in islice(branches(), MAX_BRANCHES + 1):
         if len(outcomes) == MAX_BRANCHES:
             return Verdict(asker, asked, tuple(outcomes), (f"more than {MAX_BRANCHES} branches",))
         network = network if not outcomes else start()
-        network.fabric.decide_by(choice)
+        steady = SteadyChoice(choice)
+        network.recording.add(steady)
+        network.fabric.decide_by(steady)
         exchange = ask(network, asker, asked)
+        network.recording.remove(steady)
+        was_steady |= steady.was_steady
         outcomes.append(_outcome(exchange, asker, asked, choice.probability, tuple(choice.taken)))
-    return Verdict(asker, asked, tuple(outcomes), _unknown(outcomes))
+    return Verdict(
+        asker, asked, tuple(outcomes), _unknown(outcomes), assumptions=(ASSUMPTION,) if was_steady else ()
+    )
 
 
 def _unknown(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
-    """Return what is not modelled and decided about a packet on some branch, each once."""
-    causes = [outcome.cause for outcome in outcomes if outcome.cause is not None]
-    found = [cause.words for cause in causes if cause.code == DropReason.NOT_MODELLED.name]
-    return tuple(dict.fromkeys(found))
+    """Return what is not modelled and ended a packet on a branch that failed, each once."""
+    return tuple(dict.fromkeys(words for outcome in outcomes for words in outcome.unknown))
 
 
 def _outcome(
@@ -173,7 +183,12 @@ def _outcome(
         masquerade=any((one.src, one.sport) != (tuples[0].src, tuples[0].sport) for one in tuples),
         choices=choices,
         story=told,
+        unknown=() if delivered else _unknown_steps(exchange),
     )
+
+
+def _unknown_steps(exchange: Exchange) -> tuple[str, ...]:
+    return tuple([step.detail for step, _ in exchange.told if step.reason is DropReason.NOT_MODELLED])
 
 
 def _result(exchange: Exchange, told: Story, source: Source) -> Result:

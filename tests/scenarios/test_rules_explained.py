@@ -14,6 +14,7 @@ import emu
 from emu.cluster.network.lab import Network
 from emu.cluster.network.modelled import unknown_rules
 from emu.cluster.network.reader import load_network
+from emu.cluster.network.rules import load
 from emu.cluster.network.run import NetworkRun
 from emu.verify.report import report
 from emu.verify.verdict import Result, Verdict, Word, judge
@@ -103,8 +104,38 @@ def test_a_rule_that_rejects_is_told_and_the_client_is_refused() -> None:
     assert "REJECT --reject-with tcp-reset" in verdict.failure.cause.words
 
 
+def test_the_odds_are_those_of_an_attempt() -> None:
+    """A SYN that is sent again meets what the first one met, and that is said; not a hundred branches."""
+    verdict = ask(
+        "service-by-iptables.yaml", SERVICE, asker="web1"
+    )  # the hairpin of its own bridge port is off
+    assert (verdict.word, verdict.delivered, len(verdict.outcomes)) == (Word.SOMETIMES, Fraction(1, 2), 2)
+    assert [words.partition(" that ")[0] for words in verdict.assumptions] == ["a packet"]
+    dropping = "iptables -I FORWARD -p tcp --dport 8080 -j DROP"
+    verdict = ask("service-by-iptables.yaml", SERVICE, [dropping])
+    assert (verdict.word, len(verdict.outcomes)) == (Word.NEVER, 2)
+
+
 class TestUnknown:
     """Rules that ask what is not modelled."""
+
+    @pytest.mark.parametrize(
+        "table",
+        [
+            "bridge x { chain c { type filter hook forward priority 0; policy drop; }; }",
+            "arp x { chain c { type filter hook input priority 0; policy drop; }; }",
+            "netdev x { chain c { type filter hook ingress device veth2 priority 0; policy drop; }; }",
+        ],
+    )
+    def test_rules_that_look_where_nothing_is_modelled_are_not_ignored(self, table: str) -> None:
+        """Frames that come there end, and the table is named."""
+        network = emu.load(TOPOLOGIES / "service-by-nftables.yaml")
+        load(network.namespace("node1").net, "nft", f"table {table}\n")
+        network.namespace("client").run("ip neigh flush dev eth0")
+        dst = "10.244.1.1" if table.startswith("arp") else "10.244.1.3"
+        assert network.namespace("client").execute(["ping", "-c", "1", dst]).status == 1
+        family = table.partition(" ")[0]
+        assert unknown_rules(network.fabric) == [f"table {family} x: what it sees is not modelled (node1)"]
 
     ASKING: Final = "iptables -I FORWARD -p tcp --dport 8080 -m time --timestart 08:00 -j DROP"
 

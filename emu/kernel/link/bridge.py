@@ -173,6 +173,8 @@ class Bridge:
             return
         if br_netfilter.resume(net, device, frame):
             return
+        if net.unseen and net.ends_unseen(frame, "bridge", device.name):
+            return
         ports, _ = self.forward(frame.octets[:6], None, net.now)
         if net.recorder is not None:
             net.note(frame, "bridge", _describe(net, device, self, frame.octets[:6], ports, up=False))
@@ -194,6 +196,8 @@ def receive(net: Namespace, device: Device, frame: Frame) -> None:
         return
     if octets[0] & 1 and octets.startswith(_LINK_LOCAL) and _keeps(port.link, octets[5]):
         _link_local(net, port, frame)
+        return
+    if net.unseen and net.ends_unseen(frame, "bridge", device.name):
         return
     state = port.state
     if state is not _FORWARDING and state is not _LEARNING:

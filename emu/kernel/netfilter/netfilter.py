@@ -125,6 +125,7 @@ class Netfilter:
             needs_conntrack(table.table) for table in self.tables.values()
         )
         self._functions = {hook: self._arrange(hook) for hook in Hook}
+        self.net.unseen = self.nft.unseen()
         forget_unnamed((table.table for table in self.tables.values()), self.recent, self.hashlimits)
 
     def _arrange(self, hook: Hook) -> tuple[HookFunction, ...]:

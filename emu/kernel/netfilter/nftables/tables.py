@@ -204,6 +204,21 @@ class NfTables:
         """Return all there is as a value, with what was counted."""
         return Ruleset(tuple([table.snapshot(now) for table in self.tables.values()]))
 
+    def unseen(self) -> dict[str, str]:
+        """Return where base chains look that are not modelled, and the table of each.
+
+        Where: `bridge`, `arp`, `ingress DEVICE`, `egress DEVICE`.
+        """
+        found: dict[str, str] = {}
+        for (family, name), table in self.tables.items():
+            chains = [chain.value.hooked for chain in table.chains.values() if chain.value.hooked is not None]
+            for hooked in chains if not table.value.dormant else ():
+                if hooked.device:
+                    found[f"{hooked.hook} {hooked.device}"] = f"nft table {family} {name}"
+                elif family in {"bridge", "arp"}:
+                    found[family] = f"nft table {family} {name}"
+        return found
+
     def unmodelled(self) -> list[str]:
         """Return what a packet could come to that is not modelled, each with its place."""
         found: list[str] = []

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Chance that decides about a packet that is sent again as it did the first time.
+
+A SYN that a rule dropped by chance is sent again, up to six times, and the rule
+would draw each time: a hundred branches for one question, and odds that speak of
+the client's patience more than of the network. So a verdict gives the odds of an
+attempt: what was decided about a packet holds for its repetitions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from emu.verify import fivetuple
+from emu.wire.ipv4 import MIN_HEADER, TCP
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+    from fractions import Fraction
+
+    from emu.observe.recording import Step
+    from emu.sim.choice import Choice
+
+ASSUMPTION: Final = "a packet that is sent again meets the chance that it met the first time"
+_SEQUENCE_AND_FLAGS: Final = (slice(4, 8), slice(13, 14))  # of a TCP header
+
+
+class SteadyChoice:
+    """A choice that is asked once about each packet; it listens to a recording to know which packet it is.
+
+    Attributes:
+        was_steady: a packet was sent again and met what it had met before.
+    """
+
+    def __init__(self, choice: Choice) -> None:
+        self.was_steady = False
+        self._choice = choice
+        self._packet: Hashable = None
+        self._taken: dict[Hashable, int] = {}
+
+    def hear(self, step: Step) -> None:
+        """Note which packet is under way, and where."""
+        self._packet = (step.net, _identity(fivetuple.packet_of(step)))
+
+    def pick(self, question: str, odds: Sequence[Fraction], names: Sequence[str] = ()) -> int:
+        """Return what was taken for this packet before, else what the choice takes now."""
+        if self._packet is None:
+            return self._choice.pick(question, odds, names)
+        key = (self._packet, question, tuple(odds), tuple(names))
+        if key in self._taken:
+            self.was_steady = True
+        else:
+            self._taken[key] = self._choice.pick(question, odds, names)
+        return self._taken[key]
+
+
+def _identity(packet: bytes) -> Hashable:
+    """Return what a packet and its repetitions have in common: between whom it goes, which segment it is."""
+    there = fivetuple.read(packet)
+    if there is None or there.protocol != TCP:
+        return there, packet[MIN_HEADER:]
+    segment = packet[(packet[0] & 15) * 4 :]
+    return there, *(segment[part] for part in _SEQUENCE_AND_FLAGS)
