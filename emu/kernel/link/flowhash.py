@@ -4,9 +4,9 @@
 Linux hashes what its flow dissector finds and prefers, for packets that a
 socket of the same machine sent, a number that the socket drew. What can be told
 apart by that from outside is kept here: the packets of a TCP connection or UDP
-conversation in one direction share a hash and those of the other have another;
-of other protocols, and of fragments, only the addresses count and both
-directions share one. Source: net/core/flow_dissector.c `__skb_get_hash_net`,
+conversation in one direction share a hash and those of the other have another,
+also in fragments, of which only the addresses count; of other protocols only
+the addresses count and both directions share one. Source: net/core/flow_dissector.c `__skb_get_hash_net`,
 include/net/udp_tunnel.h.
 """
 
@@ -51,7 +51,9 @@ def _key(frame: bytes) -> bytes:
     ethertype = frame[12:14]
     if ethertype == _ETHERTYPE4 and len(frame) >= HEADER_LENGTH + MIN_HEADER:
         protocol, addresses = frame[23], frame[26:34]
-        if protocol in _WITH_PORTS and not int.from_bytes(frame[20:22], "big") & _UNFRAGMENTED:
+        if protocol in _WITH_PORTS:
+            if int.from_bytes(frame[20:22], "big") & _UNFRAGMENTED:
+                return frame[23:24] + addresses
             at = HEADER_LENGTH + (frame[14] & 15) * 4
             return frame[23:24] + addresses + frame[at : at + 4]
         return frame[23:24] + _sorted_pair(addresses)

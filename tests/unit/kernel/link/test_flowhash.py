@@ -78,6 +78,13 @@ def test_fragments_are_told_apart_by_address_and_protocol_only() -> None:
     assert same(first, second)
 
 
+def test_fragments_of_a_request_and_of_its_answer_are_told_apart() -> None:
+    """The asking socket has drawn a number of its own; the answering one has none."""
+    request = packet(ipv4.UDP, A, B, bytes(range(16)), fragment=ipv4.MF)
+    assert not same(request, packet(ipv4.UDP, B, A, bytes(range(16)), fragment=ipv4.MF))
+    assert same(packet(ipv4.ICMP, A, B, bytes(8), fragment=2), packet(ipv4.ICMP, B, A, bytes(8), fragment=2))
+
+
 def test_all_frames_of_another_ethertype_are_one_flow() -> None:
     """ARP requests and replies."""
     assert same(b"\xff" * 12 + b"\x08\x06" + bytes(28), MACS + b"\x08\x06" + bytes(range(28)))
