@@ -83,7 +83,10 @@ class Complaint(NamedTuple):
     status: int = 2
 
     def __str__(self) -> str:
-        return f"{self.message.rstrip()} ({self.hint})" if self.hint else self.message.rstrip()
+        message = self.message.rstrip()
+        if message and self.hint:
+            return f"{message} ({self.hint})"
+        return message or self.hint
 
 
 class RulesError(EmuError):

@@ -168,7 +168,8 @@ class _Text:
             try:
                 self._line(number, line)
             except CommandError as error:
-                self._complaints.append(Complaint(number, str(error), status=error.status))
+                hint = "" if str(error) else "a table is expected here: * and its name"
+                self._complaints.append(Complaint(number, str(error), hint, error.status))
                 if len(self._complaints) >= _MOST_COMPLAINTS:
                     break
         else:
