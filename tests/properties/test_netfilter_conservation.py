@@ -40,7 +40,7 @@ def rulesets(document: NetworkDocument) -> st.SearchStrategy[dict[str, list[Tabl
 def test_every_packet_through_any_rules_is_accounted_for(data: st.DataObject) -> None:
     """Each that is sent arrives or is dropped; each that arrives goes on, is taken, or is dropped.
 
-    Caught, planted: a REJECT that answers and says that somebody took the packet.
+    Caught, planted: a packet that a chain drops and that nobody counts.
     """
     document = data.draw(networks(fewest=3, most=4), "network")
     lab = Lab(document, budget=100_000)

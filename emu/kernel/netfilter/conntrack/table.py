@@ -18,6 +18,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from emu.kernel.netfilter.conntrack.entry import Connection, Direction, Status
+from emu.sim.time import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +107,12 @@ class ConnectionTable:
 
     def entries(self, now: Instant) -> list[Connection]:
         """Return the connections whose time is not over, in the order in which they were confirmed."""
-        return [connection for connection in self._connections.values() if connection.expires > now]
+        return [each for each in self._connections.values() if each.expires > now and self._is_listed(each)]
+
+    def _is_listed(self, connection: Connection) -> bool:
+        """Return whether it stands for both directions; see `confirm_answers`."""
+        found = self._found.get((connection.zone, connection.original))
+        return found is not None and found.connection is connection
 
     @property
     def count(self) -> int:
@@ -141,6 +147,17 @@ class ConnectionTable:
         if len(self._connections) >= self._swept_at:
             self.sweep(now)
         return None
+
+    def confirm_answers(self, connection: Connection, now: Instant) -> None:
+        """Enter `connection` for its answers alone, for a second: another has its original tuple.
+
+        Nobody lists it. Source: `nf_ct_resolve_clash_harder`.
+        """
+        connection.status |= Status.CONFIRMED | Status.FIXED_TIMEOUT | Status.UNTRACKED  # `IPS_NAT_CLASH`
+        connection.refresh(now, SECOND)
+        self._found[connection.zones[_REPLY], connection.reply] = Found(connection, _REPLY)
+        self._connections[connection.number] = connection
+        self._enter_source(connection)
 
     def delete(self, connection: Connection, now: Instant) -> None:
         """Forget `connection`."""

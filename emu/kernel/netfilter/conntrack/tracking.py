@@ -279,16 +279,36 @@ def confirm(packet: Packet) -> Verdict:
 
 
 def _resolve_clash(packet: Packet, loser: Connection, winner: Connection) -> Verdict:
-    """Let a packet that lost the race join the connection that won. Source: `nf_ct_resolve_clash`."""
-    table = packet.net.netfilter.conntrack
-    if loser.tuples == winner.tuples and loser.protocol in _MAY_CLASH:
-        packet.skb.connection = winner
-        table.stats["clash_resolve"] += 1
-        return _ACCEPT
+    """Let a packet that lost the race join the connection that won, if it is the same.
+
+    If only the original tuple is (rules of NAT decided otherwise for each), the
+    loser stands for a second, so that its answers are translated back.
+    Source: `nf_ct_resolve_clash`.
+    """
+    skb, net = packet.skb, packet.net
+    table = net.netfilter.conntrack
+    if loser.protocol in _MAY_CLASH:
+        if not _is_same(loser, winner):
+            found = table.find(loser.reply, net.now, loser.zones[_REPLY])
+            if found is None:
+                table.confirm_answers(loser, net.now)
+                table.stats["clash_resolve"] += 1
+                return _ACCEPT
+            winner = found.connection
+        if _is_same(loser, winner):
+            way = skb.ctinfo.direction
+            winner.count(way, loser.octets[way])
+            skb.connection = winner
+            table.stats["clash_resolve"] += 1
+            return _ACCEPT
     table.stats["insert_failed"] += 1
     table.stats["drop"] += 1
     packet.because = "insert_failed: another connection has these addresses and ports"
     return _DROP
+
+
+def _is_same(loser: Connection, winner: Connection) -> bool:
+    return (loser.tuples, loser.zones) == (winner.tuples, winner.zones)
 
 
 _MAY_CLASH: Final = frozenset((UDP, _UDP_LITE, 47))

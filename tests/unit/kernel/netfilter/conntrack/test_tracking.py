@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from emu.kernel.netfilter import nat
 from emu.kernel.netfilter.conntrack import tracking
 from emu.kernel.netfilter.conntrack.entry import Status
 from emu.kernel.netfilter.hooks import Hook
@@ -258,6 +259,8 @@ def test_two_datagrams_of_one_flow_join_one_connection() -> None:
     assert first.connection is not second.connection
     assert [tracking.confirm(each) for each in (first, second)] == [Verdict.ACCEPT] * 2
     assert second.connection is first.connection
+    assert first.connection is not None
+    assert first.connection.packets == [2, 0]
     assert gateway.net.netfilter.conntrack.stats["clash_resolve"] == 1
 
 
@@ -268,3 +271,32 @@ def test_of_two_that_begin_one_tcp_connection_the_second_is_dropped() -> None:
     first, second = under_way(gateway, [flow, flow])
     assert [tracking.confirm(each) for each in (first, second)] == [Verdict.ACCEPT, Verdict.DROP]
     assert gateway.net.netfilter.conntrack.stats["insert_failed"] == 1
+
+
+def test_datagrams_that_nat_parted_get_their_own_answers() -> None:
+    """Each rule of NAT took another endpoint: the first is listed, the others stand for a second.
+
+    Three datagrams of one socket that waited in a bridge for the MAC addresses
+    of their endpoints; on Linux all three came out, and one entry was listed.
+    """
+    gateway = Gateway(
+        "*nat",
+        "-A PREROUTING -m statistic --mode nth --every 2 --packet 0 -j DNAT --to-destination 10.2.0.2",
+        "-A PREROUTING -j DNAT --to-destination 10.2.0.3",
+        "COMMIT",
+    )
+    table = gateway.net.netfilter.conntrack
+    flow = Flow(UDP, CLIENT, ip("10.96.0.1"), 1000, 53)
+    packets = under_way(gateway, [flow, flow, flow])
+    for packet in packets:
+        packet.in_device = gateway.net.device("left")
+        assert nat.translate(packet, (gateway.net.netfilter.table("nat").run,)) is Verdict.ACCEPT
+    assert [tracking.confirm(packets[number]) for number in (1, 0, 2)] == [Verdict.ACCEPT] * 3
+    assert table.stats["clash_resolve"] == 2
+    (listed,) = gateway.connections()
+    assert listed.reply.src == ip("10.2.0.3")
+    (back,) = gateway.send("right", Flow(UDP, SERVER, CLIENT, 53, 1000).packet())
+    assert back.flow == flow.reply
+    gateway.wait(SECOND)
+    (late,) = gateway.send("right", Flow(UDP, SERVER, CLIENT, 53, 1000).packet())
+    assert late.flow.src == SERVER
