@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from emu.kernel.drops import DropReason
+from emu.kernel.fib import Nexthop, Route
 from emu.kernel.netfilter.hooks import Hook
 from emu.kernel.netfilter.needs import needs_conntrack
 from emu.kernel.netfilter.program import program_of
@@ -22,6 +23,8 @@ from emu.kernel.netfilter.ruleset import (
 )
 from emu.kernel.netfilter.verdict import Verdict
 from emu.kernel.netfilter.xtables import ChainCounts, Count, XTable
+from emu.kernel.rules import RoutingRule
+from emu.testing.lab import EVERYWHERE
 from emu.tools.iptables import restore
 from emu.wire.ipv4 import UDP
 from tests.unit.kernel.netfilter.nat_gateway import HERE, Flow, Gateway, ip
@@ -200,9 +203,14 @@ def test_mangle_comes_before_dnat_and_filter_behind_it() -> None:
 
 def test_a_mark_of_mangle_reroutes_what_this_host_sends() -> None:
     """OUTPUT comes behind routing, so the route is asked again for the new mark."""
-    gateway = Gateway("*mangle", "-A OUTPUT -p udp -j TOS --set-tos 0x10/0xff", "COMMIT")
-    (out,) = gateway.send(HERE, Flow(UDP, ip("10.2.0.1"), SERVER, 1, 2).packet())
-    assert (out.place, out.header.tos) == ("right", 0x10)
+    gateway = Gateway("*mangle", "-A OUTPUT -p udp -j MARK --set-mark 5", "COMMIT")
+    flow = Flow(UDP, ip("10.2.0.1"), SERVER, 1, 2)
+    (out,) = gateway.send(HERE, flow.packet())
+    assert out.place == "right"
+    gateway.net.fib.add_rule(RoutingRule(100, table=7, mark=5, mask=0xFF))
+    gateway.net.fib.add(Route(EVERYWHERE, nexthops=(Nexthop("left", ip("10.1.0.39")),), table=7))
+    (out,) = gateway.send(HERE, flow.packet())
+    assert out.place == "left"
 
 
 def test_a_sender_whose_packet_is_dropped_is_told() -> None:
