@@ -173,16 +173,16 @@ def nft_rules(
     verdicts = ["", "accept", "drop", "return", "continue"]
     verdicts += [f"{verb} {name}" for name in chains for verb in ("jump", "goto")]
     verdicts += ["reject", "reject with icmp host-unreachable"] if reject else []
+    ports = ["ip daddr . meta l4proto . th dport vmap @verdicts"] if "deep" in chains else []
     if "deep" in chains:
-        verdicts += ["ip daddr . meta l4proto . th dport vmap @verdicts"]
         verdicts += ["ip protocol vmap { tcp : jump deep, udp : drop, icmp : continue }"]
     general = [_headers(), _metadata()] + ([_connections()] if connections else [])
 
     def rule(protocol: str) -> st.SearchStrategy[str]:
         conditions = st.lists(st.one_of(*general, _ABOUT[protocol]), max_size=3).map(" ".join)
-        return _joined(conditions, st.just("") | _effects(), _one(verdicts)).map(
-            lambda text: text or "accept"
-        )
+        # behind `icmp`, nft lists `th dport` as the field of ICMP that is there: `icmp checksum`
+        ends = verdicts if protocol == "icmp" else verdicts + ports
+        return _joined(conditions, st.just("") | _effects(), _one(ends)).map(lambda text: text or "accept")
 
     return st.sampled_from(sorted(_ABOUT)).flatmap(rule)
 

@@ -36,7 +36,7 @@ def _zone(options: Options) -> Zone | None:
         value = number(written.value, 0, 0xFFFF)
         if value is None and written.value != "mark":
             raise wrong(f"Cannot parse {written.value} as a zone ID\n")
-        last = Zone(value, ZoneScope(f"--{name}"))
+        last = Zone(value, ZoneScope(f"--{name}")) if value != 0 else None  # 0 is what there is without
     return last
 
 
