@@ -45,9 +45,9 @@ def split(packet: bytes, mtu: int, pieces: Sequence[int] = ()) -> Iterator[bytes
     length = header.header_length
     head, payload = packet[:length], packet[length : header.total_length]
     room = mtu - length
-    step = room & ~7
     first = header.fragment & (ipv4.OFFSET_MASK | DF)
-    cuts: Iterable[int] = range(0, len(payload), step)
+    # the last one may be longer than those whose successors begin at a multiple of 8
+    cuts: Iterable[int] = range(0, max(1, len(payload) - room + (room & ~7)), room & ~7)
     if pieces and not header.is_fragment and _are_in_shape(pieces, len(payload), room):
         first = 0
         cuts = accumulate(pieces[:-1], initial=0)
