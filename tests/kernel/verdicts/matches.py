@@ -59,7 +59,7 @@ def conditions(dice: Dice, place: Place) -> str:
     if protocol and dice.maybe(0.6):
         words.append(_of_protocol(dice, protocol))
     words += [_extension(dice, place, protocol) for _ in range(dice.one((0, 0, 1, 1, 1, 2)))]
-    return " ".join(filter(None, words))
+    return " ".join(filter(None, dict.fromkeys(words)))
 
 
 def _addresses(dice: Dice) -> str:
