@@ -10,14 +10,15 @@ run each, with the branch's exact probability. Chance that only changes numbers
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, overload
 
 import attrs
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 
 class Choice(Protocol):
@@ -34,6 +35,34 @@ class Choice(Protocol):
 
 
 _BITS: Final = 53  # drawn for a decision
+MOST_FOLLOWED: Final = 4096
+"""Alternatives of one decision that are followed at the most: more than anybody explores."""
+
+
+class Uniform(Sequence[Fraction]):
+    """The odds of `count` alternatives that are all alike, without a list of them."""
+
+    __slots__ = ("_count", "_share")
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._share = Fraction(1, count)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Fraction: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Fraction]: ...
+
+    def __getitem__(self, index: int | slice) -> Fraction | Sequence[Fraction]:
+        if isinstance(index, slice):
+            return [self._share] * len(range(self._count)[index])
+        if not -self._count <= index < self._count:
+            raise IndexError(index)
+        return self._share
 
 
 @attrs.define
@@ -44,6 +73,8 @@ class DrawnChoice:
 
     def pick(self, question: str, odds: Sequence[Fraction], names: Sequence[str] = ()) -> int:  # noqa: ARG002
         """Return an index drawn with the given odds; certainty draws nothing."""
+        if isinstance(odds, Uniform):
+            return self.stream.getrandbits(_BITS) * len(odds) >> _BITS
         point: int | None = None
         low, of = 0, 1  # the shares passed by, as numerator and denominator: faster than a Fraction
         for index, share in enumerate(odds):
@@ -87,7 +118,7 @@ class ScriptedChoice:
 
     def pick(self, question: str, odds: Sequence[Fraction], names: Sequence[str] = ()) -> int:
         """Return the script's next index, or the first with a probability above 0."""
-        possible = [index for index, share in enumerate(odds) if share]
+        possible = [index for index, share in enumerate(odds[:MOST_FOLLOWED]) if share]
         depth = len(self.taken)
         if depth < len(self.script):
             index = self.script[depth]

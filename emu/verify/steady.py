@@ -46,7 +46,7 @@ class SteadyChoice:
         """Return what was taken for this packet before, else what the choice takes now."""
         if self._packet is None:
             return self._choice.pick(question, odds, names)
-        key = (self._packet, question, tuple(odds), tuple(names))
+        key = (self._packet, question, len(odds), odds[0], tuple(names))
         if key in self._taken:
             self.was_steady = True
         else:

@@ -7,6 +7,7 @@ Tables that share chains share their programs: nothing that changes is kept here
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
 from emu.kernel.netfilter.index import SHORTEST, runs
@@ -15,7 +16,7 @@ from emu.kernel.netfilter.matches.conntrack import Conntrack
 from emu.kernel.netfilter.ruleset import UnknownMatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from emu.kernel.netfilter.index import Run
     from emu.kernel.netfilter.packet import Packet
@@ -62,26 +63,27 @@ class Program:
         end = len(self._tests)
         packet.rules = self.rules
         if not self._run_at:
-            return self._first(packet, range(start, end), end)
+            return self._first(packet, range(end), start, end)
         while start < end:
             run = self._run_at.get(start)
             if run is None:
                 stop = start + 1
-                candidates: Iterable[int] = (start,)
+                found = self._first(packet, (start,), 0, -1)
             else:
                 stop = run.end
                 candidates = run.candidates(packet)
-                if start > run.start:
-                    candidates = [number for number in candidates if number >= start]
-            found = self._first(packet, candidates, -1)
+                skipped = bisect_left(candidates, start) if start > run.start else 0
+                found = self._first(packet, candidates, skipped, -1)
             if found >= 0:
                 return found
             start = stop
         return end
 
-    def _first(self, packet: Packet, candidates: Iterable[int], none: int) -> int:
+    def _first(self, packet: Packet, candidates: Sequence[int], skipped: int, none: int) -> int:
+        """Return the first candidate that holds, those skipped left out; `none` if there is none."""
         tests = self._tests
-        for number in candidates:
+        for at in range(skipped, len(candidates)):
+            number = candidates[at]
             packet.rule = number
             for holds in tests[number]:
                 if not holds(packet):

@@ -6,12 +6,12 @@ Source: net/netfilter/nft_numgen.c, nft_hash.c.
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from emu.kernel.netfilter.nftables.jhash import jhash, scale
 from emu.kernel.netfilter.nftables.states import Sequence
 from emu.kernel.netfilter.nftables.typing_of import types_of
+from emu.sim.choice import Uniform
 
 if TYPE_CHECKING:
     from emu.kernel.netfilter.nftables.datatypes import DataType
@@ -29,8 +29,7 @@ def _sequence(evaluation: Evaluation, expression: object) -> Sequence:
 def _draw(evaluation: Evaluation, what: str, modulus: int) -> int:
     if modulus == 1:
         return 0
-    odds = [Fraction(1, modulus)] * modulus
-    return evaluation.packet.net.choice.pick(f"{what} mod {modulus}", odds)
+    return evaluation.packet.net.choice.pick(f"{what} mod {modulus}", Uniform(modulus))
 
 
 def load_numgen(numgen: Numgen) -> Load:
