@@ -6,6 +6,7 @@ Source: RFC 792, RFC 1122 §3.2.2, RFC 1812 §4.3, net/ipv4/icmp.c.
 
 from __future__ import annotations
 
+import errno
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -237,7 +238,8 @@ def _reply(net: Namespace, skb: Skb, stage: str, reply: bytes) -> None:
                 options=echoed.fill(src, net.now),
             )
     except OSError as error:
-        net.note(skb, "unrouted", f"the reply has no way: {error.strerror}")
+        if error.errno != errno.EPERM:  # what netfilter refuses has a way, and its own drop
+            net.note(skb, "unrouted", f"the reply has no way: {error.strerror}")
 
 
 def _error(net: Namespace, skb: Skb, header: Icmp, quoted: bytes) -> None:

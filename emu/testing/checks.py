@@ -35,6 +35,7 @@ _ENDS: Final = {
     "icmp": "the kernel itself was told something",
     "arp": "ARP is never handed on: it was answered, believed or passed over",
     "dummy": "a dummy device swallows what it sends",
+    "unrouted": "the kernel would have answered it, and has no way back",
 }
 """Stages at which a packet may end without being dropped, and why."""
 

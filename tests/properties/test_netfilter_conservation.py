@@ -35,7 +35,7 @@ def rulesets(document: NetworkDocument) -> st.SearchStrategy[dict[str, list[Tabl
     )
 
 
-@settings(max_examples=max(settings().max_examples // 8, 5))
+@settings(max_examples=max(settings().max_examples // 10, 5))
 @given(st.data())
 def test_every_packet_through_any_rules_is_accounted_for(data: st.DataObject) -> None:
     """Each that is sent arrives or is dropped; each that arrives goes on, is taken, or is dropped.
@@ -57,7 +57,7 @@ def test_every_packet_through_any_rules_is_accounted_for(data: st.DataObject) ->
     assert unaccounted(lab) == []
 
 
-@settings(max_examples=max(settings().max_examples // 8, 5))
+@settings(max_examples=max(settings().max_examples // 10, 5))
 @given(
     tables(names=NAMES, most=2),
     nat_rules(),
