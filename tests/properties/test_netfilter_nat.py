@@ -107,7 +107,11 @@ def assert_tuples_are_unique(gateway: Gateway) -> None:
 def test_what_comes_back_answers_what_was_asked(
     rules: tuple[str, ...], flows: list[tuple[Talk, int]], cut: int, seed: int
 ) -> None:
-    """Whatever the rules: answers and ICMP errors of both directions are translated back, checksums right."""
+    """Whatever the rules: answers and ICMP errors of both directions are translated back, checksums right.
+
+    Caught, planted: answers that get the wrong end; quoted packets that are not
+    translated, or not their identifier; tuples chosen though others have them.
+    """
     gateway = Gateway(*rules, seed=seed)
     begun = [(talk, ask(gateway, talk, ttl)) for talk, ttl in flows]
     for talk, out in begun:
