@@ -93,7 +93,7 @@ class Skb:
         options: what its IP options ask for; None if it has none or they have not been read.
         connection: the connection it belongs to, once tracked.
         ctinfo: what it is to its connection; without one, UNTRACKED where nobody
-            shall look, and NEW where nobody has looked yet or it fits none (INVALID).
+            shall look, INVALID where it fits none, and NEW where nobody has looked yet.
         zones: the conntrack zone for each direction of a connection that it begins.
         bridged: the ports of the bridge that it crosses, None where it crosses none.
     """

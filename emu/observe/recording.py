@@ -184,7 +184,7 @@ class Recording:
 
 
 def _conntrack(skb: Skb) -> str:
-    """Return what rules know of the packet's state; empty where nobody has looked, or it fits nowhere."""
+    """Return what rules know of the packet's state; empty where nobody has looked."""
     if skb.connection is not None:
         return skb.ctinfo.name.removesuffix("_REPLY")
-    return "UNTRACKED" if skb.ctinfo is CtInfo.UNTRACKED else ""
+    return skb.ctinfo.name if skb.ctinfo in {CtInfo.UNTRACKED, CtInfo.INVALID} else ""

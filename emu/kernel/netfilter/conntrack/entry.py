@@ -29,6 +29,8 @@ class CtInfo(enum.IntEnum):
     ESTABLISHED_REPLY = 3
     RELATED_REPLY = 4
     UNTRACKED = 7
+    INVALID = 8
+    """Looked at, and fits no connection: ours; the kernel has no number for that."""
 
     @property
     def direction(self) -> Direction:

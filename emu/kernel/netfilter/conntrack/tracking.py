@@ -44,7 +44,7 @@ _REPLY: Final = Direction.REPLY
 _SEEN_REPLY: Final = Status.SEEN_REPLY
 _NEW, _ESTABLISHED, _RELATED = CtInfo.NEW, CtInfo.ESTABLISHED, CtInfo.RELATED
 _ESTABLISHED_REPLY, _RELATED_REPLY = CtInfo.ESTABLISHED_REPLY, CtInfo.RELATED_REPLY
-_UNTRACKED: Final = CtInfo.UNTRACKED
+_UNTRACKED, _INVALID = CtInfo.UNTRACKED, CtInfo.INVALID
 _DCCP: Final = 33  # Linux 6.16 has forgotten its ports
 _SCTP: Final = 132
 _UDP_LITE: Final = 136
@@ -67,7 +67,7 @@ def defragment(packet: Packet) -> Verdict:
     skb = packet.skb
     if not skb.header.is_fragment:
         return _ACCEPT
-    if skb.connection is not None or skb.ctinfo is _UNTRACKED:
+    if skb.ctinfo is _UNTRACKED:
         return _ACCEPT
     if fragment.gather(packet.net, skb) is None:
         return _STOLEN
@@ -130,7 +130,7 @@ def quoted_tuple(src: bytes, dst: bytes, protocol: int, packet: bytes, at: int) 
 
 def _invalid(packet: Packet, why: str) -> Verdict:
     net, skb = packet.net, packet.skb
-    skb.connection, skb.ctinfo = None, _NEW
+    skb.connection, skb.ctinfo = None, _INVALID
     net.netfilter.conntrack.stats["invalid"] += 1
     if net.recorder is not None:
         net.note(skb, "conntrack", f"INVALID: {why}")
@@ -329,7 +329,7 @@ def describe(net: Namespace, connection: Connection) -> str:
 def describe_packet(net: Namespace, skb: Skb) -> str:
     """Return what conntrack thinks of a packet."""
     if skb.connection is None:
-        return "UNTRACKED" if skb.ctinfo is _UNTRACKED else "INVALID"
+        return skb.ctinfo.name
     name = skb.ctinfo.name.removesuffix("_REPLY")
     way = "reply" if skb.ctinfo.direction is _REPLY else "original"
     return f"{name} {way}: {describe(net, skb.connection)}"
