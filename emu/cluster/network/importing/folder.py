@@ -16,6 +16,7 @@ from emu.cluster.document import MAX_FAULTS, scan
 from emu.cluster.fields import Place, Report
 from emu.cluster.network.importing import connections, devices, routes, rules_text, settings, tables
 from emu.cluster.network.importing.dump import Device, NodeDump
+from emu.cluster.network.importing.text_file import TextFile
 from emu.errors import DocumentError, Fault
 
 if TYPE_CHECKING:
@@ -45,20 +46,6 @@ MAX_OCTETS: Final = 64 * 1024 * 1024
 
 MAX_TOTAL: Final = 512 * 1024 * 1024
 """Of all files together."""
-
-
-@attrs.define
-class TextFile:
-    """A file of text, and what is wrong with it."""
-
-    path: str
-    text: str
-    faults: list[Fault]
-
-    def fault(self, line: int, message: str) -> None:
-        """Report what is wrong in a line."""
-        if len(self.faults) < MAX_FAULTS:
-            self.faults.append(Fault(self.path, line, "$", message))
 
 
 def read_folder(folder: Path) -> tuple[NodeDump, ...]:

@@ -19,7 +19,7 @@ from emu.wire.addresses import IpAddress
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
-    from emu.cluster.network.importing.folder import TextFile
+    from emu.cluster.network.importing.text_file import TextFile
 
 _MOST_LISTENERS: Final = 500
 _TABLE: Final = re.compile(r"table (?P<family>\w+) (?P<name>\S+) \{.*")
@@ -39,8 +39,7 @@ def read_iptables(file: TextFile) -> RulesText:
     try:
         tables = restore.parse(file.text)
     except RulesError as error:
-        for complaint in error.complaints:
-            file.fault(complaint.line, str(complaint))
+        file.complain(error.complaints)
         return RulesText("")
     found: dict[str, set[str]] = {}
     for name, snapshot in tables.items():
