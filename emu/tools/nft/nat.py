@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from emu.kernel.netfilter.nftables import datatypes as of
 from emu.kernel.netfilter.nftables import expressions as ex
 from emu.kernel.netfilter.nftables.statements import Address, Nat
@@ -102,7 +104,8 @@ def _take_address(tokens: Tokens, scope: Scope, word: Token) -> Nat:
     if tokens.accept(":"):
         return Nat(word.text, _ports(tokens, scope, Address()), family=family)
     if expressions.begins(tokens):
-        return _take_mapped(tokens, scope, word, family, form)
+        mapped = _take_mapped(tokens, scope, word, family, form)
+        return attrs.evolve(mapped, to=_ports(tokens, scope, mapped.to)) if tokens.accept(":") else mapped
     tokens.accept("[")
     single = take_single(tokens, _TYPES[family])
     tokens.accept("]")

@@ -198,9 +198,9 @@ class LiveTable:
         other._handles = self._handles
         return other
 
-    def next_handle(self) -> int:
-        """Return a number that nothing else in the table has."""
-        self._handles += 1
+    def next_handle(self, behind: int = 0) -> int:
+        """Return a number that nothing else in the table has, `behind` so many things without a name."""
+        self._handles += behind + 1
         return self._handles
 
     def use(self, names: Iterable[Reference]) -> None:

@@ -81,6 +81,19 @@ def test_a_rule_that_rejects_counts_nothing_that_it_cannot_reject(written: str, 
     assert f"\t\t{read}\n" in listed(f"table inet t {{\nchain c {{\n{written}\n}}\n}}\n")
 
 
+def test_sets_in_braces_take_a_number_each() -> None:
+    """They are sets of the table, made just before their rule."""
+    rules = "tcp dport { 1, 2 } ip saddr { 1.1.1.1, 2.2.2.2 } accept\ntcp dport { 3 } accept\naccept\n"
+    text = listed(f"table ip t {{\nchain c {{\n{rules}}}\n}}\n", Options(handles=True))
+    assert [line.rpartition(" ")[2] for line in text.splitlines() if "accept" in line] == ["4", "5", "6"]
+
+
+def test_a_port_may_stand_behind_the_address_of_a_map() -> None:
+    """As `dnat to KEY map { ... } : PORT`."""
+    rule = "udp dport 9 dnat to ip saddr map { 1.1.1.1 : 2.2.2.2 }:53"
+    assert rule in listed(f"table ip t {{\nchain c {{\n{rule}\n}}\n}}\n")
+
+
 def test_counters_are_left_out_of_a_stateless_list() -> None:
     """`-s` lists what a ruleset is, not what has happened."""
     text = "table ip t {\nchain c {\ncounter packets 5 bytes 60 accept\n}\n}\n"
