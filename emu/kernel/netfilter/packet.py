@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from emu.kernel.netfilter.matches.comment import Comment
 from emu.wire.ipv4 import OFFSET_MASK
 
 if TYPE_CHECKING:
@@ -76,12 +77,14 @@ class Packet:
             self.physin, self.physout = physin, physout
 
     @property
-    def target_name(self) -> str:
-        """The chain that the rule that is asked leads to, empty if it leads to none."""
-        if self.rule >= len(self.rules):
-            return ""
-        target = self.rules[self.rule].target
-        return getattr(target, "chain", "")
+    def ways(self) -> tuple[str, str]:
+        """Where the rule that is asked leads, and where a packet goes that it does not hold for, in words."""
+        rules = self.rules[self.rule : self.rule + 2]
+        chains = [getattr(rule.target, "chain", "") for rule in rules]
+        here = next(iter(chains), "") or f"rule {self.rule + 1}"
+        if len(rules) > 1 and chains[1] and all(isinstance(match, Comment) for match in rules[1].matches):
+            return here, chains[1]
+        return here, f"not {here}"
 
     @property
     def memory(self) -> dict[Any, Any]:

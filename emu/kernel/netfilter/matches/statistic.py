@@ -70,8 +70,7 @@ class Random:
     def holds(self, packet: Packet) -> bool:
         """Return what chance says."""
         odds = _odds(self.number, self.inverted)
-        names = packet.target_name or f"rule {packet.rule + 1}", "another rule"
-        return packet.net.choice.pick(packet.chain or "statistic", odds, names) == 0
+        return packet.net.choice.pick(packet.chain or "statistic", odds, packet.ways) == 0
 
 
 @attrs.frozen
