@@ -96,7 +96,7 @@ class Script:
         src, dst = _octets(flow.src), _octets(flow.dst)
         if dice.maybe(0.05):
             packet = build(flow.protocol, src, dst, payload, options=dice.one(_OPTIONS))
-        elif dice.maybe(0.06) and not (_is_own(flow.src) and _is_own(flow.dst)):
+        elif dice.maybe(0.06):
             yield from self._fragments(flow, payload + bytes(40), build)
             return
         else:
