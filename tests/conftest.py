@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _JUDGE = "judge"
 _COMPARED = "compared"
+_KERNEL_TOOLS = ("ip", "iptables", "ipset", "nft", "conntrack")
 
 settings.register_profile("dev", max_examples=40, deadline=None)
 settings.register_profile(
@@ -82,8 +83,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _kernel_obstacle() -> str | None:
     """Return why network namespaces of a real kernel cannot be made, None if they can."""
-    if shutil.which("ip") is None or shutil.which("iptables") is None:
-        return "iproute2 or iptables is not installed"
+    missing = [tool for tool in _KERNEL_TOOLS if shutil.which(tool) is None]
+    if missing:
+        return f"not installed: {', '.join(missing)}"
     name = f"emu-probe-{os.getpid()}"
     made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
     if made.returncode != 0:

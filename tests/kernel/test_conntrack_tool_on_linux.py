@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from typing import TYPE_CHECKING, Final
 
@@ -37,8 +36,6 @@ _NUMBERED: Final = ("-D -i 4",)  # real numbers are hashes
 @pytest.fixture(scope="module")
 def ask() -> Iterator[Callable[[str], subprocess.CompletedProcess[str]]]:
     """Return what runs the real tool in a namespace that has the table of the sample."""
-    if shutil.which("conntrack") is None:
-        pytest.skip("conntrack is not installed")
     name = f"emuconntrack{os.getpid()}"
 
     def run(arguments: str) -> subprocess.CompletedProcess[str]:
