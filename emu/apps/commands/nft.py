@@ -65,17 +65,14 @@ def prepare(argv: Sequence[str]) -> Action:
 
 
 def _with(options: Options, word: str) -> Options:
-    if word in _UNMODELLED:
-        raise CommandError(f"nft {word} is not modelled", 1)
-    if word in _WITHOUT_EFFECT:
-        return options
     letters = [f"-{letter}" for letter in word[1:]] if not word.startswith("--") else [word]
     for letter in letters:
-        if letter in _UNMODELLED or letter in _WITHOUT_EFFECT:
-            return _with(options, letter) if len(letters) > 1 else options
-        if letter not in _SWITCHES:
+        if letter in _UNMODELLED:
+            raise CommandError(f"nft {letter} is not modelled", 1)
+        if letter in _SWITCHES:
+            options = attrs.evolve(options, **{_SWITCHES[letter]: True})
+        elif letter not in _WITHOUT_EFFECT:
             raise CommandError(f"nft: invalid option -- '{letter.lstrip('-')}'", 1)
-        options = attrs.evolve(options, **{_SWITCHES[letter]: True})
     return options
 
 

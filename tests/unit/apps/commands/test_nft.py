@@ -35,6 +35,13 @@ def test_rules_are_entered_and_listed(machines: Machines) -> None:
     assert machines.run("nft list tables") == "table ip gate\n"
 
 
+@pytest.mark.parametrize("switches", ["-pa", "-ap", "-p -a", "-Nsay"])
+def test_switches_may_stand_in_one_word(machines: Machines, switches: str) -> None:
+    """Those without effect hide none behind them."""
+    machines.run("nft add table ip gate")
+    assert machines.run(f"nft {switches} list ruleset") == "table ip gate { # handle 1\n}\n"
+
+
 def test_objects_are_listed_alone(machines: Machines) -> None:
     """Each in its table, and nothing but it."""
     machines.run("nft add table ip t")
@@ -55,6 +62,8 @@ def test_objects_are_listed_alone(machines: Machines) -> None:
         ("nft", "nft: no command specified"),
         ("nft -x", "nft: invalid option -- 'x'"),
         ("nft -f rules.nft", "nft -f is not modelled"),
+        ("nft -pj list ruleset", "nft -j is not modelled"),
+        ("nft -pax list ruleset", "nft: invalid option -- 'x'"),
         ("nft list foo", "Error: syntax error, unexpected string"),
         ("nft monitor", "Error: monitor is not modelled"),
     ],
