@@ -141,7 +141,7 @@ def test_random_commands_have_the_same_effect(kind: str) -> None:
 @pytest.mark.parametrize("kind", BUILT_IN)
 def test_rules_find_packets_in_sets_as_linux_does(kind: str) -> None:
     """Random packets through rules that ask random sets: the same rules count them."""
-    drawing = Drawing(7)
+    drawing = Drawing(8)
     net = _net()
     device = net.add_device("d0", Dummy(), MacAddress(bytes(6)), mtu=1500)
     commands: list[list[str]] = []
@@ -160,11 +160,13 @@ def test_rules_find_packets_in_sets_as_linux_does(kind: str) -> None:
         )
         rules.append((f"-A OUTPUT -m set {of_type(SetMatch).render(match)}", match))
     packets = [drawing.packet() for _ in range(60)]
-    assert _ours(net, commands)
+    assert 0 in _ours(net, commands)
     ours = [
         [match.holds(Packet(net, Skb(octets, 1), Hook.OUTPUT, out_device=device)) for _, match in rules]
         for octets in packets
     ]
+    hits = [holds is not match.inverted for row in ours for holds, (_, match) in zip(row, rules, strict=True)]
+    assert {True, False} == set(hits)
     with namespace() as name:
         _ask(name, commands)
         theirs = _counted(name, [rule for rule, _ in rules], packets)
