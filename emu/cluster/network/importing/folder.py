@@ -14,10 +14,11 @@ import attrs
 
 from emu.cluster.document import MAX_FAULTS, scan
 from emu.cluster.fields import Place, Report
-from emu.cluster.network.importing import connections, devices, routes, rules_text, settings, tables
+from emu.cluster.network.importing import devices, routes, rules_text, settings, tables
 from emu.cluster.network.importing.dump import Device, NodeDump
 from emu.cluster.network.importing.text_file import TextFile
-from emu.errors import DocumentError, Fault
+from emu.errors import DocumentError, Fault, RulesError
+from emu.tools.conntrack import reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +151,7 @@ class _Reader:
             nft=nft_rules,
             ipset=ipset_rules,
             listeners=rules_text.listeners(texts),
-            connections=0 if conntrack is None else connections.count(conntrack.text),
+            connections=0 if conntrack is None else _count_connections(conntrack),
             notes=tuple(notes),
         )
 
@@ -216,3 +217,12 @@ class _Reader:
 
 def _read_devices(place: Place) -> tuple[tuple[Device, ...], int]:
     return devices.read_devices(place), devices.count_ipv6(place)
+
+
+def _count_connections(file: TextFile) -> int:
+    """Return how many connections of IPv4 are in a file; what is wrong with it becomes faults of the file."""
+    try:
+        return len(reading.parse(file.text))
+    except RulesError as error:
+        file.complain(error.complaints)
+        return 0

@@ -10,10 +10,11 @@ import attrs
 import pytest
 
 from emu.cluster.document import parse
-from emu.cluster.network.importing import connections, paper
+from emu.cluster.network.importing import paper
 from emu.cluster.network.importing.importer import import_nodes
 from emu.cluster.network.model import NetworkDocument
 from emu.cluster.network.reader import read_network
+from emu.errors import DocumentError
 from tests.unit.cluster.network.importing.nodes import device, said, with_addresses
 
 if TYPE_CHECKING:
@@ -144,9 +145,19 @@ class TestConnections:
             f"{prefix}udp      17 29 {ends.format('[UNREPLIED] ')}\n"
             "tcp      6 9 ESTABLISHED src=fd00::1 dst=fd00::2 sport=1 dport=2 src=fd00::2 dst=fd00::1\n"
         )
-        assert connections.count(text) == 2
         folder.node(conntrack=text)
         assert said(folder.imported().remarks.left_out, "node1: 2 connections of conntrack.txt")
+
+    def test_what_is_no_connection_is_a_fault(self, folder: Folder) -> None:
+        """With its line; the remark of how many were shown is none."""
+        remark = "conntrack v1.4.7 (conntrack-tools): 0 flow entries have been shown.\n"
+        folder.node(conntrack=remark)
+        assert folder.faults() == []
+        folder.node(conntrack=f"{remark}udp 17 29 src=10.0.0.1 dst=10.0.0.300\n")
+        with pytest.raises(DocumentError) as caught:
+            folder.imported()
+        (fault,) = caught.value.faults
+        assert (fault.file.rpartition("/")[2], fault.line) == ("conntrack.txt", 2)
 
 
 class TestPaper:
