@@ -48,14 +48,13 @@ def put(net: Namespace, snapshot: Snapshot, draft: Draft | None = None) -> None:
         draft: what it was made from, if rules that were there before shall
             remember what they did.
     """
-    xtable = net.netfilter.table(snapshot.table.name)
-    old = {} if net.netfilter.is_legacy else xtable.memories
+    present = net.netfilter.tables.get(snapshot.table.name)
+    old = {} if net.netfilter.is_legacy or present is None else present.memories
     memories = {now: old[was] for now, was in draft.moves() if was in old} if draft and old else {}
     counts = {
         chain: ChainCounts(counted.rules, counted.policy) for chain, counted in snapshot.counted.items()
     }
-    xtable.replace(snapshot.table, counts, memories)
-    net.netfilter.changed()
+    net.netfilter.replace(snapshot.table, counts, memories)
 
 
 def restore(

@@ -44,7 +44,6 @@ class Priority(enum.IntEnum):
     FILTER = 0
     SECURITY = 50
     NAT_SRC = 100
-    CONNTRACK_HELPER = 300
     CONNTRACK_CONFIRM = (1 << 31) - 1
 
 

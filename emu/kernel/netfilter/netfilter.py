@@ -12,6 +12,8 @@
      100                   nat                        nat
     last                   confirm                    confirm
 
+iptables-nft puts `security` at 150, in INPUT behind `nat`.
+
 nftables' chains stand between these, by their own priorities. Connection
 tracking is there only while some rule needs it, as in Linux; the four NAT hooks
 while there is any chain of type nat.
@@ -19,7 +21,7 @@ while there is any chain of type nat.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from emu.kernel.drops import DropReason
 from emu.kernel.netfilter import nat
@@ -57,6 +59,7 @@ _PRIORITIES: Final = {
     "filter": Priority.FILTER,
     "security": Priority.SECURITY,
 }
+_NFT_SECURITY: Final = 150
 _NAT_PRIORITIES: Final = {
     Hook.PREROUTING: Priority.NAT_DST,
     Hook.OUTPUT: Priority.NAT_DST,
@@ -110,9 +113,20 @@ class Netfilter:
             self.changed()
         return found
 
-    def replace(self, table: Table, counts: Mapping[str, ChainCounts]) -> None:
-        """Have the rules of `table` in the table of its name."""
-        self.table(table.name).replace(table, counts)
+    def replace(
+        self,
+        table: Table,
+        counts: Mapping[str, ChainCounts],
+        memories: Mapping[tuple[str, int], dict[Any, Any]] | None = None,
+    ) -> None:
+        """Have the rules of `table` in the table of its name; the others are `XTable.replace`'s.
+
+        Raises:
+            KeyError: there is no table of that name.
+        """
+        if table.name not in self.tables:
+            self.tables[table.name] = XTable(empty(table.name))
+        self.tables[table.name].replace(table, counts, memories)
         self.changed()
 
     def _count_uses(self, name: str) -> int:
@@ -141,8 +155,9 @@ class Netfilter:
         for name, priority in _PRIORITIES.items():
             table = self.tables.get(name)
             if table is not None and hook in BUILTIN[name]:
+                place = _NFT_SECURITY if name == "security" and not self.is_legacy else priority
                 reroutes = name == "mangle" and hook is Hook.OUTPUT
-                placed.append((priority, _rerouting(table.run) if reroutes else table.run))
+                placed.append((place, _rerouting(table.run) if reroutes else table.run))
         for place, chain in self.nft.hook_functions(hook):
             reroutes = chain.kind == "route" and hook is Hook.OUTPUT
             placed.append((place, _rerouting(chain) if reroutes else chain))

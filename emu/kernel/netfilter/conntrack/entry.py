@@ -77,14 +77,12 @@ class Connection:
         packets: packets seen, by direction.
         octets: octets of IP packets seen, by direction.
         masquerade: name of the device whose address it was masqueraded with, empty for none.
-        master: the connection it was expected by, None for none.
     """
 
     __slots__ = (
         "expires",
         "mark",
         "masquerade",
-        "master",
         "number",
         "octets",
         "original",
@@ -111,7 +109,6 @@ class Connection:
         self.packets = [0, 0]
         self.octets = [0, 0]
         self.masquerade = ""
-        self.master: Connection | None = None
 
     @property
     def protocol(self) -> int:
@@ -146,7 +143,7 @@ class Connection:
     def copy(self) -> Connection:
         """Return a picture of it as it is now."""
         picture = Connection(self.number, self.original, self.reply, zones=self.zones)
-        for name in ("status", "expires", "timeout", "mark", "masquerade", "master"):
+        for name in ("status", "expires", "timeout", "mark", "masquerade"):
             setattr(picture, name, getattr(self, name))
         picture.tracker = copy(self.tracker)
         picture.packets, picture.octets = list(self.packets), list(self.octets)

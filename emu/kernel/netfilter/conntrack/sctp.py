@@ -55,7 +55,6 @@ _TAGGED_OTHERWISE: Final = frozenset(
         Chunk.HEARTBEAT_ACK,
     )
 )
-_EXPENDABLE: Final = frozenset((State.SHUTDOWN_SENT, State.SHUTDOWN_RECD, State.SHUTDOWN_ACK_SENT))
 
 
 class SctpState:
@@ -123,11 +122,6 @@ def packet(
         return Tracked.UNCOUNTED
     refresh(net, connection, timeout(net, _TIMEOUTS[tracked.state]))
     return Tracked.ACCEPT
-
-
-def is_expendable(connection: Connection) -> bool:
-    """Return whether it may be dropped early when the table is full. Source: `sctp_can_early_drop`."""
-    return isinstance(connection.tracker, SctpState) and connection.tracker.state in _EXPENDABLE
 
 
 def _invalid(net: Namespace, skb: Skb, reason: str) -> Tracked:

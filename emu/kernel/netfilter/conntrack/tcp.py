@@ -39,10 +39,10 @@ _SHORT: Final[Duration] = 120 * SECOND
 _REPLY: Final = Direction.REPLY
 _SEEN_REPLY: Final = Status.SEEN_REPLY
 _ASSURED: Final = Status.ASSURED
-_BEFORE_ASSURED: Final = frozenset((State.SYN_RECV, State.ESTABLISHED))
-_EXPENDABLE: Final = frozenset(
+_BEING_CLOSED: Final = frozenset(
     (State.FIN_WAIT, State.LAST_ACK, State.TIME_WAIT, State.CLOSE, State.CLOSE_WAIT)
 )
+_BEFORE_ASSURED: Final = frozenset((State.SYN_RECV, State.ESTABLISHED))
 
 
 def packet(
@@ -82,11 +82,6 @@ def packet(
             _doubt(net, connection, tracked, direction, segment)
             return _invalid(net, skb, fit.value)
     return _move(net, connection, direction, segment, step)
-
-
-def is_expendable(connection: Connection) -> bool:
-    """Return whether it may be dropped early when the table is full. Source: `tcp_can_early_drop`."""
-    return isinstance(connection.tracker, TcpState) and connection.tracker.state in _EXPENDABLE
 
 
 def close(net: Namespace, connection: Connection) -> None:
@@ -229,7 +224,7 @@ def _reset(
     same ports, whose numbers are not known: there, every RST is believed.
     """
     was, seq, last = tracked.state, segment.seq, tracked.last
-    if was in _EXPENDABLE:
+    if was in _BEING_CLOSED:
         return _Step(was, State.CLOSE, is_certain=True)
     after_it = State.CLOSE
     expected = tracked.sides[1 - direction].max_ack

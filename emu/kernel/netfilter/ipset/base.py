@@ -13,7 +13,7 @@ from emu.sim.time import SECOND, Instant
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from emu.kernel.netfilter.ipset.element import Element, Entry, Extensions, Member
+    from emu.kernel.netfilter.ipset.element import Entry, Extensions, Member
     from emu.kernel.netfilter.ipset.spec import SetSpec
 
 _COMMENT_HEADER: Final = 17  # octets beside the text
@@ -109,23 +109,6 @@ class Set(Protocol):
 
     def memory(self, now: Instant) -> int:
         """Return what a listing shows as `Size in memory`, octets."""
-
-
-class PacketSet(Set, Protocol):
-    """A set whose elements are packets' (all but list:set)."""
-
-    def find(self, element: Element, question: Question) -> Answer:
-        """Return whether `element`, made of a packet, is in the set."""
-
-    def put(self, element: Element, extensions: Extensions, now: Instant, *, exist: bool) -> None:
-        """Add one element."""
-
-    def remove(self, element: Element, now: Instant) -> None:
-        """Delete one element."""
-
-    @property
-    def longest(self) -> tuple[int, int]:
-        """The longest prefixes in it, of the first and the second network."""
 
 
 # --- extensions ---

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emu.kernel.netfilter.conntrack import sctp
 from emu.kernel.netfilter.conntrack.entry import Direction
 from emu.kernel.netfilter.conntrack.sctp_table import Chunk, State, step
 from emu.wire.crc32c import sctp_checksum
@@ -92,14 +91,6 @@ class TestLife:
         assert (middle.state, middle.timeout) == ("HEARTBEAT_SENT", 30)
         assert middle.see(sent("<", Chunk.HEARTBEAT_ACK)) == "ESTABLISHED"
         assert (middle.state, middle.is_assured) == ("ESTABLISHED", True)
-
-    def test_what_is_being_closed_may_be_dropped_early(self) -> None:
-        """When the table is full."""
-        middle = established()
-        assert middle.connection is not None
-        assert not sctp.is_expendable(middle.connection)
-        middle.see(sent(">", Chunk.SHUTDOWN))
-        assert sctp.is_expendable(middle.connection)
 
 
 class TestPackets:

@@ -249,14 +249,6 @@ class TestEnds:
         tcp.close(middle.net, young)
         assert young.tracker.state is State.SYN_SENT
 
-    def test_what_is_being_closed_may_be_dropped_early(self) -> None:
-        """When the table is full."""
-        middle = opened()
-        assert middle.connection is not None
-        assert not tcp.is_expendable(middle.connection)
-        middle.tcp(">", "FA", seq=101, ack=901)
-        assert tcp.is_expendable(middle.connection)
-
 
 class TestEndsThatKnowBetter:
     """Segments that show that the entry is out of date."""
