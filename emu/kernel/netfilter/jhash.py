@@ -1,45 +1,62 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Bob Jenkins' hash of words, without a secret: what it says can be known beforehand.
+"""Bob Jenkins' hash, as the kernel computes it, without a secret: it can be known beforehand.
 
-Source: include/linux/jhash.h `jhash2`.
+Of whole words `jhash2` makes the same. Source: include/linux/jhash.h.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import struct
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-_WORD: Final = 0xFFFFFFFF
-_BLOCK: Final = 3
+_MASK: Final = 0xFFFFFFFF
+_INITIAL: Final = 0xDEADBEEF
+_BLOCK: Final = struct.Struct("<III")
 
 
-def jhash_words(words: Sequence[int], seed: int) -> int:
-    """Return the 32-bit hash of one or more 32-bit words."""
-    a = b = c = (0xDEADBEEF + 4 * len(words) + seed) & _WORD
+def jhash(octets: bytes, seed: int) -> int:
+    """Return the 32-bit hash of `octets` on a machine with the least octet first."""
+    a = b = c = (_INITIAL + len(octets) + seed) & _MASK
     at = 0
-    while len(words) - at > _BLOCK:
-        x, y, z = words[at : at + _BLOCK]
-        a, b, c = _mix(a + x & _WORD, b + y & _WORD, c + z & _WORD)
-        at += _BLOCK
-    x, y, z = (*words[at:], 0, 0)[:_BLOCK]
-    return _final(a + x & _WORD, b + y & _WORD, c + z & _WORD)
+    while len(octets) - at > _BLOCK.size:
+        x, y, z = _BLOCK.unpack_from(octets, at)
+        a, b, c = _mix((a + x) & _MASK, (b + y) & _MASK, (c + z) & _MASK)
+        at += _BLOCK.size
+    if at == len(octets):
+        return c
+    x, y, z = _BLOCK.unpack(octets[at:].ljust(_BLOCK.size, b"\0"))
+    return _final((a + x) & _MASK, (b + y) & _MASK, (c + z) & _MASK)
 
 
-def _rotate(word: int, bits: int) -> int:
-    return (word << bits | word >> 32 - bits) & _WORD
+def scale(value: int, modulus: int) -> int:
+    """Return a 32-bit value brought below `modulus` (`reciprocal_scale`)."""
+    return value * modulus >> 32
+
+
+def _rotate(value: int, bits: int) -> int:
+    return (value << bits | value >> (32 - bits)) & _MASK
 
 
 def _mix(a: int, b: int, c: int) -> tuple[int, int, int]:
-    for bits in (4, 6, 8, 16, 19, 4):
-        a, c = (a - c & _WORD) ^ _rotate(c, bits), c + b & _WORD
-        a, b, c = b, c, a  # the next one is taken from the one before it
-    return a, b, c
+    a = (a - c & _MASK) ^ _rotate(c, 4)
+    c = c + b & _MASK
+    b = (b - a & _MASK) ^ _rotate(a, 6)
+    a = a + c & _MASK
+    c = (c - b & _MASK) ^ _rotate(b, 8)
+    b = b + a & _MASK
+    a = (a - c & _MASK) ^ _rotate(c, 16)
+    c = c + b & _MASK
+    b = (b - a & _MASK) ^ _rotate(a, 19)
+    a = a + c & _MASK
+    c = (c - b & _MASK) ^ _rotate(b, 4)
+    return a, b + a & _MASK, c
 
 
 def _final(a: int, b: int, c: int) -> int:
-    for bits in (14, 11, 25, 16, 4, 14, 24):
-        c = (c ^ b) - _rotate(b, bits) & _WORD
-        a, b, c = b, c, a
-    return b
+    c = (c ^ b) - _rotate(b, 14) & _MASK
+    a = (a ^ c) - _rotate(c, 11) & _MASK
+    b = (b ^ a) - _rotate(a, 25) & _MASK
+    c = (c ^ b) - _rotate(b, 16) & _MASK
+    a = (a ^ c) - _rotate(c, 4) & _MASK
+    b = (b ^ a) - _rotate(a, 14) & _MASK
+    return (c ^ b) - _rotate(b, 24) & _MASK

@@ -13,7 +13,7 @@ from emu.kernel.netfilter.conntrack.tcp_segment import after
 from emu.kernel.netfilter.conntrack.tcp_table import State
 from emu.kernel.netfilter.conntrack.tcp_window import TcpState
 from emu.kernel.netfilter.conntrack.tuples import ICMP, Tuple
-from emu.kernel.netfilter.jhash import jhash_words
+from emu.kernel.netfilter.jhash import jhash, scale
 from emu.kernel.netfilter.packet import PORT_PROTOCOLS
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ _RESERVED: Final = 512
 _LEAST_UNRESERVED: Final = 600
 _PRIVILEGED: Final = 1024
 _PORTS: Final = 65536
+_ROOM: Final = 16
+"""Octets that an address takes where it is hashed: those of an IPv6 address."""
 
 
 def unique_tuple(
@@ -137,8 +139,8 @@ def _with_address(connection: Connection, tuple_: Tuple, range_: NatRange, *, is
     if range_.min_address != range_.max_address:
         first, last = (int.from_bytes(end, "big") for end in (range_.min_address, range_.max_address))
         seed = 0 if range_.persistent else _word(tuple_.dst) ^ connection.zones[0]
-        hashed = jhash_words((_word(tuple_.src), 0, 0, 0), seed)  # the room of an IPv6 address
-        address = type(address)((first + (hashed * (last - first + 1) >> 32)).to_bytes(4, "big"))
+        hashed = jhash(bytes(tuple_.src).ljust(_ROOM, b"\0"), seed)
+        address = type(address)((first + scale(hashed, last - first + 1)).to_bytes(4, "big"))
     return tuple_._replace(src=address) if is_source else tuple_._replace(dst=address)
 
 

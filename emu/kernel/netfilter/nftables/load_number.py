@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from emu.kernel.netfilter.nftables.jhash import jhash, scale
+from emu.kernel.netfilter.jhash import jhash, scale
 from emu.kernel.netfilter.nftables.states import Sequence
 from emu.kernel.netfilter.nftables.typing_of import types_of
 from emu.sim.choice import Uniform

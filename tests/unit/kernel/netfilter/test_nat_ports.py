@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from emu.kernel.netfilter.jhash import jhash_words
 from emu.wire import icmp, tcp
 from emu.wire.ipv4 import ICMP, TCP, UDP
 from tests.unit.kernel.netfilter.nat_gateway import Flow, Gateway, Out, ip
@@ -97,12 +96,6 @@ def test_addresses_of_a_range_are_chosen_by_a_hash_that_is_no_secret() -> None:
         flows = [Flow(UDP, ip(f"10.1.0.{client}"), SERVER, 4000, 53) for client in range(2, 7)]
         outs = [out for flow in flows for out in gateway.send("left", flow.packet())]
         assert [str(out.flow.src) for out in outs] == [f"10.9.9.{host}" for host in hosts]
-
-
-def test_jhash_takes_words_in_blocks_of_three() -> None:
-    """Values of the kernel's own, by way of `jhash2`: one address in the room of an IPv6 address."""
-    assert jhash_words((0x0200010A, 0, 0, 0), 0x0200020A) * 200 >> 32 == 81
-    assert jhash_words((0x0200010A, 0, 0, 0), 0) * 200 >> 32 == 26
 
 
 def test_a_client_keeps_the_mapping_of_its_port() -> None:

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emu.kernel.netfilter.nftables.expressions import CATCH_ALL, Range
-from emu.kernel.netfilter.nftables.jhash import jhash
 from emu.kernel.netfilter.nftables.lookup import Index
 from emu.kernel.netfilter.verdict import Verdict
 from emu.sim.choice import branches
@@ -149,19 +148,6 @@ def test_a_hash_without_a_seed_keeps_its_choice() -> None:
         verdict(nft, packet)
         marks.add(packet.skb.mark)
     assert len(marks) == 1
-
-
-@pytest.mark.parametrize(
-    ("octets", "seed", "value"),
-    [
-        (b"", 0, 0xDEADBEEF),
-        (b"Four score and seven years ago", 0, 0x17770551),
-        (b"Four score and seven years ago", 1, 0xCD628161),
-    ],
-)
-def test_the_hash_is_that_of_bob_jenkins(octets: bytes, seed: int, value: int) -> None:
-    """The values of its author's own self-test."""
-    assert jhash(octets, seed) == value
 
 
 def test_elements_come_and_go_by_commands() -> None:
