@@ -94,7 +94,7 @@ def test_a_segment_in_its_window_moves_the_state_as_the_table_says(
         assert (answer, middle.state) == ("NEW", "SYN_SENT")
         assert middle.connection is not connection
     elif after is IGNORE or (kind is Kind.SYN and state is State.CLOSE):
-        assert (answer, middle.state) == ("ESTABLISHED", state.name)  # all of these answer, or come after an answer
+        assert (answer, middle.state) == ("ESTABLISHED", state.name)  # an answer, or behind one
     elif kind is Kind.RST and state is State.SYN_SENT and way == ">":
         assert (answer, middle.connection) == ("NEW", None)  # nobody ever answered
     elif kind is Kind.RST and state is State.SYN_SENT:
