@@ -33,6 +33,15 @@ _FLAGS: Final = {
 }
 
 
+def _apart(word: str) -> list[str]:
+    """Return the options that are written as one word, `-n -T nat` for `-nTnat`."""
+    if word[:1] != "-" or word[1:2] in {"", "-"}:
+        return [word]
+    letters, has_table, table = word[1:].partition("T")
+    apart = [f"-{letter}" for letter in letters + has_table]
+    return [*apart, table] if table else apart
+
+
 def prepare(argv: Sequence[str], backend: Backend = Backend.NFT, text: str | None = None) -> Action:
     """Read the arguments of `iptables-restore` and return what they ask for.
 
@@ -46,6 +55,7 @@ def prepare(argv: Sequence[str], backend: Backend = Backend.NFT, text: str | Non
     """
     flags, table, words = set[str](), "", list(argv)
     while words:
+        words[:1] = _apart(words[0])
         word = words.pop(0)
         if word in {"-V", "--version"}:
             return lambda _: f"{program.version(_NAME, backend)}\n"
@@ -57,8 +67,8 @@ def prepare(argv: Sequence[str], backend: Backend = Backend.NFT, text: str | Non
             table = words.pop(0)
         elif word.startswith("--table="):
             table = word.partition("=")[2]
-        elif word.startswith("-"):
-            said = f"{_NAME}: invalid option -- '{word.lstrip('-')[:1]}'"
+        elif word.startswith("-") and word != "-":
+            said = f"{_NAME}: invalid option -- '{word.lstrip('-')[:1] or '-'}'"
             raise CommandError(f"{said}\nTry `{_NAME} -h' for more information.", 1)
         else:
             raise CommandError(f"Can't open {word}: No such file or directory", 1)
