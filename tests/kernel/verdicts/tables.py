@@ -29,9 +29,7 @@ def ruleset(dice: Dice, *, all_tables: bool, sets: Sequence[Known] = ()) -> str:
         sets: are asked and changed now and then.
     """
     numbers = itertools.count(1)
-    # iptables-nft puts `security` behind `nat`, iptables-legacy before it
-    offered = [name for name in BUILTIN if all_tables or name != "security"]
-    used = [name for name in offered if dice.maybe(_WEIGHTS[name])] or ["filter"]
+    used = [name for name in BUILTIN if dice.maybe(_WEIGHTS[name])] or ["filter"]
     lines: list[str] = []
     for name in BUILTIN:
         if name in used or all_tables:
