@@ -6,19 +6,22 @@ Source: net/netfilter/nft_numgen.c, nft_hash.c.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 from emu.kernel.netfilter.jhash import jhash, scale
 from emu.kernel.netfilter.nftables.states import Sequence
 from emu.kernel.netfilter.nftables.typing_of import types_of
-from emu.sim.choice import Uniform
+from emu.sim.choice import DrawnChoice, Uniform
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from emu.kernel.netfilter.nftables.datatypes import DataType
     from emu.kernel.netfilter.nftables.evaluation import Evaluation, Load
     from emu.kernel.netfilter.nftables.expressions import Hash, Numgen
 
 _REGISTER = 4  # octets; each part of a key begins in a new one
+_SEEDS: Final = Uniform(1 << 32)
 
 
 def _sequence(evaluation: Evaluation, expression: object) -> Sequence:
@@ -54,24 +57,24 @@ def load_numgen(numgen: Numgen) -> Load:
 def load_hash(found: Hash, key: Load | None) -> Load:
     """Return the function that makes a number of `key`, or of the flow.
 
-    Where the kernel draws the seed, the number for each key is drawn once.
-    """
-    if key is None:
-        return _load_drawn(found, _flow, "symhash")
-    if found.seed is None:
-        return _load_drawn(found, key, "jhash")
-    assert found.key is not None
-    types, seed = types_of(found.key), found.seed
+    Where the kernel draws the seed, it is drawn when the first packet comes; an
+    exploration, which cannot follow four thousand million seeds, decides about
+    the number of each key instead.
 
-    def hashed(evaluation: Evaluation) -> int | None:
+    Known difference: each `symhash` has a seed, in Linux all of them have one.
+    """
+    if key is None or found.key is None:
+        return _seeded(found, _flow, "symhash")
+    types = types_of(found.key)
+
+    def octets_of(evaluation: Evaluation) -> bytes | None:
         value = key(evaluation)
         if value is None:
             return None
         octets = b"".join(map(_octets, value if isinstance(value, tuple) else (value,), types))
-        octets = octets if len(types) > 1 else octets[: types[0].octets]
-        return scale(jhash(octets, seed), found.modulus) + found.offset
+        return octets if len(types) > 1 else octets[: types[0].octets]
 
-    return hashed
+    return _seeded(found, octets_of, "jhash")
 
 
 def _octets(value: int | str, datatype: DataType) -> bytes:
@@ -81,21 +84,30 @@ def _octets(value: int | str, datatype: DataType) -> bytes:
     return value.to_bytes(datatype.octets, "little" if datatype.host else "big").ljust(width, b"\0")
 
 
-def _load_drawn(found: Hash, key: Load, what: str) -> Load:
-    def drawn(evaluation: Evaluation) -> int | None:
-        value = key(evaluation)
-        if value is None:
+def _seeded(found: Hash, octets_of: Callable[[Evaluation], bytes | None], what: str) -> Load:
+    modulus, offset = found.modulus, found.offset
+
+    def hashed(evaluation: Evaluation) -> int | None:
+        octets = octets_of(evaluation)
+        if octets is None:
             return None
-        known = _sequence(evaluation, found).drawn
-        if value not in known:
-            known[value] = _draw(evaluation, what, found.modulus)
-        return known[value] + found.offset
+        seed = found.seed
+        if seed is None:
+            choice, sequence = evaluation.packet.net.choice, _sequence(evaluation, found)
+            if not isinstance(choice, DrawnChoice):
+                if octets not in sequence.decided:
+                    sequence.decided[octets] = _draw(evaluation, what, modulus)
+                return sequence.decided[octets] + offset
+            if sequence.seed is None:
+                sequence.seed = choice.pick(f"seed of {what}", _SEEDS)
+            seed = sequence.seed
+        return scale(jhash(octets, seed), modulus) + offset
 
-    return drawn
+    return hashed
 
 
-def _flow(evaluation: Evaluation) -> tuple[Any, ...]:
+def _flow(evaluation: Evaluation) -> bytes:
     """Return what is the same for both directions of a flow."""
-    header, ports = evaluation.skb.header, evaluation.packet.ports or (0, 0)
-    ends = sorted(((header.src, ports[0]), (header.dst, ports[1])))
-    return header.protocol, *ends
+    header, (sport, dport) = evaluation.skb.header, evaluation.packet.ports or (0, 0)
+    ends = sorted(((header.src, sport), (header.dst, dport)))
+    return bytes((header.protocol,)) + b"".join(address + port.to_bytes(2, "big") for address, port in ends)

@@ -67,13 +67,20 @@ class LimitState:
 
 
 class Sequence:
-    """The next number of `numgen inc`, or what numbers were drawn for keys."""
+    """What an expression remembers.
 
-    __slots__ = ("drawn", "next")
+    Attributes:
+        next: the next number of `numgen inc`.
+        seed: the one that was drawn for a hash, None if none was.
+        decided: the numbers of keys that an exploration has decided about.
+    """
+
+    __slots__ = ("decided", "next", "seed")
 
     def __init__(self) -> None:
         self.next = 0
-        self.drawn: dict[object, int] = {}
+        self.seed: int | None = None
+        self.decided: dict[bytes, int] = {}
 
 
 def state_of(statement: object) -> CounterState | LimitState | None:

@@ -17,8 +17,9 @@ from emu.sim.choice import branches
 from emu.sim.time import START
 from emu.tools.nft.faults import NftError
 from emu.tools.nft.loading import load
+from emu.wire import ipv4, udp
 from tests.unit.kernel.netfilter.nftables.rules import chain, listing, tables, verdict
-from tests.unit.kernel.netfilter.packets import at, datagram, node, pass_time, segment
+from tests.unit.kernel.netfilter.packets import CLIENT, SERVER, at, datagram, node, pass_time, segment
 
 if TYPE_CHECKING:
     from emu.sim.time import Instant
@@ -139,12 +140,44 @@ def test_numbers_in_turn_are_state() -> None:
     assert marks == [5, 6, 7, 5]
 
 
-def test_a_hash_without_a_seed_keeps_its_choice() -> None:
-    """What the kernel draws once, the same key gets again."""
-    nft, net = chain("meta mark set jhash ip saddr . tcp sport mod 1000"), node()
+@pytest.mark.parametrize("hashed", ["jhash ip saddr . tcp sport", "symhash"])
+def test_a_hash_without_a_seed_draws_one(hashed: str) -> None:
+    """The same key gets the same number again, others get others, and nothing is kept of each."""
+    nft, net = chain(f"meta mark set {hashed} mod 1000000"), node()
+    marks = []
+    for sport in (*range(40000, 40100), *range(40000, 40100)):
+        packet = at(segment(sport=sport), net=net)
+        verdict(nft, packet)
+        marks.append(packet.skb.mark)
+    assert marks[:100] == marks[100:]
+    assert len(set(marks)) > 90
+    (rule,) = nft.tables["ip", "t"].chains["base"].rules
+    (sequence,) = rule.sequences.values()
+    assert (sequence.seed is None, sequence.decided) == (False, {})
+
+
+@pytest.mark.parametrize("hashed", ["jhash ip saddr", "symhash"])
+def test_an_exploration_follows_each_number_of_a_hash(hashed: str) -> None:
+    """All alike, and a key keeps its own on a branch."""
+    found: dict[int, Fraction] = {}
+    for choice in branches():
+        nft, net = chain(f"meta mark set {hashed} mod 2 offset 5"), node()
+        net.choice = choice
+        for _ in range(2):
+            packet = at(segment(), net=net)
+            verdict(nft, packet)
+            found[packet.skb.mark] = choice.probability
+    assert found == {5: Fraction(1, 2), 6: Fraction(1, 2)}
+
+
+def test_both_directions_of_a_flow_have_one_symhash() -> None:
+    """Whoever sends."""
+    nft, net = chain("meta mark set symhash mod 1000000"), node()
     marks = set()
-    for _ in range(3):
-        packet = at(segment(), net=net)
+    there = datagram(sport=1000, dport=53)
+    back = ipv4.build(17, SERVER, CLIENT, udp.build(SERVER, CLIENT, 53, 1000, b""))
+    for octets in (there, back):
+        packet = at(octets, net=net)
         verdict(nft, packet)
         marks.add(packet.skb.mark)
     assert len(marks) == 1
