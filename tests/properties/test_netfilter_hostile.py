@@ -96,7 +96,7 @@ def test_a_hundred_thousand_rules_are_loaded_and_walked() -> None:
         ":X - [0:0]\n" * MANY,
         table("-A FORWARD -m comment --comment " + "x" * 1_000_000),
         table("-A FORWARD " + "-m comment --comment x " * 10_000),
-        table(*[f"-A FORWARD -j NOWHERE{number}" for number in range(MANY // 10)]),
+        table(*[f"-A FORWARD -j NO-{number}" for number in range(MANY // 10)]),
         table(*["-A FORWARD -s 1.2.3.4/33 -p 999"] * (MANY // 10)),
         "\0\x01*filter\n",
     ],

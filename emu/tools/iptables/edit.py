@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from emu.errors import CommandError
-from emu.kernel.netfilter.ruleset import Chain
+from emu.kernel.netfilter.ruleset import Chain, Jump, UnknownTarget
 from emu.kernel.netfilter.verdict import Verdict
 from emu.tools.iptables.draft import DraftChain, Entry, refused
 from emu.tools.iptables.snapshot import NOTHING
@@ -69,6 +71,8 @@ def _find(draft: Draft, command: Command, rule: Rule) -> int:
         raise refused(_NO_RULE)
     entries = draft.chains[command.chain].entries
     draft.spend(len(entries))
+    if isinstance(rule.target, Jump) and rule.target.chain not in draft.chains:
+        rule = attrs.evolve(rule, target=UnknownTarget(rule.target.chain))
     found = next((index for index, entry in enumerate(entries) if entry.rule == rule), None)
     if found is None:
         raise refused(_NO_RULE)

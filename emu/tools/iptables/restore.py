@@ -16,7 +16,8 @@ from weakref import WeakValueDictionary
 import attrs
 
 from emu.errors import CommandError, Complaint, RulesError
-from emu.kernel.netfilter.ruleset import BUILTIN, DROP, Table, UnknownMatch, UnknownTarget
+from emu.kernel.netfilter.hooks import Hook
+from emu.kernel.netfilter.ruleset import BUILTIN, DROP, Jump, Table, UnknownMatch, UnknownTarget
 from emu.kernel.netfilter.xtables import Count
 from emu.tools.iptables import command, lines, plain
 from emu.tools.iptables.check import NOT_THERE, problems
@@ -26,7 +27,7 @@ from emu.tools.iptables.extension import wrong
 from emu.tools.iptables.snapshot import NOTHING, Snapshot, blank
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from emu.tools.iptables.check import Problem
 
@@ -35,6 +36,9 @@ _MOST_RULES: Final = 500_000
 _COUNTERS: Final = re.compile(r"\[([0-9]{1,20}):([0-9]{1,20})\]")
 _OF_RULE: Final = re.compile(r"\n\[[0-9]+:[0-9]+\] ?")
 _OF_POLICY: Final = tuple(re.compile(rf" {policy} \[[0-9]+:[0-9]+\]\n") for policy in ("ACCEPT", "DROP"))
+_DECLARATION: Final = re.compile(r"^(?::|(?:-N|--new-chain) )[ \t]*(\S+)", re.MULTILINE)
+_TARGET: Final = re.compile("[A-Z][A-Z0-9_]*")
+"""How targets are called; most chains of programs have a hyphen or small letters."""
 _KNOWN_TABLES: Final[WeakValueDictionary[tuple[str, str], Table]] = WeakValueDictionary()
 """Tables by their names and the text that makes them, but for counters: equal ones become one."""
 
@@ -153,6 +157,7 @@ class _Text:
         self._draft: Draft | None = None
         self._in_table = False
         self._rules = 0
+        self._text = ""
         self._complaints: list[Complaint] = []
 
     def read(self, text: str) -> Mapping[str, Snapshot]:
@@ -161,7 +166,7 @@ class _Text:
         Raises:
             RulesError: it has faults.
         """
-        number = 0
+        self._text, number = text, 0
         for number, line in enumerate(text.split("\n"), 1):
             if not line or line[0] == "#":
                 continue
@@ -266,10 +271,36 @@ class _Text:
         if draft is None:
             return
         snapshot = draft.snapshot()
-        found = [self._complaint(draft, problem, number) for problem in problems(snapshot.table)]
-        self._complaints += found[:_MOST_COMPLAINTS]
+        found = list(problems(snapshot.table))
+        if found and self._keep_targets(draft, found):
+            snapshot = draft.snapshot()
+            found = list(problems(snapshot.table))
+        self._complaints += [self._complaint(draft, problem, number) for problem in found[:_MOST_COMPLAINTS]]
         self.drafts[draft.name] = draft
         self._done[draft.name] = self._present[draft.name] = snapshot
+
+    def _keep_targets(self, draft: Draft, found: Iterable[Problem]) -> bool:
+        """Make unknown targets of those jumps to nowhere that name targets; return whether there are any.
+
+        iptables-save prints a target without options as it prints a jump, but
+        declares all chains. A name of capitals that is nowhere declared is a target.
+        """
+        declared = {*_DECLARATION.findall(self._text), *(hook.name for hook in Hook)}
+        kept = False
+        for problem in found:
+            entries = draft.chains[problem.chain].entries
+            entry = entries[problem.position]
+            target = entry.rule.target
+            if (
+                not isinstance(target, Jump)
+                or target.chain in declared
+                or not _TARGET.fullmatch(target.chain)
+            ):
+                continue
+            rule = attrs.evolve(entry.rule, target=UnknownTarget(target.chain))
+            entries[problem.position] = entry._replace(rule=rule)
+            kept = True
+        return kept
 
     @staticmethod
     def _complaint(draft: Draft, problem: Problem, commit: int) -> Complaint:

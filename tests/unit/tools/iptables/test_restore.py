@@ -131,9 +131,27 @@ class TestUnmodelled:
         found = parse(table(":A - [0:0]", "-A A -m u32 --u32 x -j TEE --gateway 1.1.1.1"))["filter"]
         assert list(unmodelled(found.table)) == [("-m u32", "A"), ("-j TEE", "A")]
 
-    def test_a_name_that_is_neither_chain_nor_target_is_a_fault(self) -> None:
-        """A jump to a chain that nobody made."""
-        assert complaints(table("-A INPUT -j KUBE-SERVICES")) == ["2: Chain 'KUBE-SERVICES' does not exist"]
+    @pytest.mark.parametrize("name", ["KUBE-SERVICES", "fail2ban", "OTHER", "GONE"])
+    def test_a_name_that_is_neither_chain_nor_target_is_a_fault(self, name: str) -> None:
+        """A jump to a chain that nobody made, or that is in another table, or was deleted."""
+        text = table(":GONE - [0:0]", "-X GONE", f"-A INPUT -j {name}") + table(":OTHER - [0:0]", name="nat")
+        assert complaints(text) == [f"4: Chain '{name}' does not exist"]
+
+    def test_a_target_without_options_is_known_by_its_capitals(self) -> None:
+        """Where a text declares no chain of that name; it is listed, printed and read again."""
+        text = table("-A POSTROUTING -o eth0 -j FULLCONENAT", "-A PREROUTING -j FULLCONENAT", name="nat")
+        found = parse(text)["nat"]
+        (rule,) = found.table.by_name["POSTROUTING"].rules
+        assert rule.target == UnknownTarget("FULLCONENAT")
+        assert list(unmodelled(found.table)) == [
+            ("-j FULLCONENAT", "PREROUTING"),
+            ("-j FULLCONENAT", "POSTROUTING"),
+        ]
+        assert parse(render([found], counters=True)) == {"nat": found}
+        (deleted,) = restore(
+            table("-D PREROUTING -j FULLCONENAT", name="nat"), {"nat": found}, flush=False
+        ).values()
+        assert list(unmodelled(deleted.snapshot.table)) == [("-j FULLCONENAT", "POSTROUTING")]
 
 
 class TestEdits:
