@@ -150,6 +150,8 @@ def _namespaces(place: Place, checks: Checks) -> tuple[NamespaceSpec, ...]:
     if not isinstance(place.value, MappingNode):
         place.wrong("a mapping of names to namespaces")
         return ()
+    if not place.value:
+        place.wrong("a mapping of one namespace at least")
     return tuple([_namespace(place.at(name), name, checks) for name in place.value])
 
 

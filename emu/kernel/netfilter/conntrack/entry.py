@@ -21,7 +21,11 @@ class Direction(enum.IntEnum):
 
 
 class CtInfo(enum.IntEnum):
-    """What a packet is to its connection; the values are the kernel's (`enum ip_conntrack_info`)."""
+    """What a packet is to its connection; the values are the kernel's (`enum ip_conntrack_info`).
+
+    Attributes:
+        direction: that of the packet.
+    """
 
     ESTABLISHED = 0
     RELATED = 1
@@ -32,10 +36,10 @@ class CtInfo(enum.IntEnum):
     INVALID = 8
     """Looked at, and fits no connection: ours; the kernel has no number for that."""
 
-    @property
-    def direction(self) -> Direction:
-        """The direction of the packet."""
-        return Direction.REPLY if 3 <= self <= 4 else Direction.ORIGINAL
+    direction: Direction
+
+    def __init__(self, value: int) -> None:
+        self.direction = Direction.REPLY if value in {3, 4} else Direction.ORIGINAL
 
 
 class Status(enum.IntEnum):

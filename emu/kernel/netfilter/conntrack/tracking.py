@@ -169,7 +169,8 @@ def _resolve(packet: Packet, tuple_: Tuple, *, verify: bool) -> Verdict:
         return _DROP
     skb.connection, skb.ctinfo = connection, info
     if answer is not Tracked.UNCOUNTED:
-        connection.count(info.direction, len(skb.packet))
+        connection.packets[info.direction] += 1
+        connection.octets[info.direction] += len(skb.packet)
     if answer is Tracked.LAST:
         table.delete(connection, net.now)
         before = None
