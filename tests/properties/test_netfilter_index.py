@@ -32,6 +32,8 @@ from emu.kernel.netfilter.ruleset import (
     Return,
     Rule,
     Table,
+    UnknownMatch,
+    UnknownTarget,
 )
 from emu.kernel.netfilter.targets.mark import SetMark
 from emu.kernel.netfilter.verdict import Verdict
@@ -105,8 +107,18 @@ WITH_MEMORY: Final[Matches] = [
     Random(CERTAIN // 2),
     Random(CERTAIN // 3),
     Comment("why"),
+    UnknownMatch("u32", ("--u32", "0&0xF=1")),
 ]
-DECIDING: Final[Sequence[Target]] = [Jump("SUB"), Goto("SUB"), RETURN, ACCEPT, DROP, SetMark(1), SetMark(2)]
+DECIDING: Final[Sequence[Target]] = [
+    Jump("SUB"),
+    Goto("SUB"),
+    RETURN,
+    ACCEPT,
+    DROP,
+    SetMark(1),
+    SetMark(2),
+    UnknownTarget("TEE", ("--gateway", "10.0.0.1")),
+]
 TARGETS: Final[Sequence[Target | None]] = [*[None] * 13, *DECIDING]
 KINDS: Final[dict[str, tuple[Matches, Matches]]] = {
     "src": of_addresses(Source),
@@ -193,9 +205,10 @@ def passing(draw: st.DrawFn) -> Passing:
 
 
 class Seen(NamedTuple):
-    """What a walk came to: the verdict, the mark."""
+    """What a walk came to: the verdict, why, the mark."""
 
     verdict: Verdict
+    because: str
     mark: int
 
 
@@ -215,6 +228,7 @@ class SlowTable:
         if verdict is None:
             self._count(base.name, len(base.rules), packet)
             verdict = base.policy
+            packet.because = "gw filter/FORWARD policy" if verdict is Verdict.DROP else ""
         assert verdict is not None
         return verdict
 
@@ -226,14 +240,24 @@ class SlowTable:
         """Return what `chain` decides, None if it comes to its end."""
         for number, rule in enumerate(chain.rules):
             packet.chain, packet.rule = chain.name, number
-            if not all(match.holds(packet) for match in rule.matches):
+            here = f"gw filter/{chain.name} rule {number + 1}"
+            unknown = [match.name for match in rule.matches if isinstance(match, UnknownMatch)]
+            if not all(match.holds(packet) for match in rule.matches if not isinstance(match, UnknownMatch)):
                 if packet.hotdrop:
+                    packet.because = f"a header is cut short: {here}"
                     return Verdict.DROP
                 continue
             self._count(chain.name, number, packet)
+            if unknown:
+                packet.because = f"match {', '.join(unknown)} in {here}"
+                return Verdict.UNKNOWN
             match rule.target:
                 case Decide(verdict):
+                    packet.because = here if verdict is Verdict.DROP else ""
                     return verdict
+                case UnknownTarget(name):
+                    packet.because = f"target {name} in {here}"
+                    return Verdict.UNKNOWN
                 case Return():
                     return None
                 case Jump(name):
@@ -264,7 +288,8 @@ class Walker:
         skb = Skb(passing.octets, 1)
         devices = self.net.devices.get(passing.iif), self.net.devices.get(passing.oif)
         packet = Packet(self.net, skb, Hook.FORWARD, in_device=devices[0], out_device=devices[1])
-        return Seen(table.run(packet), skb.mark)
+        verdict = table.run(packet)
+        return Seen(verdict, packet.because, skb.mark)
 
 
 @given(tables(), st.lists(passing(), min_size=1, max_size=12), st.booleans())
