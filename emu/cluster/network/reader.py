@@ -151,7 +151,7 @@ def _namespaces(place: Place, checks: Checks) -> tuple[NamespaceSpec, ...]:
         place.wrong("a mapping of names to namespaces")
         return ()
     if not place.value:
-        place.wrong("a mapping of one namespace at least")
+        place.fault("there has to be one namespace at least")
     return tuple([_namespace(place.at(name), name, checks) for name in place.value])
 
 

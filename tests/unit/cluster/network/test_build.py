@@ -175,7 +175,7 @@ class TestRefusals:
     ) -> None:
         """A network without its firewall would be another network; the fault is told where it is."""
         file = tmp_path / "x.rules"
-        file.write_text("*filter\n-A INPUT -j DROOP\n-A INPUT -p xyz\nCOMMIT\n")
+        file.write_text("*filter\n-A INPUT -j droop\n-A INPUT -p xyz\nCOMMIT\n")
         with pytest.raises(DocumentError) as refused:
             built(f"{LAB}iptables: {{node: x.rules}}\n")
         assert [(fault.file, fault.line, fault.path) for fault in refused.value.faults] == [

@@ -62,12 +62,13 @@ class TestWholeDocument:
             ("a: 1\na: 2\n", ":1: $: has to be one document"),
             ("namespaces: {}\nkind: Cluster\n", ":1: $: has to be one document"),
             ("namespaces: {}\ncaptures: []\n---\nnamespaces: {}\n", ":4: $: has to be one document"),
-            ("namespaces: {}\n", ":1: $: lacks captures"),
+            ("namespaces: {a: {}}\n", ":1: $: lacks captures"),
+            ("namespaces: {}\ncaptures: []\n", ":1: $.namespaces: there has to be one namespace at least"),
             (
                 "\n\nnamespaces: []\ncaptures: []\n",
                 ":3: $.namespaces: must be a mapping of names to namespaces",
             ),
-            ("namespaces: {}\ncaptures: []\nlinks: {}\n", ":3: $.links: must be a list, not a mapping"),
+            ("namespaces: {a: {}}\ncaptures: []\nlinks: {}\n", ":3: $.links: must be a list, not a mapping"),
         ],
     )
     def test_other_documents_are_refused(self, tmp_path: Path, text: str, message: str) -> None:
