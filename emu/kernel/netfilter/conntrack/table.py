@@ -6,7 +6,8 @@ it comes is found by one look-up. Entries are forgotten lazily, as in Linux:
 whoever meets one whose time is over deletes it.
 
 Known difference: Linux looks for a victim of a full table among the few entries
-of some hash buckets, here it is the oldest one that is not ASSURED.
+of some hash buckets, here it is the oldest one that is not ASSURED. What is over
+goes before it, but in a flood that a large table meets it may stay up to a second.
 
 Source: net/netfilter/nf_conntrack_core.c.
 """
@@ -14,17 +15,16 @@ Source: net/netfilter/nf_conntrack_core.c.
 from __future__ import annotations
 
 import enum
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from emu.kernel.netfilter.conntrack.entry import Connection, Direction, Status
-from emu.sim.time import SECOND
+from emu.sim.time import SECOND, START, Instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from emu.kernel.netfilter.conntrack.tuples import Tuple
-    from emu.sim.time import Instant
 
 _ORIGINAL, _REPLY = Direction
 _EVENTS_KEPT: Final = 10_000
@@ -33,6 +33,9 @@ _KEPT: Final = Status.ASSURED | Status.FIXED_TIMEOUT
 
 _SWEEP: Final = 1024
 """The table is swept when it holds so many entries, and twice as many as after the last time."""
+
+_SWEPT_FOR_ONE: Final = 256
+"""So many entries may be looked through for each packet that finds a full table."""
 
 
 class EventKind(enum.Enum):
@@ -73,9 +76,13 @@ class ConnectionTable:
         self.listening = False
         self._found: dict[tuple[int, Tuple], Found] = {}
         self._connections: dict[int, Connection] = {}
+        # In order of age; those who are kept by now are found out when room is made: nobody loses such a bit.
+        self._droppable: OrderedDict[int, Connection] = OrderedDict()
         self._by_source: dict[tuple[int, int, bytes, int], dict[int, Connection]] = {}
         self._last_number = 0
         self._swept_at = _SWEEP
+        self._last_sweep = Instant(START - SECOND)
+        self._unswept = 0
 
     # --- looking ---
 
@@ -142,6 +149,7 @@ class ConnectionTable:
         for way, key in zip(Direction, keys, strict=True):
             self._found[key] = Found(connection, way)
         self._connections[connection.number] = connection
+        self._droppable[connection.number] = connection
         self._enter_source(connection)
         self.tell(EventKind.NEW, connection, now)
         if len(self._connections) >= self._swept_at:
@@ -163,6 +171,7 @@ class ConnectionTable:
         """Forget `connection`."""
         if self._connections.pop(connection.number, None) is None:
             return
+        self._droppable.pop(connection.number, None)
         connection.status |= Status.DYING
         for zone, tuple_ in zip(connection.zones, connection.tuples, strict=True):
             found = self._found.get((zone, tuple_))
@@ -190,19 +199,28 @@ class ConnectionTable:
         for connection in [each for each in self._connections.values() if each.expires <= now]:
             self.delete(connection, now)
         self._swept_at = max(_SWEEP, 2 * len(self._connections))
+        self._last_sweep, self._unswept = now, 0
 
     def make_room(self, now: Instant) -> bool:
         """Forget what may be forgotten early; return whether there was any. Source: `early_drop`."""
         before = len(self._connections)
-        self.sweep(now)
+        if self._is_sweep_due(now):
+            self.sweep(now)
         if len(self._connections) < before:
             return True
-        victim = next((each for each in self._connections.values() if not each.status & _KEPT), None)
-        if victim is None:
-            return False
-        self.delete(victim, now)
-        self.stats["early_drop"] += 1
-        return True
+        while self._droppable:
+            _, victim = self._droppable.popitem(last=False)
+            if not victim.status & _KEPT:
+                self.delete(victim, now)
+                self.stats["early_drop"] += 1
+                return True
+        return False
+
+    def _is_sweep_due(self, now: Instant) -> bool:
+        """Return whether to look for what is over: not twice at an instant, nor always in a large table."""
+        self._unswept += 1
+        since = now - self._last_sweep
+        return since >= SECOND or (since > 0 and self._unswept * _SWEPT_FOR_ONE >= len(self._connections))
 
     # --- sources, for NAT ---
 

@@ -3,12 +3,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emu.kernel.netfilter.conntrack.entry import Connection, Direction, Status
 from emu.kernel.netfilter.conntrack.table import ConnectionTable, EventKind
 from emu.kernel.netfilter.conntrack.tuples import Tuple
 from emu.sim.time import SECOND, START, Instant
+
+if TYPE_CHECKING:
+    from random import Random
 
 A, B, C = (bytes((10, 0, 0, number)) for number in (1, 2, 3))
 LATER = Instant(START + 40 * SECOND)
@@ -177,6 +184,51 @@ def test_room_is_made_of_what_is_over_or_not_assured(table: ConnectionTable) -> 
     assert not table.make_room(LATER)
     assert list(table) == [assured]
     assert table.stats["early_drop"] == 2
+
+
+@given(st.lists(st.sampled_from(["new", "assure", "delete", "room"]), max_size=60), st.randoms())
+def test_the_oldest_that_is_not_assured_makes_room(doings: list[str], random: Random) -> None:
+    """Whatever came and went before, and whichever became ASSURED meanwhile."""
+    table = ConnectionTable()
+    for number, doing in enumerate(doings):
+        there = list(table)
+        if doing == "new":
+            enter(table, tuple_of(number))
+        elif doing == "room":
+            loose = [one for one in there if not one.status & Status.ASSURED]
+            assert table.make_room(START) is bool(loose)
+            assert list(table) == [one for one in there if one is not next(iter(loose), None)]
+        elif there and doing == "assure":
+            random.choice(there).status |= Status.ASSURED
+        elif there:
+            table.delete(random.choice(there), START)
+
+
+class Counting(ConnectionTable):
+    """A table that knows how often it was looked through."""
+
+    sweeps = 0
+
+    def sweep(self, now: Instant) -> None:
+        """Count, and do it."""
+        self.sweeps += 1
+        super().sweep(now)
+
+
+def test_a_flood_does_not_look_through_a_full_table_for_each_packet() -> None:
+    """Once at an instant, and seldom at many; what is over makes room within a second."""
+    table = Counting()
+    assured = [enter(table, tuple_of(number), timeout=50 * SECOND) for number in range(5000)]
+    for one in assured[1:]:
+        one.status |= Status.ASSURED
+    table.sweeps = 0
+    assert [table.make_room(START) for _ in range(3)] == [True, False, False]
+    assert table.sweeps <= 1
+    assured[-1].refresh(START, 10)
+    assert [table.make_room(Instant(START + at)) for at in range(5, 105)].count(True) == 1
+    assert table.sweeps < 7
+    assured[-2].refresh(START, 1000)
+    assert table.make_room(Instant(START + 2 * SECOND))
 
 
 def test_masqueraded_ones_go_with_their_device_or_address(table: ConnectionTable) -> None:
