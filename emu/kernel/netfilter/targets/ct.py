@@ -61,8 +61,8 @@ class Track:
         zone: the zone its connection is in, None for the default one.
         helper: name of a helper: not modelled.
         timeout: name of a timeout policy: not modelled.
-        events: the events that listeners get, by name; nobody listens here.
-        expectation_events: likewise, of expectations.
+        events: the events that listeners shall get, by name: without effect here, they get all.
+        expectation_events: likewise, of expectations, which are not modelled.
         untracked: `--notrack`: leave it alone, whatever else is said.
     """
 

@@ -66,8 +66,8 @@ MATCHES: Final[Mapping[str, str]] = {
 """The matches by their names behind `-m`, and the module of this package that has each."""
 
 TARGETS: Final[Mapping[str, str]] = {
-    "CHECKSUM": "notes",
-    "CLASSIFY": "notes",
+    "CHECKSUM": "without_effect",
+    "CLASSIFY": "without_effect",
     "CONNMARK": "connmark",
     "CT": "ct",
     "DNAT": "nat",
@@ -84,7 +84,7 @@ TARGETS: Final[Mapping[str, str]] = {
     "SNAT": "nat",
     "TCPMSS": "tcpmss",
     "TOS": "tos",
-    "TRACE": "notes",
+    "TRACE": "without_effect",
     "TTL": "ttl",
 }
 """The targets by their names behind `-j`, likewise."""

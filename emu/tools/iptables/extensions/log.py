@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from emu.kernel.netfilter.log_line import LogFields
-from emu.kernel.netfilter.targets.notes import Log, NfLog
+from emu.kernel.netfilter.targets.log import Log, NfLog
 from emu.tools.iptables.extension import Extension, Option, wrong
 from emu.tools.iptables.values import joined, number, number_of, quoted
 

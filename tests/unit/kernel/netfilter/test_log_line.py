@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from emu.kernel.netfilter.hooks import Hook
 from emu.kernel.netfilter.log_line import LogFields, render
-from emu.kernel.netfilter.targets.notes import Log, NfLog
+from emu.kernel.netfilter.targets.log import Log, NfLog
 from emu.wire import icmp, ipv4, tcp
 from tests.unit.kernel.netfilter.packets import CLIENT, SERVER, at, datagram, echo, fragment, segment, short
 

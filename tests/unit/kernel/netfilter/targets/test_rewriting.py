@@ -11,10 +11,10 @@ from emu.kernel import inetdev
 from emu.kernel.netfilter.conntrack.entry import CtInfo
 from emu.kernel.netfilter.targets.connmark import RestoreMark, SaveMark, SetConnmark
 from emu.kernel.netfilter.targets.ct import Notrack, Track, Zone, ZoneScope
-from emu.kernel.netfilter.targets.notes import Classify, FillChecksum, Trace
 from emu.kernel.netfilter.targets.tcpmss import SetMss
 from emu.kernel.netfilter.targets.tos import SetDscp, SetTos
 from emu.kernel.netfilter.targets.ttl import Change, ChangeTtl
+from emu.kernel.netfilter.targets.without_effect import Classify, FillChecksum, Trace
 from emu.kernel.netfilter.verdict import Verdict
 from emu.wire import ipv4, tcp
 from emu.wire.addresses import Interface

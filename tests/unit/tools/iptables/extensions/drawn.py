@@ -43,12 +43,13 @@ from emu.kernel.netfilter.matches.ttl import Comparison, Ttl
 from emu.kernel.netfilter.nat_range import NatRange
 from emu.kernel.netfilter.targets.connmark import RestoreMark, SaveMark, SetConnmark
 from emu.kernel.netfilter.targets.ct import Track, Zone, ZoneScope
+from emu.kernel.netfilter.targets.log import Log, NfLog
 from emu.kernel.netfilter.targets.nat import Dnat, Masquerade, Redirect, Snat
-from emu.kernel.netfilter.targets.notes import Classify, Log, NfLog
 from emu.kernel.netfilter.targets.reject import Answer, Reject
 from emu.kernel.netfilter.targets.tcpmss import SetMss
 from emu.kernel.netfilter.targets.tos import SetDscp, SetTos
 from emu.kernel.netfilter.targets.ttl import Change, ChangeTtl
+from emu.kernel.netfilter.targets.without_effect import Classify
 from emu.kernel.skb import PacketType
 from emu.wire.addresses import IpAddress
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Targets that change nothing a packet's fate hangs on: what they do is told to the recorder.
+"""`-j LOG` and `-j NFLOG`: what they would log is told to the recorder.
 
-Source: net/netfilter/xt_LOG.c, xt_NFLOG.c, xt_CLASSIFY.c, xt_CHECKSUM.c, xt_TRACE.c.
+Source: net/netfilter/xt_LOG.c, xt_NFLOG.c.
 """
 
 from __future__ import annotations
@@ -60,36 +60,4 @@ class NfLog:
         if packet.net.recorder is not None:
             line = log_line.render(packet, log_line.LogFields())
             packet.net.note(packet.skb, "nflog", f"group {self.group}: {self.prefix}{line}")
-        return None
-
-
-@attrs.frozen
-class Classify:
-    """`-j CLASSIFY`: the class for the queueing discipline; there is none here that asks."""
-
-    major: int
-    minor: int
-
-    def apply(self, packet: Packet) -> Verdict | None:
-        """Tell the class, and go on."""
-        packet.net.note(packet.skb, "classify", f"class {self.major:x}:{self.minor:x}")
-        return None
-
-
-@attrs.frozen
-class FillChecksum:
-    """`-j CHECKSUM --checksum-fill`: here every packet has its checksum from the beginning."""
-
-    def apply(self, packet: Packet) -> Verdict | None:  # noqa: ARG002 - any target's signature
-        """Go on."""
-        return None
-
-
-@attrs.frozen
-class Trace:
-    """`-j TRACE`: have the packet followed; emu's own trace follows all of them."""
-
-    def apply(self, packet: Packet) -> Verdict | None:
-        """Tell that it was asked for, and go on."""
-        packet.net.note(packet.skb, "trace", "asked for by a rule")
         return None

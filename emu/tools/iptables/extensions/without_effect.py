@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from emu.kernel.netfilter.hooks import Hook
-from emu.kernel.netfilter.targets.notes import Classify, FillChecksum, Trace
+from emu.kernel.netfilter.targets.without_effect import Classify, FillChecksum, Trace
 from emu.tools.iptables.extension import Extension, Option, wrong
 
 if TYPE_CHECKING:
