@@ -262,7 +262,9 @@ TARGETS: Final[tuple[tuple[Place, st.SearchStrategy[Action]], ...]] = (
     (MANGLE, st.builds(RestoreMark, _WORD, _WORD)),
     (
         Place("raw", "PREROUTING"),
-        st.builds(Track, st.none() | st.builds(Zone, st.none() | _PORT, st.sampled_from(ZoneScope))),
+        st.builds(
+            Track, st.none() | st.builds(Zone, st.none() | st.integers(1, 65535), st.sampled_from(ZoneScope))
+        ),
     ),
     (MANGLE, st.builds(ChangeTtl, st.sampled_from(Change), st.integers(1, 255))),
     (MANGLE, st.builds(SetTos, _OCTET, _OCTET)),
