@@ -2,8 +2,9 @@
 """`conntrack`: the connection table listed, searched, changed and flushed.
 
 `-E` cannot wait for what happens: the first one makes the table keep what
-happens from then on, and each prints all that was kept so far. The remarks of
-how many entries were shown go to standard error, and are left out.
+happens from then on, and says so on standard error; each further one of the same
+run prints all that was kept so far. The remarks of how many entries were shown
+go to standard error, and are left out.
 
 `-I`, `-A` and `-R`, expectations and labels are not modelled. The tables `expect`,
 `dying` and `unconfirmed` are always empty.
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from emu.tools.conntrack.text import Form
 
 _FAILED: Final = 1
+_NOTHING_KEPT: Final = (
+    f"{PROGRAM}: what happened so far was not kept: "
+    "a further -E in the same run prints what happens from now on"
+)
 _ACCOUNTING: Final = "net.netfilter.nf_conntrack_acct"
 
 
@@ -107,9 +112,15 @@ def statistics(net: Namespace, asked: Request) -> str:
 
 
 def listen(net: Namespace, asked: Request) -> str:
-    """Do `conntrack -E`; see above."""
+    """Do `conntrack -E`; see above.
+
+    Raises:
+        CommandError: nobody has listened so far; its status is 0.
+    """
     table = net.netfilter.conntrack
-    table.listening = True
+    if not table.listening:
+        table.listening = True
+        raise CommandError(_NOTHING_KEPT, 0)
     form = _form(net, asked)
     return "".join(
         f"{text.event(event, form, epoch=EPOCH)}\n"
