@@ -15,13 +15,12 @@ from emu.errors import RulesError
 from emu.kernel.netfilter.ruleset import Jump, UnknownMatch, UnknownTarget
 from emu.kernel.netfilter.xtables import Count
 from emu.testing.netfilter_strategies import rules, snapshots
-from emu.tools.iptables import command, lines, plain
+from emu.tools.iptables import lines
 from emu.tools.iptables.restore import parse, restore, unmodelled
 from emu.tools.iptables.save import render
 from emu.tools.iptables.text import rule_text
 
 if TYPE_CHECKING:
-    from emu.kernel.netfilter.ruleset import Rule
     from emu.tools.iptables.snapshot import Snapshot
 
 GOLDEN: Final = sorted((Path(__file__).parents[3] / "golden").glob("**/*.rules"))
@@ -108,12 +107,6 @@ class TestThereAndBack:
             ["2.2.2.2/32", "3.3.3.3/32"],
             ["2.2.2.2/32", "4.4.4.4/32"],
         ]
-
-    @given(rule=rules("filter", jumps=("A",)))
-    def test_the_short_way_leads_to_the_same_rules(self, rule: Rule) -> None:
-        """`plain` gives up, or gives what `command` gives."""
-        words = lines.split(rule_text("A", rule))
-        assert plain.read(words) in {None, command.parse(words).rules[0]}
 
 
 class TestUnmodelled:
