@@ -12,7 +12,9 @@ from emu.kernel.netfilter.nftables import requests as ask
 from emu.kernel.netfilter.nftables.ruleset import Chain, Object, Table
 from emu.kernel.netfilter.nftables.statements import Counter, Limit
 from emu.tools.nft import chains, sets
+from emu.tools.nft.faults import SyntaxFaultError, UnmodelledError
 from emu.tools.nft.limits import take_limit
+from emu.tools.nft.recovering import pass_over
 from emu.tools.nft.values import take_comment, take_counts
 
 if TYPE_CHECKING:
@@ -93,8 +95,12 @@ class TableReader:
                 tokens.take()
             if tokens.accept("}"):
                 return
-            self._take_one()
-            chains.end_line(tokens)
+            begin = tokens.at
+            try:
+                self._take_one()
+                chains.end_line(tokens)
+            except (SyntaxFaultError, UnmodelledError) as error:
+                pass_over(tokens, begin, error)
 
     def _take_one(self) -> None:
         tokens = self.tokens
@@ -129,7 +135,8 @@ class TableReader:
         name = self._name()
         place = self.tokens.last.place
         block = sets.take_block(self.tokens, self.table.family, name, place, is_map=is_map)
-        self._sets.append((block.set, place, sets.take_members(self.tokens, block)))
+        if block.is_whole:
+            self._sets.append((block.set, place, sets.take_members(self.tokens, block)))
 
     def _take_unmodelled(self, kind: str) -> None:
         tokens = self.tokens

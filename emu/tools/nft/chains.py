@@ -9,7 +9,8 @@ import attrs
 
 from emu.kernel.netfilter.nftables.ruleset import Chain, Hooked, Rule
 from emu.tools.nft import priorities
-from emu.tools.nft.faults import Place, SyntaxFaultError
+from emu.tools.nft.faults import Place, SyntaxFaultError, UnmodelledError
+from emu.tools.nft.recovering import pass_over
 from emu.tools.nft.rules import take_rule
 from emu.tools.nft.values import take_comment
 
@@ -37,23 +38,52 @@ def take_block(
     Raises:
         SyntaxFaultError: it makes no sense.
     """
-    chain = Chain(name)
-    rules: list[PlacedRule] = []
+    block = _Block(Chain(name), family, interfaces)
     tokens.expect("{")
     while True:
         while tokens.next.kind == "newline" or tokens.sees(";"):
             tokens.take()
         if tokens.accept("}"):
-            return chain, rules
+            return block.chain, block.rules
+        begin = tokens.at
+        try:
+            block.take_one(tokens)
+            end_line(tokens)
+        except (SyntaxFaultError, UnmodelledError) as error:
+            pass_over(tokens, begin, error, is_rule=True)
+
+
+class _Block:
+    """A chain while it is read."""
+
+    def __init__(self, chain: Chain, family: str, interfaces: Collection[str] | None) -> None:
+        self.chain = chain
+        self.family = family
+        self.interfaces = interfaces
+        self.rules: list[PlacedRule] = []
+        self._names_hook = False
+
+    def take_one(self, tokens: Tokens) -> None:
+        """Take one line."""
+        chain = self.chain
         if tokens.sees("type") and tokens.second.text in _TYPES:
-            chain = attrs.evolve(chain, hooked=_take_hook(tokens, family, chain))
+            self._names_hook = True
+            self.chain = attrs.evolve(chain, hooked=_take_hook(tokens, self.family, chain))
         elif tokens.accept("policy"):
-            chain = attrs.evolve(chain, hooked=_with_policy(tokens, chain))
+            self._take_policy(tokens)
         elif tokens.accept("comment"):
-            chain = attrs.evolve(chain, comment=take_comment(tokens))
+            self.chain = attrs.evolve(chain, comment=take_comment(tokens))
         else:
-            rules.append(take_placed(tokens, family, interfaces))
-        end_line(tokens)
+            self.rules.append(take_placed(tokens, self.family, self.interfaces))
+
+    def _take_policy(self, tokens: Tokens) -> None:
+        place = tokens.last.place
+        policy = tokens.expect("accept", "drop").text
+        hooked = self.chain.hooked
+        if hooked is not None:
+            self.chain = attrs.evolve(self.chain, hooked=attrs.evolve(hooked, policy=policy))
+        elif not self._names_hook:
+            raise SyntaxFaultError(place, "a policy is that of a base chain")
 
 
 def take_placed(tokens: Tokens, family: str, interfaces: Collection[str] | None) -> PlacedRule:
@@ -92,11 +122,3 @@ def _take_hook(tokens: Tokens, family: str, chain: Chain) -> Hooked:
     priority = priorities.take(tokens, family, hook.text)
     policy = chain.hooked.policy if chain.hooked else "accept"
     return Hooked(kind, hook.text, priority, policy, device)
-
-
-def _with_policy(tokens: Tokens, chain: Chain) -> Hooked:
-    place = tokens.last.place
-    policy = tokens.expect("accept", "drop").text
-    if chain.hooked is None:
-        raise SyntaxFaultError(place, "a policy is that of a base chain")
-    return attrs.evolve(chain.hooked, policy=policy)

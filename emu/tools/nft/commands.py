@@ -17,6 +17,7 @@ from emu.tools.nft import chains, sets
 from emu.tools.nft.asked import Listing, Pending, Reset
 from emu.tools.nft.blocks import TableReader, take_object
 from emu.tools.nft.faults import Fault, NftError, Place, SyntaxFaultError, UnmodelledError
+from emu.tools.nft.recovering import LostError, pass_over
 from emu.tools.nft.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -52,6 +53,22 @@ class Command(NamedTuple):
     place: Place
 
 
+class Reading(NamedTuple):
+    """What was read of a text.
+
+    Attributes:
+        commands: those in which nothing is wrong.
+        faults: what is wrong.
+        doubtful: names that might be there, were nothing wrong.
+        is_whole: all of the text was read.
+    """
+
+    commands: list[Command]
+    faults: list[Fault]
+    doubtful: set[str]
+    is_whole: bool
+
+
 def parse(text: str, source: str = "", interfaces: Collection[str] | None = None) -> list[Command]:
     """Return the commands in `text`.
 
@@ -63,14 +80,20 @@ def parse(text: str, source: str = "", interfaces: Collection[str] | None = None
     Raises:
         NftError: something in it is wrong.
     """
+    reading = read(text, interfaces)
+    if reading.faults:
+        raise NftError(reading.faults, text, source)
+    return reading.commands
+
+
+def read(text: str, interfaces: Collection[str] | None = None) -> Reading:
+    """Return the commands in `text`, and what is wrong with others; arguments as those of `parse`."""
     try:
         return Parser(Tokens(text), interfaces).run()
     except SyntaxFaultError as error:
-        raise NftError([error.fault], text, source) from None
-    except UnmodelledError as error:
-        raise NftError([Fault(error.place, f"{error.name} is not modelled")], text, source) from None
+        return Reading([], [error.fault], set(), is_whole=False)
     except RecursionError:
-        raise NftError([Fault(Place(1, 1, 1), "memory exhausted")], text, source) from None
+        return Reading([], [Fault(Place(1, 1, 1), "memory exhausted")], set(), is_whole=False)
 
 
 class Parser:
@@ -80,18 +103,34 @@ class Parser:
         self.tokens = tokens
         self.interfaces = interfaces
         self.commands: list[Command] = []
+        self.knows_all = True
 
-    def run(self) -> list[Command]:
-        """Read all of them."""
+    def run(self) -> Reading:
+        """Read all of them, or as far as is sure."""
+        tokens = self.tokens
+        try:
+            self._read()
+        except LostError:
+            self.knows_all = False
+        commands = _with_dynamic_sets(self.commands)
+        return Reading(commands, tokens.faults, tokens.doubtful, self.knows_all)
+
+    def _read(self) -> None:
         tokens = self.tokens
         while True:
             while tokens.next.kind == "newline" or tokens.sees(";"):
                 tokens.take()
             if tokens.next.kind == "end":
-                return _with_dynamic_sets(self.commands)
-            self._command()
-            if tokens.next.kind not in ("newline", "end") and not tokens.sees(";"):
-                raise tokens.unexpected()
+                return
+            begin = tokens.at
+            self.knows_all = self.knows_all and not tokens.sees("include")
+            is_rule = tokens.sees("rule") or tokens.second.text == "rule"
+            try:
+                self._command()
+                if tokens.next.kind not in ("newline", "end") and not tokens.sees(";"):
+                    raise tokens.unexpected()
+            except (SyntaxFaultError, UnmodelledError) as error:
+                pass_over(tokens, begin, error, is_rule=is_rule)
 
     def _command(self) -> None:
         tokens = self.tokens
@@ -243,6 +282,8 @@ class Parser:
             self._add(ask.FlushSet(family, table, name), place)
         elif verb in _MAKING:
             block = sets.take_block(tokens, family, name, place, is_map=is_map)
+            if not block.is_whole:
+                return
             self._add(ask.AddSet(family, table, block.set, verb == "create"), place)
             found = sets.take_members(tokens, block)
             if found:

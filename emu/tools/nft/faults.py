@@ -55,11 +55,19 @@ class NftError(CommandError):
 
 
 class SyntaxFaultError(CommandError):
-    """The first thing wrong, on its way to whoever knows the text."""
+    """Something wrong, on its way to whoever knows the text."""
 
     def __init__(self, place: Place, message: str) -> None:
         super().__init__(message, _STATUS)
         self.fault = Fault(place, message)
+
+
+class MissingError(SyntaxFaultError):
+    """What a command names is not there."""
+
+    def __init__(self, place: Place, name: str) -> None:
+        super().__init__(place, f"No such file or directory ('{name}')")
+        self.name = name
 
 
 class UnmodelledError(CommandError):

@@ -69,8 +69,8 @@ def _names_transport(match: st.Match, family: str) -> bool:
 def _asked(statement: st.Statement, family: str) -> Iterator[str]:
     """Yield the protocols that a statement needs."""
     if isinstance(statement, st.Reject):
-        if statement.kind == "tcp" and family in _OF_ONE_FAMILY:
-            yield "tcp"
+        if statement.kind == "tcp":
+            yield from {"inet": ("ip", "ip6")}.get(family, ("tcp",) if family in _OF_ONE_FAMILY else ())
         elif statement.kind in _NETWORK_OF:
             yield {"icmp": "ip", "icmpv6": "ip6"}[statement.kind]
         return

@@ -13,7 +13,7 @@ from emu.kernel.netfilter.nftables import requests as ask
 from emu.kernel.netfilter.nftables import statements as st
 from emu.kernel.netfilter.nftables.typing_of import types_of
 from emu.tools.nft.asked import Pending
-from emu.tools.nft.faults import SyntaxFaultError
+from emu.tools.nft.faults import MissingError, SyntaxFaultError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     FindSet = Callable[[str, str, str], Set | None]
 
 _LEAVES: Final = (int, str, ex.Members, ex.Decision, st.Counter, type(None))
-_MISSING: Final = "No such file or directory"
 
 
 def request_of(command: Command, find_set: FindSet) -> ask.Request | Listing | Reset:
@@ -43,7 +42,7 @@ def request_of(command: Command, find_set: FindSet) -> ask.Request | Listing | R
         where = (asked.family, asked.table, asked.set)
         known = find_set(*where)
         if known is None:
-            raise SyntaxFaultError(place, _MISSING)
+            raise MissingError(place, asked.set)
         if asked.verb in ("delete", "destroy"):
             return ask.DeleteElements(*where, asked.read(known), asked.verb == "destroy")
         return ask.AddElements(*where, asked.read(known), asked.verb == "create")

@@ -14,8 +14,9 @@ from emu.kernel.netfilter.nftables import datatypes as of
 from emu.kernel.netfilter.nftables.ruleset import Element, Set
 from emu.kernel.netfilter.nftables.typing_of import types_of
 from emu.tools.nft import elements, expressions
-from emu.tools.nft.faults import SyntaxFaultError
+from emu.tools.nft.faults import SyntaxFaultError, UnmodelledError
 from emu.tools.nft.limits import take_limit
+from emu.tools.nft.recovering import note, pass_over
 from emu.tools.nft.scope import Scope
 from emu.tools.nft.values import Kind, take_comment, take_counts, take_elements, take_time
 
@@ -41,6 +42,7 @@ class SetBlock:
         is_map: it is a map.
         family: of the table.
         elements_at: where its elements begin, None where there are none.
+        is_whole: nothing in it was passed over.
     """
 
     name: str
@@ -49,6 +51,7 @@ class SetBlock:
     family: str
     set: Set
     elements_at: int | None = None
+    is_whole: bool = True
 
 
 def take_block(tokens: Tokens, family: str, name: str, place: Place, *, is_map: bool) -> SetBlock:
@@ -64,19 +67,30 @@ def take_block(tokens: Tokens, family: str, name: str, place: Place, *, is_map: 
             tokens.take()
         if tokens.accept("}"):
             break
-        word = tokens.next
-        reader = _READERS.get(word.text) if word.kind == "word" else None
-        if reader is None:
-            raise tokens.unexpected()
-        tokens.take()
-        reader(tokens, block)
-        if tokens.next.kind != "newline" and not tokens.sees(";", "}"):
-            raise tokens.unexpected()
-    if not block.set.key:
+        begin = tokens.at
+        try:
+            _take_one(tokens, block)
+        except (SyntaxFaultError, UnmodelledError) as error:
+            block.is_whole = False
+            pass_over(tokens, begin, error)
+    if not block.is_whole:
+        tokens.doubtful.add(name)
+    elif not block.set.key:
         raise SyntaxFaultError(place, "set definition does not specify key")
-    if is_map and not block.set.data:
+    elif is_map and not block.set.data:
         raise SyntaxFaultError(place, "map definition does not specify mapping data type")
     return block
+
+
+def _take_one(tokens: Tokens, block: SetBlock) -> None:
+    word = tokens.next
+    reader = _READERS.get(word.text) if word.kind == "word" else None
+    if reader is None:
+        raise tokens.unexpected()
+    tokens.take()
+    reader(tokens, block)
+    if tokens.next.kind != "newline" and not tokens.sees(";", "}"):
+        raise tokens.unexpected()
 
 
 def take_members(tokens: Tokens, block: SetBlock) -> tuple[Element, ...]:
@@ -84,9 +98,14 @@ def take_members(tokens: Tokens, block: SetBlock) -> tuple[Element, ...]:
     if block.elements_at is None:
         return ()
     end, tokens.at = tokens.at, block.elements_at
-    found = take_named(tokens, block.set)
-    tokens.at = end
-    return found
+    try:
+        return take_named(tokens, block.set)
+    except (SyntaxFaultError, UnmodelledError) as error:
+        note(tokens, error)
+        tokens.doubtful.add("")
+        return ()
+    finally:
+        tokens.at = end
 
 
 def kind_of(known: Set) -> Kind:
@@ -98,12 +117,15 @@ def kind_of(known: Set) -> Kind:
 
 
 def take_named(tokens: Tokens, known: Set) -> tuple[Element, ...]:
-    """Take elements in braces for a set with a name.
+    """Take elements in braces for a set with a name; what is wrong with single ones is noted.
 
     Raises:
         SyntaxFaultError: the set has not such elements.
     """
-    placed = take_elements(tokens, kind_of(known))
+    noted = len(tokens.faults)
+    placed = take_elements(tokens, kind_of(known), tokens.faults)
+    if len(tokens.faults) > noted:
+        tokens.doubtful.add("")
     if not known.is_interval:
         for one in placed:
             _check_single(one.element, one.place)

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from emu.tools.nft.faults import Place, SyntaxFaultError
+from emu.tools.nft.faults import Fault, Place, SyntaxFaultError
 from emu.tools.nft.variables import substitute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _HEX4: Final = "[0-9a-fA-F]{1,4}"
 _QUAD: Final = r"\d{1,3}(?:\.\d{1,3}){3}"
@@ -31,7 +32,7 @@ _TOKEN: Final = re.compile(
     | (?P<decimal>\d+)
     | (?P<word>(?:[A-Za-z_]|\.(?=[\w/.-]))[\w/.-]*\*?)
     | (?P<sign>[-.:])
-    | (?P<stray>.)
+    | (?P<junk>"[^\n]* | .)
     )""",
     re.VERBOSE,
 )
@@ -65,7 +66,8 @@ class Token(NamedTuple):
     """A word, number or sign.
 
     Attributes:
-        kind: `word`, `quoted`, `sign`, `number`, `time`, `ip4`, `ip6`, `mac`, `newline` or `end`.
+        kind: `word`, `quoted`, `sign`, `number`, `time`, `ip4`, `ip6`, `mac`, `newline`, `end`, or
+            `junk`: what is no token, or a variable without a value.
         text: itself, a quoted string without its quotes, an operator as its sign.
         line: where it stands, counted from 1.
         column: where it begins there, counted from 1.
@@ -124,14 +126,20 @@ def tokenise(text: str) -> Iterator[Token]:
                 kind, word = "sign", _OPERATORS[word]
             elif group == "quoted":
                 start -= 1
-            elif group == "stray":
-                column = start - begin + 1
-                raise SyntaxFaultError(Place(line, column, column), "syntax error, unexpected junk")
             yield Token(kind, word, line, start - begin + 1, start, end)
         if found[group].endswith("\n"):
             line += 1
             begin = end
     yield Token("end", "", line, len(text) - begin + 1, len(text), len(text))
+
+
+def _junk(tokens: Iterable[Token]) -> Iterator[Fault]:
+    """Yield a fault for each line with junk in it."""
+    line = 0
+    for token in tokens:
+        if token.kind == "junk" and token.line > line:
+            line = token.line
+            yield Fault(Place(line, token.column, token.column), "syntax error, unexpected junk")
 
 
 def number(text: str) -> int:
@@ -142,12 +150,34 @@ def number(text: str) -> int:
 
 
 class Tokens:
-    """The tokens that are left."""
+    """The tokens that are left.
+
+    Attributes:
+        text: where they stand.
+        at: how many are taken.
+        faults: what is wrong so far.
+        doubtful: words of what was passed over: names that might be there, were it not wrong;
+            of what has no name, an empty one.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._tokens = substitute(list(tokenise(text)))
         self.at = 0
+        self.doubtful: set[str] = set()
+        found = list(tokenise(text))
+        self.faults = list(_junk(found))
+        self._tokens = substitute(found, self.faults)
+
+    @cached_property
+    def are_balanced(self) -> bool:
+        """Whether each brace has its other one."""
+        depth = 0
+        for token in self._tokens:
+            if token.kind == "sign" and token.text in "{}":
+                depth += 1 if token.text == "{" else -1
+                if depth < 0:
+                    return False
+        return depth == 0
 
     @property
     def next(self) -> Token:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emu.kernel.netfilter.nftables.datatypes import DataType
-    from emu.tools.nft.faults import Place
+    from emu.tools.nft.faults import Fault, Place
     from emu.tools.nft.tokens import Tokens
 
 _VERDICTS: Final = ("accept", "drop", "continue", "return", "jump", "goto")
@@ -138,8 +138,14 @@ def take_verdict(tokens: Tokens) -> ex.Decision:
 # --- elements ---
 
 
-def take_elements(tokens: Tokens, kind: Kind) -> list[Placed]:
-    """Take elements in braces, as they are written."""
+def take_elements(tokens: Tokens, kind: Kind, faults: list[Fault] | None = None) -> list[Placed]:
+    """Take elements in braces, as they are written.
+
+    Args:
+        tokens: those that are left.
+        kind: what the elements look like.
+        faults: where to enter what is wrong with single ones; None to raise that.
+    """
     tokens.expect("{")
     found: list[Placed] = []
     while True:
@@ -147,13 +153,27 @@ def take_elements(tokens: Tokens, kind: Kind) -> list[Placed]:
         if found and tokens.accept("}"):
             return found
         if tokens.sees("{"):  # a variable inside a set
-            found += take_elements(tokens, kind)
+            found += take_elements(tokens, kind, faults)
         else:
-            found.append(_take_element(tokens, kind))
+            begin = tokens.at
+            try:
+                found.append(_take_element(tokens, kind))
+            except SyntaxFaultError as error:
+                if faults is None or not _pass_over(tokens, begin):
+                    raise
+                faults.append(error.fault)
         tokens.skip_newlines()
         if not tokens.accept(","):
             tokens.expect("}")
             return found
+
+
+def _pass_over(tokens: Tokens, begin: int) -> bool:
+    """Go to the end of an element; return whether it surely is there."""
+    noticed, tokens.at = tokens.at, begin
+    while tokens.next.kind not in ("end", "junk") and not tokens.sees(",", "{", "}", ";"):
+        tokens.take()
+    return tokens.are_balanced and tokens.at >= noticed and tokens.sees(",", "}")
 
 
 def _take_element(tokens: Tokens, kind: Kind) -> Placed:

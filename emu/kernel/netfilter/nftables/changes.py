@@ -131,7 +131,7 @@ class Transaction:
             if key[0] == request.family and (key[1] == request.name or table.handle == (request.handle or -1))
         ]
         if not keys and not request.if_there:
-            raise refuse(errno.ENOENT)
+            raise refuse(errno.ENOENT, request.name)
         for key in keys:
             del self.tables[key]
 
@@ -167,7 +167,7 @@ class Transaction:
         if name not in table.chains:
             if request.if_there:
                 return
-            raise refuse(errno.ENOENT)
+            raise refuse(errno.ENOENT, name)
         _empty(table, self.chain(request.family, request.table, name))
         if table.uses[Reference("chain", name)] > 0:
             raise refuse(errno.EBUSY)
@@ -239,7 +239,7 @@ class Transaction:
         if found is None:
             if request.if_there:
                 return
-            raise refuse(errno.ENOENT)
+            raise refuse(errno.ENOENT, name)
         if table.uses[Reference("set", name)] > 0:
             raise refuse(errno.EBUSY)
         table.release(table.elements_names(found))
@@ -299,7 +299,7 @@ class Transaction:
             if key[0] == request.kind and (key[1] == request.name or found.handle == (request.handle or -1))
         ]
         if not keys and not request.if_there:
-            raise refuse(errno.ENOENT)
+            raise refuse(errno.ENOENT, request.name)
         for key in keys:
             if table.uses[Reference(*key)] > 0:
                 raise refuse(errno.EBUSY)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from emu.kernel.netfilter.nftables.live import LiveChain, LiveRule, LiveTable
-    from emu.kernel.netfilter.nftables.ruleset import Hooked
+    from emu.kernel.netfilter.nftables.ruleset import Hooked, Rule
 
 _DEEPEST: Final = 16
 """Chains within each other, the base chain counted (`NFT_JUMP_STACK_SIZE`)."""
@@ -38,9 +38,26 @@ def validate(table: LiveTable) -> None:
         OSError: jumps go too deep or in circles (EMLINK), or a statement cannot
             stand where it does (EOPNOTSUPP).
     """
+    for error, _ in refusals(table):
+        raise error
+
+
+def refusals(table: LiveTable) -> Iterator[tuple[OSError, Rule | None]]:
+    """Yield what `validate` refuses, each with the rule at fault; None where jumps are."""
+    told: set[int] = set()
     for chain in table.chains.values():
-        if chain.value.hooked is not None:
-            _Walk(table, chain.value.hooked).visit(chain, 1)
+        if chain.value.hooked is None:
+            continue
+        walk = _Walk(table, chain.value.hooked)
+        try:
+            walk.visit(chain, 1)
+        except OSError as error:
+            yield error, None
+            return
+        for rule in walk.misplaced:
+            if rule.handle not in told:
+                told.add(rule.handle)
+                yield refuse(errno.EOPNOTSUPP), rule.value
 
 
 class _Walk:
@@ -48,6 +65,7 @@ class _Walk:
         self.table = table
         self.hooked = hooked
         self.depths: dict[str, int] = {}
+        self.misplaced: list[LiveRule] = []
 
     def visit(self, chain: LiveChain, depth: int) -> None:
         """Look at a chain that is reached at `depth`."""
@@ -88,4 +106,5 @@ class _Walk:
             else:
                 continue
             if not is_fine:
-                raise refuse(errno.EOPNOTSUPP)
+                self.misplaced.append(rule)
+                return

@@ -81,5 +81,7 @@ def test_what_is_missing_is_told_when_it_runs(machines: Machines) -> None:
         machines.run(command)
     assert caught.value.status == 1
     assert str(caught.value) == (
-        "Error: Could not process rule: No such file or directory\nadd rule ip nix in accept\n            ^^^"
+        "Error: Could not process rule: No such file or directory ('nix')\n"
+        "add rule ip nix in accept\n"
+        "            ^^^"
     )

@@ -23,8 +23,8 @@ _RULES = [
     ("foo bar", "9:1-3", "No symbol type information"),
     ("ip foo 1.1.1.1", "9:4-6", "syntax error, unexpected string"),
     ("ip saddr", "9:9-9", "syntax error, unexpected newline"),
-    ("jump nowhere", "9:6-12", "Could not process rule: No such file or directory"),
-    ("ip saddr @nope", "9:10-14", "No such file or directory"),
+    ("jump nowhere", "9:6-12", "Could not process rule: No such file or directory ('nowhere')"),
+    ("ip saddr @nope", "9:10-14", "No such file or directory ('nope')"),
     ("tcp dport @s", "9:1-12", "datatype mismatch, expected inet_service, expression has type ipv4_addr"),
     ("ip saddr vmap @s", "9:1-16", "Expression is not a map"),
     ("tcp dport 99999", "9:11-15", "Service out of range"),
@@ -60,10 +60,14 @@ _RULES = [
     ),
 ]
 _FILES = [
-    ("add rule ip t c accept", "1:13-13", "Could not process rule: No such file or directory"),
-    ("table ip t\nadd rule ip t c accept", "2:15-15", "Could not process rule: No such file or directory"),
+    ("add rule ip t c accept", "1:13-13", "Could not process rule: No such file or directory ('t')"),
+    (
+        "table ip t\nadd rule ip t c accept",
+        "2:15-15",
+        "Could not process rule: No such file or directory ('c')",
+    ),
     ("create table ip t\ncreate table ip t", "2:17-17", "Could not process rule: File exists"),
-    ("delete table ip t", "1:17-17", "Could not process rule: No such file or directory"),
+    ("delete table ip t", "1:17-17", "Could not process rule: No such file or directory ('t')"),
     ("table ip t {\nchain c {\naccept\n}\n", "5:1-1", "syntax error, unexpected end of file"),
     (
         "table ip t { chain c { accept; } }",
@@ -104,8 +108,8 @@ _FILES = [
     ),
     ('include "/etc/x"', "1:1-7", "include is not modelled"),
     ("list foo", "1:6-8", "syntax error, unexpected string"),
-    ("table ip t\nlist chain ip t c", "2:17-17", "No such file or directory"),
-    ("delete rule ip t c handle 5", "1:16-16", "Could not process rule: No such file or directory"),
+    ("table ip t\nlist chain ip t c", "2:17-17", "No such file or directory ('c')"),
+    ("delete rule ip t c handle 5", "1:16-16", "Could not process rule: No such file or directory ('t')"),
 ]
 
 
