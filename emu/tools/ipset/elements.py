@@ -13,6 +13,7 @@ from emu.kernel.netfilter.ipset.expansion import ICMP, ICMPV6, WITH_PORTS
 from emu.kernel.netfilter.ipset.types import Method, Part
 from emu.tools.ipset import names
 from emu.tools.ipset.words import FAILED, misused, name, number, refused, wrong
+from emu.tools.protocols import PROTOCOL_NAMES
 from emu.wire.addresses import IpAddress, MacAddress
 
 if TYPE_CHECKING:
@@ -299,7 +300,7 @@ def _port_text(protocol: int, port: str) -> str:
         value = int(port)
         found = next((full for full, known in messages.items() if known == value), None)
         port = found or f"{value >> 8}/{value & 0xFF}"
-    return f"{names.PROTOCOL_NAMES.get(protocol, protocol)}:{port}"
+    return f"{PROTOCOL_NAMES.get(protocol, protocol)}:{port}"
 
 
 def render_entry(spec: SetSpec, entry: Entry) -> str:

@@ -1,76 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Protocols and ICMP messages by their names. Source: /etc/protocols, ipset's lib/icmp.c, lib/icmpv6.c."""
+"""Protocols and ICMP messages by their names. Source: ipset's lib/icmp.c, lib/icmpv6.c."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emu.tools.iptables.values import SERVICES
+from emu.tools.protocols import PROTOCOLS, TCP_SERVICES, UDP_SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-PROTOCOLS: Final = {
-    "ip": 0,
-    "icmp": 1,
-    "igmp": 2,
-    "ggp": 3,
-    "ipencap": 4,
-    "st": 5,
-    "tcp": 6,
-    "egp": 8,
-    "igp": 9,
-    "pup": 12,
-    "udp": 17,
-    "hmp": 20,
-    "xns-idp": 22,
-    "rdp": 27,
-    "iso-tp4": 29,
-    "dccp": 33,
-    "xtp": 36,
-    "ddp": 37,
-    "idpr-cmtp": 38,
-    "ipv6": 41,
-    "ipv6-route": 43,
-    "ipv6-frag": 44,
-    "idrp": 45,
-    "rsvp": 46,
-    "gre": 47,
-    "esp": 50,
-    "ah": 51,
-    "skip": 57,
-    "ipv6-icmp": 58,
-    "ipv6-nonxt": 59,
-    "ipv6-opts": 60,
-    "rspf": 73,
-    "vmtp": 81,
-    "eigrp": 88,
-    "ospf": 89,
-    "ax.25": 93,
-    "ipip": 94,
-    "etherip": 97,
-    "encap": 98,
-    "pim": 103,
-    "ipcomp": 108,
-    "vrrp": 112,
-    "l2tp": 115,
-    "isis": 124,
-    "sctp": 132,
-    "fc": 133,
-    "mobility-header": 135,
-    "udplite": 136,
-    "mpls-in-ip": 137,
-    "manet": 138,
-    "hip": 139,
-    "shim6": 140,
-    "wesp": 141,
-    "rohc": 142,
-    "ethernet": 143,
-}
-"""Protocol numbers by name."""
-
-PROTOCOL_NAMES: Final = {number: name for name, number in PROTOCOLS.items()}
-"""Names by protocol number."""
 
 NUMBERS: Final = {**PROTOCOLS, "icmpv6": 58}
 """Protocol numbers by any name that is read."""
@@ -135,39 +73,7 @@ ICMPV6: Final = {
 SHORT: Final = {"ping": "echo-request", "pong": "echo-reply"}
 """Further names of messages."""
 
-_OF_UDP: Final = frozenset(
-    {
-        "bootpc",
-        "bootps",
-        "daytime",
-        "discard",
-        "domain",
-        "domain-s",
-        "echo",
-        "https",
-        "ipsec-nat-t",
-        "isakmp",
-        "kerberos",
-        "ldap",
-        "ldaps",
-        "mdns",
-        "nfs",
-        "ntp",
-        "openvpn",
-        "sip",
-        "snmp",
-        "snmp-trap",
-        "sunrpc",
-        "syslog",
-        "tftp",
-        "time",
-    }
-)
-_NOT_OF_TCP: Final = frozenset({"bootpc", "bootps", "ipsec-nat-t", "isakmp", "mdns", "ntp", "tftp"})
-_TCP_SERVICES: Final = {name: port for name, port in SERVICES.items() if name not in _NOT_OF_TCP}
-_UDP_SERVICES: Final = {name: port for name, port in SERVICES.items() if name in _OF_UDP}
-
 
 def services(protocol: str) -> Mapping[str, int]:
     """Return the ports that have names in `protocol`, `tcp` or any other."""
-    return {"tcp": _TCP_SERVICES, "udp": _UDP_SERVICES}.get(protocol, {})
+    return {"tcp": TCP_SERVICES, "udp": UDP_SERVICES}.get(protocol, {})

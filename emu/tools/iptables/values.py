@@ -8,56 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from emu.kernel.netfilter.matches.ports import PortRange
 from emu.tools.iptables.extension import wrong
+from emu.tools.protocols import SERVICES
 
 if TYPE_CHECKING:
     from emu.tools.iptables.extension import Options, Written
-
-SERVICES: Final = {
-    "echo": 7,
-    "discard": 9,
-    "daytime": 13,
-    "ftp-data": 20,
-    "ftp": 21,
-    "ssh": 22,
-    "telnet": 23,
-    "smtp": 25,
-    "time": 37,
-    "domain": 53,
-    "bootps": 67,
-    "bootpc": 68,
-    "tftp": 69,
-    "http": 80,
-    "www": 80,
-    "kerberos": 88,
-    "pop3": 110,
-    "sunrpc": 111,
-    "auth": 113,
-    "ntp": 123,
-    "imap2": 143,
-    "imap": 143,
-    "snmp": 161,
-    "snmp-trap": 162,
-    "bgp": 179,
-    "ldap": 389,
-    "https": 443,
-    "isakmp": 500,
-    "syslog": 514,
-    "submission": 587,
-    "ldaps": 636,
-    "domain-s": 853,
-    "imaps": 993,
-    "pop3s": 995,
-    "openvpn": 1194,
-    "nfs": 2049,
-    "mysql": 3306,
-    "ipsec-nat-t": 4500,
-    "sip": 5060,
-    "postgresql": 5432,
-    "mdns": 5353,
-    "redis": 6379,
-    "http-alt": 8080,
-}
-"""Port numbers by the names of `/etc/services` that rules use."""
 
 _NUMBER: Final = re.compile(r"\+?(?:0[xX][0-9a-fA-F]{1,16}|0[0-7]{0,22}|[1-9][0-9]{0,19})")
 _PLAIN: Final = re.compile(r"[-_0-9A-Za-z]+")

@@ -14,7 +14,8 @@ from emu.kernel.netfilter.targets.nat import Dnat, Masquerade, Netmap, Redirect,
 from emu.tools.iptables.addresses import dotted, prefix_length
 from emu.tools.iptables.extension import Extension, Option, wrong
 from emu.tools.iptables.extensions.hosts import host, host_and_mask
-from emu.tools.iptables.values import SERVICES, joined, number
+from emu.tools.iptables.values import joined, number
+from emu.tools.protocols import SERVICES
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
