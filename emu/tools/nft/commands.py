@@ -17,7 +17,7 @@ from emu.tools.nft import chains, sets
 from emu.tools.nft.asked import Listing, Pending, Reset
 from emu.tools.nft.blocks import TableReader, take_object
 from emu.tools.nft.faults import Fault, NftError, Place, SyntaxFaultError, UnmodelledError
-from emu.tools.nft.recovering import LostError, pass_over
+from emu.tools.nft.recovering import MOST, LostError, pass_over
 from emu.tools.nft.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def parse(text: str, source: str = "", interfaces: Collection[str] | None = None
     """
     reading = read(text, interfaces)
     if reading.faults:
-        raise NftError(reading.faults, text, source)
+        raise NftError(sorted(reading.faults)[:MOST], text, source)
     return reading.commands
 
 

@@ -74,7 +74,7 @@ def _load(
 ) -> str:
     reading = read(text, interfaces)
     if not reading.is_whole:  # what is said to be missing might be in the rest
-        raise NftError(reading.faults[:MOST], text, source)
+        raise NftError(sorted(reading.faults)[:MOST], text, source)
     trial = Trial(nft.begin(now), reading, text)
     printed = [trial.do(command, options) for command in reading.commands]
     if not trial.faults and any(not isinstance(asked, Listing) for asked, _ in reading.commands):

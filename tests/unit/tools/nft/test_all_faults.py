@@ -150,6 +150,12 @@ def test_reading_stops_where_a_brace_is_missing() -> None:
     assert faults(text) == [(3, "No symbol type information"), (4, "syntax error, unexpected chain")]
 
 
+def test_faults_are_told_in_the_order_of_the_lines() -> None:
+    """Also where reading stopped, and whoever found them."""
+    text = "table ip t {\nchain c {\nfoo bar\ntcp dport $x\nchain d {\n}\n"
+    assert [line for line, _ in faults(text)] == [3, 4, 5]
+
+
 def test_a_hundred_faults_are_enough() -> None:
     """The first of them, whoever finds them."""
     assert faults(in_chain(*["jump"] * 500))[-1][0] == 5 + MOST
