@@ -7,11 +7,13 @@ Source: nftables, src/libnftables.c.
 from __future__ import annotations
 
 import gc
+import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 from emu.tools.nft.asked import Listing
-from emu.tools.nft.commands import read
+from emu.tools.nft.commands import Reading, read
 from emu.tools.nft.faults import NftError
 from emu.tools.nft.listing import PLAIN
 from emu.tools.nft.recovering import MOST
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from emu.kernel.netfilter.nftables.tables import NfTables
     from emu.sim.time import Instant
     from emu.tools.nft.listing import Options
+
+_TEXTS_KEPT: Final = 32
+_READ_LATER: Final = re.compile(r"\belement\b")
+"""Elements of sets are read once the set is known, and so not the same for all."""
 
 
 def load(
@@ -72,7 +78,7 @@ def _load(
     interfaces: Collection[str] | None,
     options: Options,
 ) -> str:
-    reading = read(text, interfaces)
+    reading = _reading(text, interfaces)
     if not reading.is_whole:  # what is said to be missing might be in the rest
         raise NftError(sorted(reading.faults)[:MOST], text, source)
     trial = Trial(nft.begin(now), reading, text)
@@ -82,3 +88,27 @@ def _load(
     if trial.faults:
         raise NftError(sorted(trial.faults)[:MOST], text, source)
     return "".join(printed)
+
+
+def _reading(text: str, interfaces: Collection[str] | None) -> Reading:
+    """Return what `read` does, for the caller to change; what was read lately is not read again."""
+    if _READ_LATER.search(text) is None:
+        kept, named = _read_once(text)
+        if kept.is_whole and not kept.faults and (interfaces is None or named.issubset(interfaces)):
+            return Reading(list(kept.commands), [], set(kept.doubtful), is_whole=True)
+    return read(text, interfaces)
+
+
+@lru_cache(maxsize=_TEXTS_KEPT)
+def _read_once(text: str) -> tuple[Reading, frozenset[str]]:
+    """Return what is read where every device exists, and the devices that have to."""
+    devices = _Devices()
+    return read(text, devices), frozenset(devices)
+
+
+class _Devices(set[str]):
+    """The devices that were asked for: each of them exists."""
+
+    def __contains__(self, name: object) -> bool:
+        self.add(str(name))
+        return True

@@ -154,7 +154,7 @@ def test_rules_of_ip6_are_for_no_ipv4_packet() -> None:
 
 def test_equal_rules_are_compiled_once() -> None:
     """Two namespaces with the same rules share what was made of them."""
-    one, other = chain("tcp dport 80 accept"), chain("tcp dport 80 accept")
+    one, other = chain("tcp dport 80 accept"), chain("tcp dport 80 accept", beside="chain other {\n}")
     rules = [nft.tables["ip", "t"].chains["base"].rules[0].value for nft in (one, other)]
     assert rules[0] is not rules[1]
     assert program_of(rules[0]) is program_of(rules[1])
