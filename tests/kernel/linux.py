@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A network document built on the real kernel, as the format lays down."""
+"""Namespaces of the real kernel, and a network document built in some, as the format lays down."""
 
 from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import subprocess
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -27,6 +29,30 @@ if TYPE_CHECKING:
     )
 
 _NUMBERS: Final = itertools.count()
+_SETTINGS: Final = Path("/etc/netns")
+"""Where `ip netns exec` finds what stands in for the files of /etc, by namespace."""
+
+_RESOLVER: Final = "nameserver 127.0.0.1\noptions attempts:1 timeout:1\n"
+"""Nobody answers there, and that at once: tools that look for names do not wait."""
+
+
+@contextmanager
+def namespace(name: str = "") -> Iterator[str]:
+    """Make a network namespace, and take it away in the end.
+
+    Args:
+        name: what it is called on this machine; empty for a name that no other has.
+    """
+    name = name or f"emu{os.getpid()}x{next(_NUMBERS)}"
+    settings = _SETTINGS / name
+    settings.mkdir(parents=True)
+    try:
+        (settings / "resolv.conf").write_text(_RESOLVER, encoding="ascii")
+        subprocess.run(["ip", "netns", "add", name], check=True)
+        yield name
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+        shutil.rmtree(settings, ignore_errors=True)
 
 
 @attrs.frozen
@@ -54,15 +80,11 @@ class LinuxLab:
 def built(document: NetworkDocument) -> Iterator[LinuxLab]:
     """Build `document`, and take it away in the end."""
     lab = LinuxLab(f"emulab{os.getpid()}x{next(_NUMBERS)}")
-    names = [spec.name for spec in document.namespaces]
-    try:
-        for name in names:
-            subprocess.run(["ip", "netns", "add", lab.netns(name)], check=True)
+    with ExitStack() as stack:
+        for spec in document.namespaces:
+            stack.enter_context(namespace(lab.netns(spec.name)))
         _build(lab, document)
         yield lab
-    finally:
-        for name in names:
-            subprocess.run(["ip", "netns", "del", lab.netns(name)], check=False, capture_output=True)
 
 
 def _build(lab: LinuxLab, document: NetworkDocument) -> None:

@@ -8,21 +8,20 @@ so many packets of many connections can be sent at once.
 from __future__ import annotations
 
 import ctypes
-import itertools
-import os
 import re
 import select
 import socket
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from tests.kernel.linux import namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_NUMBERS: Final = itertools.count()
 _TOS: Final = {"INVALID": 0x04, "NEW": 0x08, "ESTABLISHED": 0x10, "RELATED": 0x20}
 _NAMES: Final = {tos: name for name, tos in _TOS.items()}
 _MACS: Final = {">": "02:00:00:00:01:02", "<": "02:00:00:00:02:02"}
@@ -55,16 +54,14 @@ class LinuxMiddle:
         self._sockets: dict[str, socket.socket] = {}
 
     def build(self, sysctls: Mapping[str, object]) -> None:
-        """Make the namespaces, devices and rules."""
+        """Make the devices and rules in the namespaces, which are there."""
         node, hosts = self._name, f"{self._name}-hosts"
-        _run(["ip", "netns", "add", node])
-        _run(["ip", "netns", "add", hosts])
         for number, (way, device) in enumerate(_DEVICES.items(), start=1):
             _run(["ip", "-n", hosts, "link", "add", device, "address", _MACS[way], "type", "veth",
                   "peer", "name", device, "address", _NODE[way], "netns", node])  # fmt: skip
-            for namespace in (hosts, node):
-                _inside(namespace, ["sysctl", "-qw", f"net.ipv6.conf.{device}.disable_ipv6=1"])
-                _run(["ip", "-n", namespace, "link", "set", device, "up"])
+            for netns in (hosts, node):
+                _inside(netns, ["sysctl", "-qw", f"net.ipv6.conf.{device}.disable_ipv6=1"])
+                _run(["ip", "-n", netns, "link", "set", device, "up"])
             _run(["ip", "-n", node, "addr", "add", f"10.0.{number}.1/24", "dev", device])
             _run(["ip", "-n", node, "neigh", "add", f"10.0.{number}.2", "lladdr", _MACS[way], "dev", device])
         _inside(node, ["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.netfilter.nf_conntrack_acct=1"])
@@ -75,12 +72,10 @@ class LinuxMiddle:
             _inside(node, ["sysctl", "-qw", f"net.netfilter.nf_conntrack_{name}={value}"])
         self._sockets = _open(hosts)
 
-    def destroy(self) -> None:
-        """Take all away."""
+    def close(self) -> None:
+        """Close the sockets."""
         for opened in self._sockets.values():
             opened.close()
-        for name in (self._name, f"{self._name}-hosts"):
-            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
 
     def flush(self) -> None:
         """Forget all connections."""
@@ -127,12 +122,9 @@ class LinuxMiddle:
 @contextmanager
 def linux_middle(**sysctls: object) -> Iterator[LinuxMiddle]:
     """Make a node; the words are settings below `net.netfilter.nf_conntrack_`."""
-    middle = LinuxMiddle(f"emumiddle{os.getpid()}x{next(_NUMBERS)}")
-    try:
+    with namespace() as node, namespace(f"{node}-hosts"), closing(LinuxMiddle(node)) as middle:
         middle.build(sysctls)
         yield middle
-    finally:
-        middle.destroy()
 
 
 def _run(argv: Sequence[str]) -> str:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests.kernel.linux import namespace
 from tests.unit.tools.conntrack.cases import FILTERS, REFUSALS, lines
 
 if TYPE_CHECKING:
@@ -36,19 +36,15 @@ _NUMBERED: Final = ("-D -i 4",)  # real numbers are hashes
 @pytest.fixture(scope="module")
 def ask() -> Iterator[Callable[[str], subprocess.CompletedProcess[str]]]:
     """Return what runs the real tool in a namespace that has the table of the sample."""
-    name = f"emuconntrack{os.getpid()}"
+    with namespace() as name:
 
-    def run(arguments: str) -> subprocess.CompletedProcess[str]:
-        command = ["ip", "netns", "exec", name, "conntrack", *arguments.split()]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        def run(arguments: str) -> subprocess.CompletedProcess[str]:
+            command = ["ip", "netns", "exec", name, "conntrack", *arguments.split()]
+            return subprocess.run(command, capture_output=True, text=True, check=False)
 
-    subprocess.run(["ip", "netns", "add", name], check=True)
-    try:
         for entry in _ENTRIES:
             assert run(f"-I {entry}").returncode == 0
         yield run
-    finally:
-        subprocess.run(["ip", "netns", "del", name], check=True)
 
 
 def _without_time(listed: list[str]) -> list[str]:

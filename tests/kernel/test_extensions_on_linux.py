@@ -7,12 +7,9 @@ that the unit tests compare with.
 
 from __future__ import annotations
 
-import itertools
 import json
-import os
 import shlex
 import subprocess
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,32 +20,19 @@ from hypothesis import strategies as st
 from emu.kernel.netfilter.matches.ip import Protocol
 from emu.kernel.netfilter.ruleset import Rule
 from emu.tools.iptables import command, lines, text
+from tests.kernel.linux import namespace
 from tests.unit.tools.iptables.extensions.drawn import MATCHES, TARGETS, Place
 from tests.unit.tools.iptables.extensions.recorded import RECORDED, Recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from emu.kernel.netfilter.ruleset import Match
 
 TABLES: Final = ("filter", "nat", "mangle", "raw")
 UNMODELLED: Final = ("--left-shift-mark", "--hashlimit-rate-match")
-_NUMBERS: Final = itertools.count()
 _FILE: Final = Path("tests/unit/tools/iptables/extensions/recorded.json")
 _BEGINNING: Final = "iptables v1.8.9 (nf_tables): "
 
 pytestmark = pytest.mark.kernel
-
-
-@contextmanager
-def namespace() -> Iterator[str]:
-    """Make a network namespace, and take it away in the end."""
-    name = f"emuext{os.getpid()}x{next(_NUMBERS)}"
-    subprocess.run(["ip", "netns", "add", name], check=True)
-    try:
-        yield name
-    finally:
-        subprocess.run(["ip", "netns", "delete", name], check=True)
 
 
 def ask(name: str, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

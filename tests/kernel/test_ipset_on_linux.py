@@ -7,14 +7,11 @@ ipset answers to the commands in the files.
 
 from __future__ import annotations
 
-import itertools
-import os
 import random
 import re
 import shlex
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -37,23 +34,11 @@ from emu.sim.choice import DrawnChoice
 from emu.tools.iptables.extensions import of_type
 from emu.wire.addresses import MacAddress
 from tests.kernel.ipset_drawing import BUILT_IN, Drawing
+from tests.kernel.linux import namespace
 from tests.unit.apps.commands.ipset_recording import FOLDER, Answered, Asked, normal, replay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-_NUMBERS: Final = itertools.count()
-
-
-@contextmanager
-def namespace() -> Iterator[str]:
-    """Make a namespace, and take it away in the end."""
-    name = f"emu-ipset-{os.getpid()}-{next(_NUMBERS)}"
-    subprocess.run(["ip", "netns", "add", name], check=True)
-    try:
-        yield name
-    finally:
-        subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+    from collections.abc import Sequence
 
 
 def record(transcript: str) -> str:

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,27 +13,15 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from emu.testing.netfilter_strategies import snapshots
 from emu.tools.iptables.restore import parse
 from emu.tools.iptables.save import render
+from tests.kernel.linux import namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from emu.tools.iptables.snapshot import Snapshot
 
 GOLDEN: Final = Path(__file__).parent.parent / "golden"
 FILES: Final = sorted({path.read_bytes(): path for path in GOLDEN.glob("**/*.rules")}.values())
 """The rules files of all scenarios, equal ones once."""
 BACKENDS: Final = ("nft", "legacy")
-NAMESPACE: Final = f"emutext{os.getpid()}"
-
-
-@contextmanager
-def namespace(name: str) -> Iterator[str]:
-    """Make a network namespace, and take it away in the end."""
-    subprocess.run(["ip", "netns", "add", name], check=True)
-    try:
-        yield name
-    finally:
-        subprocess.run(["ip", "netns", "del", name], check=True)
 
 
 def restored(netns: str, backend: str, text: str, *tables: str) -> str:
@@ -56,9 +42,9 @@ def restored(netns: str, backend: str, text: str, *tables: str) -> str:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_linux_prints_golden_rules_as_we_do(backend: str) -> None:
     """The rules of all scenarios."""
-    for number, path in enumerate(FILES):
+    for path in FILES:
         tables = parse(path.read_text(encoding="utf-8"))
-        with namespace(f"{NAMESPACE}g{number}") as netns:
+        with namespace() as netns:
             for sets in path.parent.glob("*.ipset"):
                 subprocess.run(
                     ["ip", "netns", "exec", netns, "ipset", "restore", "-exist"],
@@ -73,7 +59,7 @@ def test_linux_prints_golden_rules_as_we_do(backend: str) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_linux_prints_random_tables_as_we_do(backend: str) -> None:
     """Whatever rules there are, with any counters."""
-    with namespace(f"{NAMESPACE}{backend}") as netns:
+    with namespace() as netns:
 
         @settings(
             max_examples=60,

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -18,6 +17,7 @@ from emu.testing.nft_strategies import nft_texts
 from emu.tools.nft.listing import render
 from emu.tools.nft.loading import load
 from emu.tools.nft.shown import sorted_sets
+from tests.kernel.linux import namespace
 from tests.unit.tools.nft.rulefiles import FILES, FOLDER, RULE_FILES, samples
 
 if TYPE_CHECKING:
@@ -29,19 +29,9 @@ _NETNS: Final = f"emunft{os.getpid()}"
 _LEFT: Final = re.compile(r" expires (?:59m59s\d+ms|1h)")
 
 
-@contextmanager
-def namespace() -> Iterator[None]:
-    """Have a namespace of Linux to load rulesets into."""
-    subprocess.run(["ip", "netns", "add", _NETNS], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["ip", "netns", "del", _NETNS], check=False, capture_output=True)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _linux() -> Iterator[None]:
-    with namespace():
+    with namespace(_NETNS):
         yield
 
 

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The transcripts of `ip` that the unit tests replay, asked again of the real kernel.
 
-`python tests/kernel/test_transcripts_on_linux.py FILE...` (as root) writes down
+`python -m tests.kernel.test_transcripts_on_linux FILE...` (as root) writes down
 anew what the kernel answers to the commands in the files.
 """
 
 from __future__ import annotations
 
-import itertools
-import os
 import shlex
 import subprocess
 import sys
@@ -19,31 +17,26 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests.kernel.linux import namespace
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FOLDER: Final = Path(__file__).parent.parent / "unit" / "kernel" / "transcripts"
-_NUMBERS: Final = itertools.count()
 _CARRIER_DELAY: Final = 1.2  # s; Linux tells of a carrier once a second
 
 
 @contextmanager
 def _namespaces() -> Iterator[tuple[str, str]]:
     """Make `lo` and three veths, all down, whose ends in a second namespace are up."""
-    name = f"emu-transcript-{os.getpid()}-{next(_NUMBERS)}"
-    pair = (name, f"{name}-peer")
-    try:
-        for namespace in pair:
-            _run("ip", "netns", "add", namespace)
+    with namespace() as name, namespace() as peer:
+        for netns in (name, peer):
             for conf in ("all", "default"):
-                _in(namespace, f"sysctl -qw net.ipv6.conf.{conf}.disable_ipv6=1")
+                _in(netns, f"sysctl -qw net.ipv6.conf.{conf}.disable_ipv6=1")
         for device in ("eth0", "eth1", "eth2"):
-            _in(name, f"ip link add {device} type veth peer name {device} netns {pair[1]}")
-            _in(pair[1], f"ip link set {device} up")
-        yield pair
-    finally:
-        for namespace in pair:
-            subprocess.run(["ip", "netns", "del", namespace], check=False, capture_output=True)
+            _in(name, f"ip link add {device} type veth peer name {device} netns {peer}")
+            _in(peer, f"ip link set {device} up")
+        yield name, peer
 
 
 def _run(*argv: str) -> str:
@@ -51,18 +44,18 @@ def _run(*argv: str) -> str:
     return done.stdout + done.stderr
 
 
-def _in(namespace: str, command: str) -> str:
-    return _run("ip", "netns", "exec", namespace, *shlex.split(command))
+def _in(netns: str, command: str) -> str:
+    return _run("ip", "netns", "exec", netns, *shlex.split(command))
 
 
 def _ask(pair: tuple[str, str], command: str) -> Iterator[str]:
     """Yield the lines that Linux answers to one command, without what differs from run to run."""
-    namespace, peer = pair
+    netns, peer = pair
     if command.startswith("ip -n peer "):
         text = _in(peer, command.replace(" -n peer", ""))
         time.sleep(_CARRIER_DELAY)
     else:
-        text = _in(namespace, "ip -4 -o addr" if command == "ip addr" else command)
+        text = _in(netns, "ip -4 -o addr" if command == "ip addr" else command)
     for line in text.splitlines():
         if line.strip() != "cache" and not line.strip().startswith("cache <"):
             words = line.partition("\\")[0].replace(" uid 0", "").split()
