@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from emu.errors import UnknownNameError
@@ -217,13 +218,12 @@ class Namespace:
         self._identification = self._identification % 0xFFFF + 1
         return self._identification
 
-    @property
+    @cached_property
     def netfilter(self) -> Netfilter:
         """Rules, and the connections that are tracked; there from the first time that somebody asks."""
-        if self.used_netfilter is None:
-            from emu.kernel.netfilter.netfilter import Netfilter  # noqa: PLC0415 - most runs have no rules
+        from emu.kernel.netfilter.netfilter import Netfilter  # noqa: PLC0415 - most runs have no rules
 
-            self.used_netfilter = Netfilter(self)
+        self.used_netfilter = Netfilter(self)
         return self.used_netfilter
 
     # --- devices ---

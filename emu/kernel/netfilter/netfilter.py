@@ -21,6 +21,7 @@ while there is any chain of type nat.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from emu.kernel.drops import DropReason
@@ -176,9 +177,7 @@ class Netfilter:
             placed.append((_NAT_PRIORITIES[hook], table.run))
         chains = tuple([function for _, function in sorted(placed, key=lambda pair: pair[0])])
 
-        def translate(packet: Packet) -> Verdict:
-            return nat.translate(packet, chains)
-
+        translate = partial(nat.translate, chains=chains)
         return nat.rerouting(translate) if hook is Hook.OUTPUT else translate
 
     def _has_nft_nat(self) -> bool:

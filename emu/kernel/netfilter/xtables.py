@@ -206,7 +206,8 @@ class _Place:
         self._table = table
         self._back: list[tuple[str, int]] = []
         self.is_done = False
-        self.enter(chain)
+        self.chain, self.start = chain, 0
+        self.program, self.counts = table.entered(chain)
 
     def enter(self, chain: str, start: int = 0) -> None:
         """Go to a rule of a chain."""
