@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ import click
 from emu.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from emu.cluster.network.run import NetworkRun, Outcome
     from emu.cluster.network.steps import Result
     from emu.kernel.drops import DropReason
@@ -35,19 +37,29 @@ def run(file: str, folder: str | None, output: str | None, seed: int) -> int:
     The exit status is 1 where a program's outcome is not what FILE expects.
     """
     from emu.cli.output import STDOUT, opened
-    from emu.cluster.network.results import folder_for_results, write_results
 
     network = options.load_run(file, seed)
-    with opened(output) as sink, folder_for_results(Path(folder)) if folder is not None else nullcontext():
+    with opened(output) as sink, _results(folder) as write_results:
         outcome = network.run()
         if sink is not None:
             sink.write(network.capture, network.fabric)
-        if folder is not None:
-            write_results(network, outcome, Path(folder))
+        write_results(network, outcome)
     click.echo(_report(network, outcome), err=output == STDOUT)
     options.tell_unexpected(outcome.unexpected)
     options.tell_unobeyed(network.fabric)
     return 1 if outcome.unexpected else 0
+
+
+@contextmanager
+def _results(folder: str | None) -> Iterator[Callable[[NetworkRun, Outcome], None]]:
+    """Give what writes the results to `folder`, which is made first; without a folder it writes nothing."""
+    if folder is None:
+        yield lambda _network, _outcome: None
+        return
+    from emu.cluster.network.results import folder_for_results, write_results
+
+    with folder_for_results(Path(folder)):
+        yield lambda network, outcome: write_results(network, outcome, Path(folder))
 
 
 def _report(network: NetworkRun, outcome: Outcome) -> str:
