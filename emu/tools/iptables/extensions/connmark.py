@@ -9,6 +9,7 @@ from emu.kernel.netfilter.matches.connmark import Connmark
 from emu.kernel.netfilter.ruleset import UnknownTarget
 from emu.kernel.netfilter.targets.connmark import RestoreMark, SaveMark, SetConnmark
 from emu.tools.iptables.extension import Extension, Option, wrong
+from emu.tools.iptables.extensions import marking
 from emu.tools.iptables.values import masked, masked_of, number_of
 
 if TYPE_CHECKING:
@@ -17,16 +18,7 @@ if TYPE_CHECKING:
     from emu.tools.iptables.extension import Options
 
 _Target: TypeAlias = SetConnmark | SaveMark | RestoreMark
-_ALL: Final = 0xFFFFFFFF
-_FORMS: Final = (
-    "set-xmark",
-    "set-mark",
-    "and-mark",
-    "or-mark",
-    "xor-mark",
-    "save-mark",
-    "restore-mark",
-)
+_FORMS: Final = (*marking.FORMS, "save-mark", "restore-mark")
 _SHIFTS: Final = ("left-shift-mark", "right-shift-mark")
 """They move the mark's bits: that is not modelled."""
 
@@ -51,24 +43,14 @@ def _build_target(options: Options) -> _Target | UnknownTarget:
         return UnknownTarget("CONNMARK", tuple(_as_written(options)))
     form = next((name for name in options.given if name in _FORMS), "")
     match form:
-        case "set-xmark":
-            return SetConnmark(*masked_of(options, form))
-        case "set-mark":
-            value, mask = masked_of(options, form)
-            return SetConnmark(value, mask | value)
-        case "and-mark":
-            return SetConnmark(0, ~number_of(options, form) & _ALL)
-        case "or-mark":
-            bits = number_of(options, form)
-            return SetConnmark(bits, bits)
-        case "xor-mark":
-            return SetConnmark(number_of(options, form), 0)
         case "save-mark":
             return SaveMark(*_masks(options))
         case "restore-mark":
             return RestoreMark(*_masks(options))
-        case _:
+        case "":
             raise wrong("CONNMARK target: No operation specified")
+        case _:
+            return SetConnmark(*marking.set_by(options, form))
 
 
 def _as_written(options: Options) -> Iterator[str]:
@@ -77,7 +59,7 @@ def _as_written(options: Options) -> Iterator[str]:
 
 
 def _masks(options: Options) -> tuple[int, int]:
-    both = number_of(options, "mask", _ALL)
+    both = number_of(options, "mask", marking.ALL)
     return number_of(options, "nfmask", both), number_of(options, "ctmask", both)
 
 
@@ -90,27 +72,14 @@ def _render_target(target: _Target) -> str:
 
 def _describe_target(target: _Target) -> str:
     if isinstance(target, SetConnmark):
-        return f"CONNMARK {_describe_set(target)}"
+        return f"CONNMARK {marking.described(target.value, target.mask)}"
     is_save = isinstance(target, SaveMark)
     words = "CONNMARK save" if is_save else "CONNMARK restore"
     if target.nfmask == target.ctmask:
-        return words if target.nfmask == _ALL else f"{words} mask 0x{target.nfmask:x}"
+        return words if target.nfmask == marking.ALL else f"{words} mask 0x{target.nfmask:x}"
     if is_save:
         return f"{words} nfmask 0x{target.nfmask:x} ctmask ~0x{target.ctmask:x}"
     return f"{words} ctmask 0x{target.ctmask:x} nfmask ~0x{target.nfmask:x}"
-
-
-def _describe_set(target: SetConnmark) -> str:
-    value, mask = target.value, target.mask
-    if value == 0:
-        return f"and 0x{~mask & _ALL:x}"
-    if value == mask:
-        return f"or 0x{value:x}"
-    if mask == 0:
-        return f"xor 0x{value:x}"
-    if mask == _ALL:
-        return f"set 0x{value:x}"
-    return f"xset 0x{value:x}/0x{mask:x}"
 
 
 _MASKS: Final = tuple(

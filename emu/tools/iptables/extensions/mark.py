@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Final
 from emu.kernel.netfilter.matches.mark import Mark
 from emu.kernel.netfilter.targets.mark import SetMark
 from emu.tools.iptables.extension import Extension, Option, wrong
-from emu.tools.iptables.values import masked, masked_of, number_of
+from emu.tools.iptables.extensions import marking
+from emu.tools.iptables.values import masked, masked_of
 
 if TYPE_CHECKING:
     from emu.tools.iptables.extension import Options
-
-_ALL: Final = 0xFFFFFFFF
-_FORMS: Final = ("set-xmark", "set-mark", "and-mark", "or-mark", "xor-mark")
 
 
 def _build_match(options: Options) -> Mark:
@@ -32,23 +30,11 @@ def _describe_match(match: Mark) -> str:
 
 def _build_target(options: Options) -> SetMark:
     form = next(iter(options.given), "")
-    match form:
-        case "set-xmark":
-            return SetMark(*masked_of(options, form))
-        case "set-mark":
-            value, mask = masked_of(options, form)
-            return SetMark(value, mask | value)
-        case "and-mark":
-            return SetMark(0, ~number_of(options, form) & _ALL)
-        case "or-mark":
-            bits = number_of(options, form)
-            return SetMark(bits, bits)
-        case "xor-mark":
-            return SetMark(number_of(options, form), 0)
-        case _:
-            raise wrong(
-                "MARK: One of the --set-xmark, --{and,or,xor,set}-mark options is required"  # its own braces
-            )
+    if not form:
+        raise wrong(
+            "MARK: One of the --set-xmark, --{and,or,xor,set}-mark options is required"  # its own braces
+        )
+    return SetMark(*marking.set_by(options, form))
 
 
 def _render_target(target: SetMark) -> str:
@@ -56,16 +42,7 @@ def _render_target(target: SetMark) -> str:
 
 
 def _describe_target(target: SetMark) -> str:
-    value, mask = target.value, target.mask
-    if value == 0:
-        return f"MARK and 0x{~mask & _ALL:x}"
-    if value == mask:
-        return f"MARK or 0x{value:x}"
-    if mask == 0:
-        return f"MARK xor 0x{value:x}"
-    if mask == _ALL:
-        return f"MARK set 0x{value:x}"
-    return f"MARK xset 0x{value:x}/0x{mask:x}"
+    return f"MARK {marking.described(target.value, target.mask)}"
 
 
 EXTENSIONS: Final = (
@@ -84,7 +61,8 @@ EXTENSIONS: Final = (
         render=_render_target,
         describe=_describe_target,
         options=tuple(
-            Option(form, excludes=tuple(other for other in _FORMS if other != form)) for form in _FORMS
+            Option(form, excludes=tuple(other for other in marking.FORMS if other != form))
+            for form in marking.FORMS
         ),
     ),
 )
