@@ -22,13 +22,14 @@ BELOW_PROGRAMS = {"wire", "sim", "kernel", "fabric", "tools"}
 ALLOWED: dict[str, set[str]] = {
     "wire": set(),
     "sim": set(),
+    "document": {"sim"},
     "kernel": {"wire", "sim"},
     "fabric": {"wire", "sim", "kernel"},
     "tools": {"wire", "sim", "kernel"},
     "observe": BELOW_PROGRAMS,
     "apps": BELOW_PROGRAMS,
-    "kube": BELOW_PROGRAMS | {"apps"},
-    "cluster": BELOW_PROGRAMS | {"apps", "kube", "observe"},
+    "kube": BELOW_PROGRAMS | {"apps", "document"},
+    "cluster": BELOW_PROGRAMS | {"apps", "document", "kube", "observe"},
     "verify": BELOW_PROGRAMS | {"apps", "kube", "observe", "cluster"},
     "cli": BELOW_PROGRAMS | {"apps", "kube", "observe", "cluster", "verify"},
 }

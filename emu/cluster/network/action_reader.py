@@ -6,8 +6,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Literal
 
-from emu.cluster.document import MappingNode, SequenceNode
-from emu.cluster.fields import Fields, Place, boolean, elements, integer, one_of, shown, text
 from emu.cluster.network import values
 from emu.cluster.network.actions import (
     Action,
@@ -28,6 +26,8 @@ from emu.cluster.network.actions import (
     UdpRequest,
     UdpServer,
 )
+from emu.document import MappingNode, SequenceNode
+from emu.document.fields import Fields, Place, boolean, elements, integer, one_of, shown, text
 from emu.errors import FrameSyntaxError, did_you_mean
 from emu.sim.time import MILLISECOND, SECOND
 from emu.wire.addresses import ANY_IP4

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from emu.cluster.document import MappingNode
 from emu.cluster.network import values
 from emu.cluster.network.actions import CapturePoint, Inject, Snapshot, Tally
 from emu.cluster.network.model import (
@@ -21,12 +20,13 @@ from emu.cluster.network.model import (
     RouteSpec,
     VxlanSpec,
 )
+from emu.document import MappingNode
 from emu.errors import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emu.cluster.fields import Place
+    from emu.document.fields import Place
     from emu.wire.addresses import Interface, Prefix
 
 _DeviceSpec: TypeAlias = EndSpec | BridgeSpec | VxlanSpec

@@ -11,8 +11,6 @@ from __future__ import annotations
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Final, get_args
 
-from emu.cluster.document import MAX_OCTETS, Document, MappingNode, Value, load
-from emu.cluster.fields import Fields, Place, Report, boolean, elements, integer, one_of, text
 from emu.cluster.network import values
 from emu.cluster.network.action_reader import step
 from emu.cluster.network.checks import Checks
@@ -39,6 +37,8 @@ from emu.cluster.network.model import (
     VxlanSpec,
 )
 from emu.cluster.network.names import check_names
+from emu.document import MAX_OCTETS, Document, MappingNode, Value, load
+from emu.document.fields import Fields, Place, Report, boolean, elements, integer, one_of, text
 from emu.errors import DocumentError, Fault
 from emu.sim.time import MILLISECOND, SECOND
 

@@ -6,14 +6,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from emu.cluster.fields import integer, seconds
 from emu.cluster.network.actions import CapturePoint
+from emu.document.fields import integer, seconds
 from emu.wire.addresses import ANY_IP4, ZERO_MAC, Interface, IpAddress, MacAddress, Prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from emu.cluster.fields import Place
+    from emu.document.fields import Place
 
 T = TypeVar("T")
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from emu.cluster.document import MappingNode, SequenceNode
-from emu.cluster.fields import Fields, Place, boolean, text
 from emu.cluster.network import values
 from emu.cluster.network.importing.dump import Address, Device, Port, Vxlan
 from emu.cluster.network.importing.records import device_name, flags, is_ipv6, number_of, records, word
+from emu.document import MappingNode, SequenceNode
+from emu.document.fields import Fields, Place, boolean, text
 from emu.errors import AddressError
 from emu.wire.addresses import Interface, MacAddress
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import attrs
 
-from emu.cluster.document import MAX_FAULTS, scan
-from emu.cluster.fields import Place, Report
 from emu.cluster.network.importing import devices, routes, rules_text, settings, tables
 from emu.cluster.network.importing.dump import Device, NodeDump
 from emu.cluster.network.importing.text_file import TextFile
+from emu.document import MAX_FAULTS, scan
+from emu.document.fields import Place, Report
 from emu.errors import DocumentError, Fault, RulesError
 from emu.tools.conntrack import reading
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emu.cluster.document import MappingNode, SequenceNode
-from emu.cluster.fields import Fields, integer
 from emu.cluster.network import values
+from emu.document import MappingNode, SequenceNode
+from emu.document.fields import Fields, integer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from emu.cluster.fields import Place
+    from emu.document.fields import Place
 
 MAX_RECORDS: Final = 200_000
 """In one file: a node with more routes or neighbours than this was not meant."""

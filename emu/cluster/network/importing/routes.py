@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emu.cluster.document import MappingNode
-from emu.cluster.fields import Fields, Place, integer
 from emu.cluster.network import values
 from emu.cluster.network.importing.dump import Hop, Route, RoutingRule
 from emu.cluster.network.importing.records import (
@@ -18,6 +16,8 @@ from emu.cluster.network.importing.records import (
     records,
     word,
 )
+from emu.document import MappingNode
+from emu.document.fields import Fields, Place, integer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from emu.cluster.network.importing.dump import FdbEntry, Neighbour
 from emu.cluster.network.importing.records import device_name, flags, is_ipv6, number_of, records, word
 
 if TYPE_CHECKING:
-    from emu.cluster.fields import Fields, Place
+    from emu.document.fields import Fields, Place
     from emu.wire.addresses import MacAddress
 
 _STATES: Final = {

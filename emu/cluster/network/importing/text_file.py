@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from emu.cluster.document import MAX_FAULTS
+from emu.document import MAX_FAULTS
 from emu.errors import Fault
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emu.cluster.document import MappingNode, SequenceNode, Value, load, parse
 from emu.cluster.network.build import BASE_SYSCTLS, build
 from emu.cluster.network.modelled import CHECKS
 from emu.cluster.network.reader import load_network, read_network
 from emu.cluster.network.run import NetworkRun
+from emu.document import MappingNode, SequenceNode, Value, load, parse
 from emu.errors import DocumentError, EmuError
 from emu.fabric import driver
 from emu.sim.time import START

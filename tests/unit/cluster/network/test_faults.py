@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emu.cluster.document import MappingNode, SequenceNode, Value, load, parse, scan
 from emu.cluster.network.checks import Checks
 from emu.cluster.network.reader import load_network, read_network
+from emu.document import MappingNode, SequenceNode, Value, load, parse, scan
 from emu.errors import DocumentError
 
 SCENARIOS = sorted((Path(__file__).parents[3] / "golden" / "scenarios").glob("*/scenario.yaml"))

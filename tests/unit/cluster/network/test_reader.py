@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from emu.cluster.document import parse
 from emu.cluster.network.actions import (
     CapturePoint,
     Exec,
@@ -43,6 +42,7 @@ from emu.cluster.network.model import (
     VxlanSpec,
 )
 from emu.cluster.network.reader import is_network_document, load_network, read_network
+from emu.document import parse
 from emu.sim.time import MILLISECOND, SECOND
 from emu.wire.addresses import ANY_IP4, Interface, IpAddress, MacAddress, Prefix
 

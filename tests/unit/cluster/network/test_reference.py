@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, get_type_hints
 import pytest
 
 from emu import cli
-from emu.cluster.document import parse
-from emu.cluster.fields import Fields
 from emu.cluster.network import actions
 from emu.cluster.network.action_reader import KINDS
 from emu.cluster.network.build import BASE_SYSCTLS
 from emu.cluster.network.lab import load
 from emu.cluster.network.reader import read_network
+from emu.document import parse
+from emu.document.fields import Fields
 from emu.errors import DocumentError
 from emu.verify import report
 from emu.verify.verdict import Result, Word

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from emu.cluster.document import parse
 from emu.cluster.network.importing import paper
 from emu.cluster.network.importing.importer import import_nodes
 from emu.cluster.network.model import NetworkDocument
 from emu.cluster.network.reader import read_network
+from emu.document import parse
 from emu.errors import DocumentError
 from tests.unit.cluster.network.importing.nodes import device, said, with_addresses
 

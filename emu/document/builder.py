@@ -24,14 +24,14 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from emu.cluster.document.nodes import Document, MappingNode, SequenceNode, path_step
-from emu.cluster.document.scalars import YAML_TAG, plain, shown_tag, tagged
+from emu.document.nodes import Document, MappingNode, SequenceNode, path_step
+from emu.document.scalars import YAML_TAG, plain, shown_tag, tagged
 from emu.errors import DocumentError, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from emu.cluster.document.nodes import Scalar, Value
+    from emu.document.nodes import Scalar, Value
 
 MAX_VALUES: Final = 5_000_000  # a dump of 20,000 Pods has about a million
 MAX_DEPTH: Final = 100

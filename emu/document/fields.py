@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from emu.cluster.document import MAX_FAULTS, MappingNode, SequenceNode, Value, path_step
+from emu.document import MAX_FAULTS, MappingNode, SequenceNode, Value, path_step
 from emu.errors import DocumentError, Fault, did_you_mean
 from emu.sim.time import Duration, from_seconds
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
-from emu.cluster.document.builder import Builder, TooBigError
+from emu.document.builder import Builder, TooBigError
 from emu.errors import DocumentError, Fault
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from yaml.events import Event
 
-    from emu.cluster.document.nodes import Document
+    from emu.document.nodes import Document
 
 MAX_OCTETS: Final = 64 * 1024 * 1024
 

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emu.cluster.document import MappingNode, SequenceNode, Value, builder, load, parse, reading, scan
+from emu.document import MappingNode, SequenceNode, Value, builder, load, parse, reading, scan
 from emu.errors import DocumentError
 
 if TYPE_CHECKING:

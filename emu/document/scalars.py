@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from emu.cluster.document.nodes import Scalar
+    from emu.document.nodes import Scalar
 
 _WORDS: Final[dict[str, bool | None]] = {
     spelling: value

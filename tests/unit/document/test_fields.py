@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from emu.cluster.document import parse
-from emu.cluster.fields import Fields, Place, Report, boolean, integer, one_of, seconds, text
+from emu.document import parse
+from emu.document.fields import Fields, Place, Report, boolean, integer, one_of, seconds, text
 from emu.errors import DocumentError, Fault
 from emu.sim.time import MILLISECOND, SECOND
 

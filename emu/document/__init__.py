@@ -7,9 +7,9 @@ that *are* `dict` and `list` and know the line of each entry.
 
 from __future__ import annotations
 
-from emu.cluster.document.builder import MAX_FAULTS
-from emu.cluster.document.nodes import Document, MappingNode, Scalar, SequenceNode, Value, path_step
-from emu.cluster.document.reading import MAX_OCTETS, load, parse, scan
+from emu.document.builder import MAX_FAULTS
+from emu.document.nodes import Document, MappingNode, Scalar, SequenceNode, Value, path_step
+from emu.document.reading import MAX_OCTETS, load, parse, scan
 
 __all__ = [
     "MAX_FAULTS",
