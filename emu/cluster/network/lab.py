@@ -16,6 +16,7 @@ from emu.cluster.network.modelled import CHECKS, unobeyed
 from emu.cluster.network.reader import load_network
 from emu.cluster.network.run import NetworkRun
 from emu.errors import CommandError, FrameSyntaxError, UnknownNameError
+from emu.fabric.userland import Userland
 from emu.kernel import netdev, raw
 from emu.kernel.routing import route_output
 from emu.observe.capture import Capture
@@ -62,11 +63,13 @@ class Network:
 
     Attributes:
         unexpected: a line for each action whose outcome was not what the document expects.
+        userlands: what the commands run in a namespace see beside it, by its name.
     """
 
     def __init__(self, run: NetworkRun) -> None:
         self._run = run
         self.unexpected: list[str] = []
+        self.userlands: dict[str, Userland] = {}
 
     def take_steps(self) -> None:
         """Carry out the actions of the document.
@@ -101,7 +104,8 @@ class Network:
         if name not in self.fabric.namespaces:
             known = ", ".join(self.fabric.namespaces)
             raise UnknownNameError(f"no namespace {name} (there are {known})")
-        return Host(self, self.fabric.namespaces[name])
+        userland = self.userlands.setdefault(name, Userland())
+        return Host(self, self.fabric.namespaces[name], userland)
 
     def points(self, pattern: str = "any") -> list[tuple[str, str]]:
         """Return the capture points that `pattern` means: `any`, or `NS/DEVICE` with `*` in either.
@@ -248,10 +252,11 @@ class Recorded:
 
 @attrs.frozen(eq=False)
 class Host:
-    """A namespace of a network, to do things in."""
+    """A namespace of a network, to do things in; commands see `userland` beside it."""
 
     network: Network
     net: Namespace
+    userland: Userland = attrs.field(factory=Userland)
 
     def execute(self, argv: Sequence[str]) -> Finished:
         """Run a command and return what it printed, and its status.
@@ -263,7 +268,7 @@ class Host:
         if not argv:
             raise CommandError("no command is given")
         self.network.fabric.loop.replenish()
-        process = self.network.fabric.spawn(self.net, console.run(argv))
+        process = self.network.fabric.spawn(self.net, console.run(argv, self.userland))
         self.network.finish(process)
         if not process.done:
             process.kill()
