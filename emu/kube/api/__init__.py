@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The API: objects, their manifests, and the store that every component watches."""
