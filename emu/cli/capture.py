@@ -14,7 +14,7 @@ from emu.cli import options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emu.cluster.network.lab import Recorded
+    from emu.cluster.emulation import Recorded
 
 _COMMAND = "command"
 

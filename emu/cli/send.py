@@ -15,7 +15,7 @@ from emu.sim.time import SECOND, Duration, later, to_seconds
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from emu.cluster.network.lab import Network
+    from emu.cluster.emulation import Emulation
 
 
 _LONGEST_PAUSE: Final = 86_400 * SECOND  # between frames of a file; all of it has to be lived through
@@ -170,14 +170,14 @@ def _check_pause(number: int, pause: Duration) -> None:
         )
 
 
-def _check_lengths(network: Network, point: str, frames: Iterable[_Given]) -> None:
+def _check_lengths(network: Emulation, point: str, frames: Iterable[_Given]) -> None:
     """Refuse what the device at `point` cannot have received or sent.
 
     Raises:
         FrameSyntaxError: a frame is too short or too long; all that are are told.
         UnknownNameError: there is no such device.
     """
-    from emu.cluster.network.lab import check_length
+    from emu.cluster.emulation import check_length
     from emu.errors import FrameSyntaxError
 
     _, device = network.find_device(point)

@@ -20,7 +20,7 @@ from emu.errors import AddressError, EndPointError, UnknownNameError, did_you_me
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
-    from emu.cluster.network.lab import Network
+    from emu.cluster.emulation import Emulation
     from emu.kernel.namespace import Namespace
 
 _LITERAL: Final = re.compile(r"[0-9.]+|\[.*|.*:.*:.*")  # no name: digits and dots, or what looks like IPv6
@@ -71,7 +71,7 @@ class Target:
         return f"{self.point}{port}/{self.protocol.value}"
 
 
-def find_source(network: Network, text: str) -> Source:
+def find_source(network: Emulation, text: str) -> Source:
     """Return the asker that `text` names.
 
     Raises:
@@ -86,7 +86,7 @@ def find_source(network: Network, text: str) -> Source:
     return Source(text, network.namespace(text).net.name)
 
 
-def find_target(network: Network, text: str) -> Target:
+def find_target(network: Emulation, text: str) -> Target:
     """Return whom `text` asks, and with what.
 
     Raises:
@@ -163,7 +163,7 @@ def _first_address(net: Namespace) -> IpAddress:
     return found[0]
 
 
-def _owner(network: Network, address: IpAddress) -> Namespace:
+def _owner(network: Emulation, address: IpAddress) -> Namespace:
     owners = [net for net in network.fabric.namespaces.values() if address in _addresses(net)]
     if len(owners) != 1:
         names = ", ".join(net.name for net in owners)

@@ -19,7 +19,7 @@ from emu.wire.addresses import ANY_IP4
 if TYPE_CHECKING:
     from types import FrameType
 
-    from emu.cluster.network.lab import Network
+    from emu.cluster.emulation import Emulation
     from emu.fabric.program import Program
     from emu.observe.recording import Step
     from emu.sim.time import Instant
@@ -86,7 +86,7 @@ def _speaker(frame: FrameType | None) -> str:
     return ""
 
 
-def ask(network: Network, source: Source, target: Target) -> Exchange:
+def ask(network: Emulation, source: Source, target: Target) -> Exchange:
     """Ask `target` from `source` and return what happened."""
     witness = _Witness()
     loop = network.fabric.loop
@@ -105,7 +105,7 @@ def ask(network: Network, source: Source, target: Target) -> Exchange:
     return Exchange(outcome, start, tuple(witness.told))
 
 
-def _run(network: Network, source: Source, target: Target) -> str:
+def _run(network: Emulation, source: Source, target: Target) -> str:
     net = network.namespace(source.namespace).net
     process = network.fabric.spawn(net, _program(source, target))
     network.finish(process)

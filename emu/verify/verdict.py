@@ -20,7 +20,7 @@ from emu.verify.steady import ASSUMPTION, SteadyChoice
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from emu.cluster.network.lab import Network
+    from emu.cluster.emulation import Emulation
     from emu.sim.choice import Taken
     from emu.verify.endpoint import Source, Target
     from emu.verify.exchange import Exchange
@@ -130,7 +130,7 @@ class Verdict:
         return max(failed, key=lambda one: one.probability, default=None)
 
 
-def judge(start: Callable[[], Network], source: str, target: str) -> Verdict:
+def judge(start: Callable[[], Emulation], source: str, target: str) -> Verdict:
     """Ask `target` from `source` on every branch.
 
     Args:

@@ -1,44 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A network to work with from Python: inject, capture, run commands."""
+"""The network of a low-level document, to work with from Python."""
 
 from __future__ import annotations
 
-import shlex
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import attrs
-
-from emu.apps import console
+from emu.cluster.emulation import Emulation
 from emu.cluster.network.modelled import CHECKS, unobeyed
 from emu.cluster.network.reader import load_network
 from emu.cluster.network.run import NetworkRun
-from emu.errors import CommandError, FrameSyntaxError, UnknownNameError
-from emu.fabric.userland import Userland
-from emu.kernel import netdev, raw
-from emu.kernel.routing import route_output
-from emu.observe.capture import Capture
-from emu.observe.filter import CaptureFilter
-from emu.observe.output import write_capture, writing
-from emu.observe.recording import Kind
-from emu.sim.time import SECOND, Instant, from_seconds, later
-from emu.wire import craft, ethernet
-from emu.wire.addresses import IpAddress
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from emu.apps.console import Finished
-    from emu.fabric.driver import Fabric
-    from emu.fabric.process import Process
-    from emu.kernel.link.device import Device
-    from emu.kernel.namespace import Namespace
-    from emu.observe.recording import Listener, Recording, Step
-    from emu.wire.craft import ScapyPacket, SupportsBytes
-
-_PROGRAM_LIMIT = 3600 * SECOND  # a command that takes longer on the virtual clock is given up
 
 
 def load(path: str | Path, *, seed: int = 0, steps: bool = True) -> Network:
@@ -58,18 +28,17 @@ def load(path: str | Path, *, seed: int = 0, steps: bool = True) -> Network:
     return network
 
 
-class Network:
-    """A network that lives: namespaces, and time that passes while something is done in them.
+class Network(Emulation):
+    """A network that lives.
 
     Attributes:
         unexpected: a line for each action whose outcome was not what the document expects.
-        userlands: what the commands run in a namespace see beside it, by its name.
     """
 
     def __init__(self, run: NetworkRun) -> None:
+        super().__init__(run.fabric, run.recording)
         self._run = run
         self.unexpected: list[str] = []
-        self.userlands: dict[str, Userland] = {}
 
     def take_steps(self) -> None:
         """Carry out the actions of the document.
@@ -81,286 +50,6 @@ class Network:
         self.unexpected = self._run.run().unexpected
 
     @property
-    def fabric(self) -> Fabric:
-        """What the network is made of."""
-        return self._run.fabric
-
-    @property
-    def recording(self) -> Recording:
-        """What is told of everything that happens."""
-        return self._run.recording
-
-    @property
     def unobeyed(self) -> list[str]:
         """The settings that were changed though the stack does not obey them, as `sysctl` names them."""
         return unobeyed(self.fabric)
-
-    def namespace(self, name: str) -> Host:
-        """Return the namespace `name`.
-
-        Raises:
-            UnknownNameError: there is none; the message lists those that are.
-        """
-        if name not in self.fabric.namespaces:
-            known = ", ".join(self.fabric.namespaces)
-            raise UnknownNameError(f"no namespace {name} (there are {known})")
-        userland = self.userlands.setdefault(name, Userland())
-        return Host(self, self.fabric.namespaces[name], userland)
-
-    def points(self, pattern: str = "any") -> list[tuple[str, str]]:
-        """Return the capture points that `pattern` means: `any`, or `NS/DEVICE` with `*` in either.
-
-        Raises:
-            UnknownNameError: it means none.
-        """
-        from fnmatch import fnmatchcase  # noqa: PLC0415 - only patterns need it
-
-        every = [(net.name, name) for net in self.fabric.namespaces.values() for name in net.devices]
-        if pattern == "any":
-            return [point for point in every if point[1] != "lo"]
-        found = [point for point in every if fnmatchcase("/".join(point), pattern)]
-        if not found:
-            raise UnknownNameError(
-                f"no capture point {pattern} (there are {', '.join(map('/'.join, every))})"
-            )
-        return found
-
-    @contextmanager
-    def capture(self, *patterns: str, condition: str = "", limit: int | None = None) -> Iterator[Recorded]:
-        """Record what passes while the block runs.
-
-        Args:
-            patterns: capture points, as in `points`; none means any.
-            condition: a pcap filter expression.
-            limit: keep no more than so many frames.
-
-        Raises:
-            UnknownNameError: a pattern means no point.
-            FilterError: the condition is wrong.
-        """
-        points = list(
-            dict.fromkeys(point for pattern in patterns or ("any",) for point in self.points(pattern))
-        )
-        wanted = CaptureFilter.compile(condition) if condition else None
-        recorded = Recorded(Capture(points, condition=wanted, limit=limit), self.fabric)
-        self.recording.add(recorded.capture)
-        try:
-            yield recorded
-        finally:
-            self.recording.remove(recorded.capture)
-
-    @contextmanager
-    def listening(self, listener: Listener) -> Iterator[None]:
-        """Tell `listener` what happens while the block runs."""
-        self.recording.add(listener)
-        try:
-            yield
-        finally:
-            self.recording.remove(listener)
-
-    def run_until(self, done: Callable[[], bool], deadline: Instant) -> None:
-        """Let time pass until `done`, or until `deadline`.
-
-        Raises:
-            StormError: frames go round in circles.
-        """
-        loop = self.fabric.loop
-        loop.replenish()
-        while not done():
-            due = loop.next_instant
-            if due is None or due > deadline:
-                loop.run_until(deadline)
-                return
-            loop.step()
-
-    def finish(self, process: Process[Any]) -> None:
-        """Let time pass until `process` is done."""
-        self.run_until(lambda: process.done, later(self.fabric.loop.now, _PROGRAM_LIMIT))
-
-    def inject(self, point: str, octets: bytes, *, outwards: bool = False) -> int:
-        """Have a frame arrive on the device `point` (`NS/DEVICE`), or leave by it, and return its packet id.
-
-        Raises:
-            UnknownNameError: there is no such device.
-            FrameSyntaxError: the frame is shorter than its header or longer than the MTU.
-        """
-        net, device = self.find_device(point)
-        check_length(octets, device.mtu)
-        put = self.fabric.send_frame if outwards else self.fabric.receive_frame
-        return put(net, device.name, octets)
-
-    def find_device(self, point: str) -> tuple[Namespace, Device]:
-        """Return the one device that `point` (`NS/DEVICE`) names, and its namespace.
-
-        Raises:
-            UnknownNameError: there is no such device; the message lists those that are.
-        """
-        owner, slash, name = point.rpartition("/")
-        if not slash:
-            raise UnknownNameError(f"{point!r} names no device: it has to be NS/DEVICE, as in pod1/eth0")
-        net = self.namespace(owner).net
-        if name not in net.devices:
-            raise UnknownNameError(f"{owner} has no device {name} (there are {', '.join(net.devices)})")
-        return net, net.devices[name]
-
-    def wait_until(self, instant: Instant) -> None:
-        """Let virtual time pass until `instant`.
-
-        Raises:
-            StormError: frames go round in circles.
-        """
-        self.fabric.loop.replenish()
-        self.fabric.loop.run_until(instant)
-
-    def settle(self, seconds: float = 1.0) -> None:
-        """Let some virtual time pass.
-
-        Raises:
-            StormError: frames go round in circles.
-        """
-        self.wait_until(later(self.fabric.loop.now, from_seconds(seconds)))
-
-
-@attrs.define(eq=False)
-class Recorded:
-    """What a capture recorded."""
-
-    capture: Capture
-    _fabric: Fabric
-
-    @property
-    def frames(self) -> list[bytes]:
-        """The octets of all frames, in order."""
-        return [frame.octets for frame in self.capture.frames]
-
-    def __len__(self) -> int:
-        return len(self.capture.frames)
-
-    def packets(self) -> list[ScapyPacket]:
-        """Return all frames as Scapy packets."""
-        return [craft.dissect(octets) for octets in self.frames]
-
-    def write(self, path: str | Path) -> None:
-        """Write a capture file: classic pcap if it is called so, else pcapng.
-
-        Raises:
-            OutputError: it cannot be written; what was there before still is.
-        """
-        with writing(Path(path)) as stream:
-            write_capture(Path(path), stream, self.capture, self._fabric)
-
-
-@attrs.frozen(eq=False)
-class Host:
-    """A namespace of a network, to do things in; commands see `userland` beside it."""
-
-    network: Network
-    net: Namespace
-    userland: Userland = attrs.field(factory=Userland)
-
-    def execute(self, argv: Sequence[str]) -> Finished:
-        """Run a command and return what it printed, and its status.
-
-        Raises:
-            CommandError: there is no command, or it does not end within an hour of virtual time.
-            StormError: frames go round in circles.
-        """
-        if not argv:
-            raise CommandError("no command is given")
-        self.network.fabric.loop.replenish()
-        process = self.network.fabric.spawn(self.net, console.run(argv, self.userland))
-        self.network.finish(process)
-        if not process.done:
-            process.kill()
-            raise CommandError(f"{argv[0]}: no end after {_PROGRAM_LIMIT // SECOND} s")
-        return process.result
-
-    def run(self, command: str) -> str:
-        """Run a command line and return what it printed.
-
-        Raises:
-            CommandError: its status was not 0; the message is what it printed.
-            StormError: frames go round in circles.
-        """
-        try:
-            argv = shlex.split(command)
-        except ValueError as error:
-            raise CommandError(f"{command}: {error}") from None
-        finished = self.execute(argv)
-        if finished.status:
-            raise CommandError((finished.stderr or finished.stdout).strip(), finished.status)
-        return finished.stdout
-
-    def send(self, packet: SupportsBytes, *, iface: str = "") -> int:
-        """Send a packet and return its id.
-
-        Args:
-            packet: a Scapy packet, or anything with `__bytes__`. One that
-                begins with IP takes the namespace's route, past no netfilter
-                hook of OUTPUT; a frame leaves by `iface` as it is.
-            iface: the device for a frame; may be left out where there is but one.
-
-        Raises:
-            OSError: there is no route.
-            UnknownNameError: no such device, or several and none named.
-        """
-        if craft.is_frame(packet):
-            _, device = self.network.find_device(f"{self.net.name}/{iface or self._only_device()}")
-            octets = craft.octets_of(packet, mac=device.mac)
-            check_length(octets, device.mtu)
-            return self.network.fabric.send_frame(self.net, device.name, octets)
-        dst = IpAddress.parse(craft.destination_of(packet))
-        decision = self.network.fabric.call(self.net, partial(route_output, dst=dst))
-        octets = craft.octets_of(packet, src=decision.src)
-        return self.network.fabric.call(self.net, partial(raw.send_packet, packet=octets))
-
-    def sr1(self, packet: SupportsBytes, *, timeout: float = 2.0, iface: str = "") -> ScapyPacket | None:
-        """Send a packet and return the first one that answers it, None if none does in `timeout` seconds.
-
-        What answers what is Scapy's to say. The answer begins where the
-        question began: with Ethernet, or with IP.
-
-        Raises:
-            OSError: there is no route.
-        """
-        watch = _Watch(self.net.name, packet)
-        self.network.recording.add(watch)
-        try:
-            self.send(packet, iface=iface)
-            deadline = later(self.network.fabric.loop.now, from_seconds(timeout))
-            self.network.run_until(lambda: watch.answer is not None, deadline)
-        finally:
-            self.network.recording.remove(watch)
-        return watch.answer
-
-    def _only_device(self) -> str:
-        names = [name for name in self.net.devices if name != "lo"]
-        if len(names) != 1:
-            raise UnknownNameError(f"{self.net.name}: which device? ({', '.join(names)})")
-        return names[0]
-
-
-def check_length(octets: bytes, mtu: int) -> None:
-    """Refuse a frame that no device with this MTU could have sent.
-
-    Raises:
-        FrameSyntaxError: it is shorter than its header, or carries more than `mtu` octets.
-    """
-    length = len(octets) - ethernet.HEADER_LENGTH
-    if length < 0:
-        raise FrameSyntaxError(f"{len(octets)} octets are no Ethernet frame: the header has 14")
-    if length > mtu + netdev.VLAN_ROOM:
-        raise FrameSyntaxError(f"the frame carries {length} octets, more than the MTU of {mtu}")
-
-
-@attrs.define(eq=False)
-class _Watch:
-    """Waits for the answer to a packet among what comes in."""
-
-    net: str
-    question: SupportsBytes
-    answer: ScapyPacket | None = None
-
-    def hear(self, step: Step) -> None:
-        if step.kind is Kind.IN and step.net == self.net and self.answer is None:
-            self.answer = craft.answer_to(self.question, step.octets)
