@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, assert_never
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, assert_never
 
 from emu.errors import CommandError
 from emu.fabric.program import Block, Do, Sleep, Spawn
+from emu.kernel import sockets
 
 if TYPE_CHECKING:
     from emu.fabric.driver import Fabric
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from emu.sim.loop import Event
 
 T = TypeVar("T")
+
+_PRUNED: Final = 32  # sockets of a process, from which the closed ones are looked for
 
 
 class Process(Generic[T]):
@@ -37,6 +41,8 @@ class Process(Generic[T]):
         self._program = program
         self._blocked: Block | None = None
         self._timer: Event | None = None
+        self._sockets: list[sockets.Socket] = []  # some may be closed
+        self._threads: list[Process[Any]] = []  # some may be done
 
     @property
     def result(self) -> T:
@@ -67,12 +73,12 @@ class Process(Generic[T]):
             match request:
                 case Do(function):
                     try:
-                        value = self._fabric.call(self.net, function)
+                        value = self._own(self._fabric.call(self.net, function))
                     except (OSError, CommandError) as caught:
                         error = caught
                 case Block():
                     try:
-                        value = self._fabric.call(self.net, request.function)
+                        value = self._own(self._fabric.call(self.net, request.function))
                     except BlockingIOError:
                         self._park(request)
                         return
@@ -82,7 +88,8 @@ class Process(Generic[T]):
                     self._timer = self._fabric.loop.after(duration, self.resume)
                     return
                 case Spawn(program):
-                    self._fabric.spawn(self.net, program)
+                    self._threads = [each for each in self._threads if not each.done]
+                    self._threads.append(self._fabric.spawn(self.net, program))
                 case _:
                     assert_never(request)
 
@@ -100,13 +107,29 @@ class Process(Generic[T]):
             self.resume(error=caught)
         else:
             self._unpark()
-            self.resume(value)
+            self.resume(self._own(value))
 
     def kill(self) -> None:
-        """End it, wherever it waits."""
+        """End it and its threads, wherever they wait; the sockets they have are closed, as on exit(2)."""
         self._unpark()
-        self._program.close()
-        self.done = True
+        if not self.done:
+            self._program.close()
+            self.done = True
+        for thread in self._threads:
+            thread.kill()
+        for socket in self._sockets:
+            if socket in self.net.sockets:
+                self._fabric.call(self.net, partial(sockets.close, socket=socket))
+        self._threads.clear()
+        self._sockets.clear()
+
+    def _own(self, value: object) -> object:
+        """Note a socket that a call gave, and return it."""
+        if isinstance(value, sockets.Socket):
+            if len(self._sockets) >= _PRUNED:
+                self._sockets = [each for each in self._sockets if each in self.net.sockets]
+            self._sockets.append(value)
+        return value
 
     def _park(self, request: Block) -> None:
         self._blocked = request

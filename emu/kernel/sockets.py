@@ -148,6 +148,9 @@ class SocketTable:
         """Forget `socket`; its port is free again, unless TCP still needs it."""
         self._sockets.pop(socket.number, None)
 
+    def __contains__(self, socket: Socket) -> bool:
+        return socket.number in self._sockets
+
     def of(self, kind: SocketKind) -> Iterator[Socket]:
         """Yield the sockets of one kind, in the order they were made."""
         return (socket for socket in self._sockets.values() if socket.kind is kind)
