@@ -126,6 +126,17 @@ class Fabric:
         self._plugs[net_a.name, iface_a] = Plug(net_b, iface_b, cable, 0)
         self._plugs[net_b.name, iface_b] = Plug(net_a, iface_a, cable, 1)
 
+    def far_end(self, net: Namespace, iface: str) -> tuple[Namespace, str] | None:
+        """Return what device `iface` is plugged into, None if that is nothing."""
+        plug = self._plugs.get((net.name, iface))
+        return None if plug is None else (plug.net, plug.iface)
+
+    def disconnect(self, net: Namespace, iface: str) -> None:
+        """Unplug device `iface`, if something is plugged in; what is under way then still arrives."""
+        plug = self._plugs.pop((net.name, iface), None)
+        if plug is not None:
+            self._plugs.pop((plug.net.name, plug.iface), None)
+
     def record(self, recorder: Recorder | None) -> None:
         """Have `recorder` told of everything that happens from now on, in all namespaces."""
         self._recorder = recorder
@@ -236,6 +247,10 @@ class Fabric:
 
     def _arrive(self, plug: Plug, frame: Frame) -> None:
         net = plug.net
+        if plug.iface not in net.devices:  # it went while the frame was under way
+            net.drop(frame, DropReason.CABLE_UNPLUGGED, iface=plug.iface)
+            net.take_effects()
+            return
         self._carry_out(net, net.receive(plug.iface, frame, self.loop.now))
 
     def _backlog(self, net: Namespace, effect: Backlog) -> None:

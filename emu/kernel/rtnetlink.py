@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from emu.kernel import arp, inetdev
 from emu.kernel.effects import Carrier
 from emu.kernel.link import bridge_ports
+from emu.kernel.link.bridge import Bridge
 from emu.kernel.link.device import MIN_MTU
 from emu.kernel.link.veth import Veth
 from emu.kernel.link.vxlan import Vxlan, default_mtu
@@ -54,6 +55,25 @@ def set_down(net: Namespace, device: Device) -> None:
     if isinstance(device.link, Veth):
         net.emit(Carrier(device.name, up=False))
     _follow_bridge(net, device)
+
+
+def remove(net: Namespace, device: Device) -> None:
+    """Delete `device`, with its addresses, routes, neighbours and settings (`ip link del`).
+
+    Whoever owns the cables unplugs it.
+
+    Source: net/core/dev.c `unregister_netdevice_many_notify`.
+    """
+    set_down(net, device)
+    if device.port is not None:
+        set_master(net, device, None)
+    if isinstance(device.link, Bridge):
+        for port in tuple(device.link.ports):
+            bridge_ports.detach(port.device)
+    inetdev.device_removed(net.fib, device)
+    arp.act(net, net.neighbours.forget_device(device.name, keep_permanent=False))
+    net.sysctl.device_removed(device.name)
+    del net.devices[device.name]
 
 
 def set_carrier(net: Namespace, device: Device, *, carrier: bool) -> None:

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Making a node's kernel and files agree with what a provider wants.
+
+The order is that of the daemons: settings, devices, rules, files, and the ways to
+other nodes' pods as those become known. What was wanted before and no longer is
+goes first.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, assert_never
+
+from emu.errors import CommandError
+from emu.kernel import arp, rtnetlink
+from emu.kernel.link.fdb import FdbState, FdbWrite
+from emu.kernel.link.vxlan import Vxlan
+from emu.kernel.link.vxlan_fdb import Remote
+from emu.kernel.nud import Nud
+from emu.kernel.route import Insertion, Route, RouteError, RoutePattern
+from emu.kube.cni.rules import Tables
+from emu.kube.providers.written import Ensure, PermanentFdb, PermanentNeighbour
+
+if TYPE_CHECKING:
+    from emu.fabric.driver import Fabric
+    from emu.kernel.namespace import Namespace
+    from emu.kube.cni.disk import Disk
+    from emu.kube.providers.written import RuleGroup, VxlanDevice, Way, Written
+
+
+def apply(
+    fabric: Fabric, net: Namespace, before: Written, now: Written, *, disk: Disk | None = None
+) -> tuple[str, ...]:
+    """Make node `net` agree with `now`, and return what the kernel refused, a line each.
+
+    A refusal (a next hop that is on no link, say) does not keep the rest from
+    being done, as in the daemons; the next call tries again.
+
+    Args:
+        fabric: what the node is part of.
+        net: the node's namespace.
+        before: what was wanted at the last call; `Written()` at the first.
+        now: what is wanted.
+        disk: the node's files; None if nobody asks for them.
+    """
+    tables = Tables(fabric, net)
+    complaints: list[str] = []
+    _forget(fabric, tables, before, now, disk)
+    for name, value in now.sysctls.items():
+        if net.sysctl.get(name) != value:
+            net.sysctl.set(name, value)
+    for device in now.vxlans:
+        fabric.call(net, partial(_ensure_vxlan, fabric=fabric, wanted=device))
+    for group in now.rules:
+        try:
+            _ensure_rules(tables, group)
+        except CommandError as error:
+            complaints.append(str(error).strip())
+    if disk is not None:
+        for path, text in now.files.items():
+            if disk.get(path) != text:
+                disk[path] = text
+    for way in now.ways:
+        try:
+            fabric.call(net, partial(_ensure_way, way=way))
+        except (RouteError, OSError) as error:
+            complaints.append(f"{_words(way)}: {error}")
+    return tuple(complaints)
+
+
+def _forget(fabric: Fabric, tables: Tables, before: Written, now: Written, disk: Disk | None) -> None:
+    """Take away what was wanted before, and is not any more."""
+    net = tables.net
+    for way in before.ways:
+        if way not in now.ways and not _is_replaced(way, now):
+            fabric.call(net, partial(_remove_way, way=way))
+    for group in before.rules:
+        if group not in now.rules:
+            _remove_rules(tables, group, {chain for each in now.rules for chain in each.chains})
+    kept = {device.name for device in now.vxlans}
+    for device in before.vxlans:
+        if device.name not in kept and device.name in net.devices:
+            fabric.call(net, partial(rtnetlink.remove, device=net.devices[device.name]))
+    for path in before.files if disk is not None else ():
+        if disk is not None and path not in now.files and path in disk:
+            del disk[path]
+
+
+# --- devices ---
+
+
+def _ensure_vxlan(net: Namespace, fabric: Fabric, wanted: VxlanDevice) -> None:
+    """Make a VXLAN device; one that is otherwise is made anew, with nothing that hung on it."""
+    del fabric
+    device = net.devices.get(wanted.name)
+    if device is not None and not _is_same(device.link, wanted):
+        rtnetlink.remove(net, device)
+        device = None
+    if device is None:
+        link = Vxlan(
+            vni=wanted.vni,
+            local=wanted.local,
+            device=wanted.device,
+            dstport=wanted.port,
+            learning=False,
+        )
+        device = net.add_device(wanted.name, link, wanted.mac, mtu=wanted.mtu)
+        net.sysctl.set(f"net/ipv6/conf/{wanted.name}/accept_ra", 0)
+    if device.mac != wanted.mac:
+        rtnetlink.set_mac(net, device, wanted.mac)
+    if device.mtu != wanted.mtu:
+        rtnetlink.set_mtu(net, device, wanted.mtu)
+    own = (wanted.address.address, wanted.address.prefix)
+    for address in tuple(device.addresses):
+        if (address.address, address.prefix) != own:
+            rtnetlink.delete_address(net, device, address.address)
+    if not device.addresses:
+        rtnetlink.add_address(net, device, wanted.address)
+    rtnetlink.set_up(net, device)
+
+
+def _is_same(link: object, wanted: VxlanDevice) -> bool:
+    return isinstance(link, Vxlan) and (link.vni, link.local, link.device, link.dstport, link.learning) == (
+        wanted.vni,
+        wanted.local,
+        wanted.device,
+        wanted.port,
+        False,
+    )
+
+
+# --- ways ---
+
+
+def _ensure_way(net: Namespace, way: Way) -> None:
+    match way:
+        case PermanentNeighbour(device, ip, mac):
+            entry = net.neighbours.get(device, ip)
+            if entry is None or entry.state is not Nud.PERMANENT or entry.mac != mac:
+                arp.act(net, net.neighbours.replace(device, ip, mac, Nud.PERMANENT, net.now))
+        case PermanentFdb(device, mac, remote):
+            link = net.device(device).link
+            assert isinstance(link, Vxlan)
+            link.fdb.write(mac, Remote(remote), FdbState.PERMANENT, net.now, FdbWrite.REPLACE)
+        case Route():
+            net.fib.add(way, Insertion.REPLACE)
+        case _:
+            assert_never(way)
+
+
+def _is_replaced(way: Way, now: Written) -> bool:
+    """Return whether something that is wanted takes the place of `way`."""
+    match way:
+        case PermanentNeighbour(device, ip, _):
+            keys = [(each.device, each.ip) for each in now.ways if isinstance(each, PermanentNeighbour)]
+            return (device, ip) in keys
+        case PermanentFdb(device, mac, _):
+            return (device, mac) in [
+                (each.device, each.mac) for each in now.ways if isinstance(each, PermanentFdb)
+            ]
+        case Route():
+            return way.dst in [each.dst for each in now.ways if isinstance(each, Route)]
+        case _:
+            assert_never(way)
+
+
+def _remove_way(net: Namespace, way: Way) -> None:
+    """Take a part of a way off, if it is still there."""
+    match way:
+        case PermanentNeighbour(device, ip, _):
+            if net.neighbours.get(device, ip) is not None:
+                arp.act(net, net.neighbours.delete(device, ip, net.now))
+        case PermanentFdb(device, mac, remote):
+            found = net.devices.get(device)
+            if found is not None and isinstance(found.link, Vxlan) and found.link.fdb.lookup(mac, net.now):
+                found.link.fdb.delete(mac, Remote(remote), net.now)
+        case Route():
+            if any(each.dst == way.dst for each in net.fib.routes(way.table)):
+                _delete_route(net, way)
+        case _:
+            assert_never(way)
+
+
+def _delete_route(net: Namespace, route: Route) -> None:
+    try:
+        net.fib.delete(RoutePattern(route.dst, table=route.table, nexthops=route.nexthops))
+    except RouteError:
+        return  # somebody has put another in its place
+
+
+def _words(way: Way) -> str:
+    match way:
+        case PermanentNeighbour(device, ip, mac):
+            return f"neighbour {ip} lladdr {mac} dev {device}"
+        case PermanentFdb(device, mac, remote):
+            return f"fdb {mac} dev {device} dst {remote}"
+        case Route(dst, _, nexthops):
+            return f"route {dst} via {nexthops[0].gateway}"
+        case _:
+            assert_never(way)
+
+
+# --- rules ---
+
+
+def _ensure_rules(tables: Tables, group: RuleGroup) -> None:
+    for chain in group.chains:
+        tables.ensure_chain(group.table, chain)
+    if group.ensure is Ensure.EACH:
+        for chain, rule in group.rules:
+            tables.append_unique(group.table, chain, rule)
+    elif not all(tables.has(group.table, chain, rule) for chain, rule in group.rules):
+        for chain, rule in group.rules:
+            tables.remove(group.table, chain, rule)
+        for chain, rule in group.rules:
+            tables.append(group.table, chain, rule)
+
+
+def _remove_rules(tables: Tables, group: RuleGroup, kept: set[str]) -> None:
+    for chain, rule in group.rules:
+        if tables.chain(group.table, chain) is not None:
+            tables.remove(group.table, chain, rule)
+    for chain in group.chains:
+        found = tables.chain(group.table, chain)
+        if chain not in kept and found is not None and not found.rules:
+            tables.remove_chain(group.table, chain)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a provider is, and what it is told of a node."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Protocol
+
+import attrs
+
+from emu.errors import EmuError, did_you_mean
+from emu.kube.cni.fields import Fields
+from emu.wire.addresses import IpAddress, Prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from emu.kube.cni.fields import Json, Wrong
+    from emu.kube.providers.written import Written
+
+
+_POD_NETWORK: Final = Prefix.parse("10.244.0.0/16")
+
+
+def _address(value: str | IpAddress) -> IpAddress:
+    return value if isinstance(value, IpAddress) else IpAddress.parse(value)
+
+
+def _prefix(value: str | Prefix) -> Prefix:
+    return value if isinstance(value, Prefix) else Prefix.parse(value)
+
+
+def _prefixes(values: Iterable[str | Prefix]) -> tuple[Prefix, ...]:
+    return tuple(map(_prefix, values))
+
+
+def _maybe_prefix(value: str | Prefix | None) -> Prefix | None:
+    return None if value is None else _prefix(value)
+
+
+@attrs.frozen
+class NodeNetwork:
+    """A node as a provider sees it. Addresses may be given as text.
+
+    Attributes:
+        name: of the Node object.
+        internal_ip: its InternalIP.
+        pod_cidrs: `spec.podCIDRs`; none while nobody has given it any.
+        cluster_cidr: the range that all nodes' pod CIDRs are part of.
+        device: the device that has the InternalIP.
+        mtu: of that device.
+        segment: the subnet of the InternalIP, None if it is not known: nodes of
+            one segment reach each other without a router.
+        annotations: those of the Node object, for what a daemon wrote there before.
+    """
+
+    name: str
+    internal_ip: IpAddress = attrs.field(converter=_address)
+    pod_cidrs: tuple[Prefix, ...] = attrs.field(default=(), converter=_prefixes)
+    cluster_cidr: Prefix = attrs.field(default=_POD_NETWORK, converter=_prefix)
+    device: str = "eth0"
+    mtu: int = 1500
+    segment: Prefix | None = attrs.field(default=None, converter=_maybe_prefix)
+    annotations: Mapping[str, str] = attrs.field(factory=lambda: MappingProxyType({}))
+
+    @property
+    def pod_cidr(self) -> Prefix | None:
+        """The first pod CIDR of IPv4, None while there is none."""
+        return next((each for each in self.pod_cidrs if each.address.family == 4), None)
+
+
+class Provider(Protocol):
+    """A network provider with its options."""
+
+    def configure(self, node: NodeNetwork, nodes: Sequence[NodeNetwork]) -> Written:
+        """Return what is to be on `node`, when there are `nodes` (itself may be among them)."""
+
+
+class OptionsError(EmuError):
+    """Options of a provider are wrong. `faults` has all of them, each with its path."""
+
+    def __init__(self, provider: str, faults: Iterable[Wrong]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(f"{provider}: {fault}" for fault in self.faults))
+
+
+def options(values: Mapping[str, Json], known: Iterable[str]) -> Fields:
+    """Return the fields of a provider's options; those that are not `known` are faults."""
+    fields, names = Fields(values), tuple(known)
+    for key in values:
+        if key not in names:
+            fields.wrong(
+                key, f"is no option; there are {', '.join(names) or 'none'}{did_you_mean(key, names)}"
+            )
+    return fields
+
+
+def others(node: NodeNetwork, nodes: Sequence[NodeNetwork]) -> list[tuple[NodeNetwork, Prefix]]:
+    """Return the other nodes that have a pod CIDR, with it, by name."""
+    found = [(each, each.pod_cidr) for each in sorted(nodes, key=lambda each: each.name)]
+    return [(each, cidr) for each, cidr in found if each.name != node.name and cidr is not None]

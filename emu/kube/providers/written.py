@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a provider wants on a node, as values: nothing here is done yet."""
+
+from __future__ import annotations
+
+import enum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+
+import attrs
+
+from emu.kernel.route import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from emu.kube.cni.netconf import NetConfList
+    from emu.kube.cni.rules import Words
+    from emu.wire.addresses import Interface, IpAddress, MacAddress
+    from emu.wire.vxlan import Vni
+
+T = TypeVar("T")
+
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+_NO_SYSCTLS: Final[Mapping[str, int]] = MappingProxyType({})
+
+
+@attrs.frozen
+class VxlanDevice:
+    """A VXLAN device that is up and has one address."""
+
+    name: str
+    vni: Vni
+    local: IpAddress
+    device: str
+    port: int
+    mac: MacAddress
+    mtu: int
+    address: Interface
+
+
+@attrs.frozen
+class PermanentNeighbour:
+    """`ip neigh replace IP lladdr MAC dev DEVICE nud permanent`."""
+
+    device: str
+    ip: IpAddress
+    mac: MacAddress
+
+
+@attrs.frozen
+class PermanentFdb:
+    """`bridge fdb replace MAC dev DEVICE dst REMOTE self permanent`."""
+
+    device: str
+    mac: MacAddress
+    remote: IpAddress
+
+
+Way: TypeAlias = PermanentNeighbour | PermanentFdb | Route
+"""A part of the way to another node's pods."""
+
+
+class Ensure(enum.Enum):
+    """How a daemon keeps its rules.
+
+    `EACH`: a rule that is missing is appended. `ANEW`: if one is missing, all are
+    taken out and appended again, so their order is always right.
+    """
+
+    EACH = "each"
+    ANEW = "anew"
+
+
+@attrs.frozen
+class RuleGroup:
+    """Rules that are ensured together.
+
+    Attributes:
+        table: of iptables.
+        chains: chains of their own, made first.
+        rules: chain and rule, in the order in which they are appended.
+        ensure: see there.
+    """
+
+    table: str
+    chains: tuple[str, ...]
+    rules: tuple[tuple[str, Words], ...]
+    ensure: Ensure = Ensure.EACH
+
+
+@attrs.frozen
+class Written:
+    """All that a provider writes to one node.
+
+    Attributes:
+        config: what pods are configured with, None while the node is not
+            ready for them.
+        files: by path; the configuration is one of them, unless it is only in memory.
+        annotations: of the Node object.
+        sysctls: by name.
+        vxlans: tunnel devices.
+        rules: of iptables.
+        ways: to the other nodes' pods, in the order in which they are written.
+    """
+
+    config: NetConfList | None = None
+    files: Mapping[str, str] = _NOTHING
+    annotations: Mapping[str, str] = _NOTHING
+    sysctls: Mapping[str, int] = _NO_SYSCTLS
+    vxlans: tuple[VxlanDevice, ...] = ()
+    rules: tuple[RuleGroup, ...] = ()
+    ways: tuple[Way, ...] = ()
