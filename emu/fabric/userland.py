@@ -7,6 +7,8 @@ the node's devices and addresses, and a resolv.conf of its own.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import attrs
 
 
@@ -18,11 +20,13 @@ class Userland:
         hostname: of the UTS namespace; empty for that of the network namespace's name.
         files: text by absolute path.
         environment: variables by name.
+        libc: whose resolver the programs have.
     """
 
     hostname: str = ""
     files: dict[str, str] = attrs.field(factory=dict)
     environment: dict[str, str] = attrs.field(factory=dict)
+    libc: Literal["glibc", "musl"] = "glibc"
 
     def read(self, path: str) -> str:
         """Return the text of a file.
