@@ -20,7 +20,7 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
-from emu.kernel import sockets, tcp
+from emu.kernel import sctp, sockets, tcp
 
 if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
@@ -132,20 +132,20 @@ def accept(sock: Socket) -> Program[Socket]:
 
 
 def connect(sock: Socket, address: IpAddress, port: int, *, timeout: Duration | None = None) -> Program[None]:
-    """Connect, and wait until a TCP connection stands.
+    """Connect, and wait until a TCP connection or an SCTP association stands.
 
     Raises:
         TimeoutError: not within `timeout`, or the kernel gave up.
         OSError: refused, unreachable, ...
     """
     yield Do(lambda net: sockets.connect(net, sock, address, port))
-    if sock.kind is sockets.SocketKind.TCP:
+    if sock.kind in {sockets.SocketKind.TCP, sockets.SocketKind.SCTP}:
         yield Block(lambda _: _connected(sock), sock, timeout)
 
 
 def _connected(sock: Socket) -> None:
     sock.take_error()
-    if not tcp.is_connected(sock):
+    if not (tcp.is_connected(sock) or sctp.is_connected(sock)):
         raise sockets.error(errno.EAGAIN)
 
 
@@ -157,7 +157,7 @@ def send(sock: Socket, data: bytes, *, timeout: Duration | None = None) -> Progr
 
 
 def receive(sock: Socket, size: int = READ_SIZE, *, timeout: Duration | None = None) -> Program[bytes]:
-    """Wait for data of the peer and return it; nothing means that a TCP peer has closed."""
+    """Wait for data of the peer and return it; nothing means that a TCP or SCTP peer has closed."""
     result: bytes = yield Block(lambda net: sockets.receive(net, sock, size), sock, timeout)
     return result
 
@@ -179,10 +179,10 @@ def quick_ack(sock: Socket) -> Program[None]:
 
 
 def linger(sock: Socket, duration: Duration) -> Program[None]:
-    """Set SO_LINGER; 0 makes `close` send RST."""
+    """Set SO_LINGER; 0 makes `close` send RST, or ABORT."""
 
     def apply(_: Namespace) -> None:
-        sock.tcp.linger = duration
+        sock.tcp.linger = sock.sctp.linger = duration
 
     yield Do(apply)
 

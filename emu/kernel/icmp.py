@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from emu.errors import HeaderError
-from emu.kernel import inetdev, ip_options_echo, ipv4, path, raw, routing, tcp, udp
+from emu.kernel import inetdev, ip_options_echo, ipv4, path, raw, routing, sctp, tcp, udp
 from emu.kernel.drops import DropReason
 from emu.kernel.fib import RouteType, Scope
 from emu.kernel.ip_options_reader import time_of_day
@@ -20,7 +20,7 @@ from emu.sim.time import MILLISECOND
 from emu.wire import checksum, icmp
 from emu.wire.addresses import ANY_IP4, IpAddress
 from emu.wire.icmp import Icmp
-from emu.wire.ipv4 import ICMP, MIN_HEADER, TCP, UDP, Ipv4
+from emu.wire.ipv4 import ICMP, MIN_HEADER, SCTP, TCP, UDP, Ipv4
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -263,13 +263,15 @@ def _error(net: Namespace, skb: Skb, header: Icmp, quoted: bytes) -> None:
         udp.error(net, inner, rest, header, mtu)
     elif inner.protocol == TCP:
         tcp.error(net, inner, rest, header.type, header.code, mtu)
+    elif inner.protocol == SCTP:
+        sctp.error(net, inner, rest, header.type, header.code, mtu)
     elif inner.protocol == ICMP and mtu and rest[0] == icmp.ECHO_REPLY:
         path.learn_mtu(net, inner.dst, mtu)
 
 
 def _redirected(net: Namespace, skb: Skb, header: Icmp, inner: Ipv4, rest: bytes) -> None:
     """Follow a redirect, if it is about a packet that a socket here, or the kernel itself, may have sent."""
-    senders = {UDP: udp.has_sender, TCP: tcp.has_sender, ICMP: raw.has_sender}
+    senders = {UDP: udp.has_sender, TCP: tcp.has_sender, SCTP: sctp.has_sender, ICMP: raw.has_sender}
     is_ours = senders.get(inner.protocol)
     if skb.device is not None and is_ours is not None and is_ours(net, inner, rest):
         gateway = IpAddress.from_int(header.word1 << 16 | header.word2)

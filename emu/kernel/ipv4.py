@@ -24,7 +24,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Optional, TypeAlias
 
 from emu.errors import HeaderError
-from emu.kernel import arp, fragment, icmp, ip_options, raw, tcp, udp
+from emu.kernel import arp, fragment, icmp, ip_options, raw, sctp, tcp, udp
 from emu.kernel.drops import DropReason
 from emu.kernel.fib import RouteType
 from emu.kernel.netfilter import hooks
@@ -256,6 +256,8 @@ def _protocols(net: Namespace, skb: Skb) -> None:
         udp.receive_lite(net, skb)
     elif protocol == ipv4.ICMP:
         icmp.receive(net, skb)
+    elif protocol == ipv4.SCTP:
+        sctp.receive(net, skb)
     elif not taken:
         icmp.send_error(net, skb, UNREACHABLE, PROTOCOL_UNREACHABLE)
         net.drop(skb, DropReason.IP_NOPROTO, f"protocol {skb.header.protocol}")

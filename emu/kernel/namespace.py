@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from emu.errors import UnknownNameError
-from emu.kernel import arp, fragment, netdev, tcp
+from emu.kernel import arp, fragment, netdev, sctp, tcp
 from emu.kernel.drops import DropReason
 from emu.kernel.effects import Drop, SetTimer
 from emu.kernel.fib import Fib
@@ -25,6 +25,7 @@ from emu.kernel.link.loopback import Loopback
 from emu.kernel.neigh import NeighbourTable
 from emu.kernel.path import PathExceptions
 from emu.kernel.routing import RouteCache
+from emu.kernel.sctp import SctpTable
 from emu.kernel.sockets import SocketTable
 from emu.kernel.sysctl import Sysctl
 from emu.kernel.tcp import TcpTable
@@ -67,6 +68,7 @@ class Namespace:
         icmp_limits: how much ICMP may still be sent.
         sockets: all open sockets.
         tcp: connections and listeners.
+        sctp: associations and listeners.
         used_netfilter: rules and connections; None until somebody asks for `netfilter`.
         unseen: where rules look that are not modelled (`bridge`, `arp`, `ingress DEVICE`,
             `egress DEVICE`), and whose they are: frames that come there end.
@@ -100,6 +102,7 @@ class Namespace:
         self.icmp_limits = IcmpLimits()
         self.sockets = SocketTable()
         self.tcp = TcpTable()
+        self.sctp = SctpTable()
         self.used_netfilter: Netfilter | None = None
         self.unseen: Mapping[str, str] = {}
         self.drops: Counter[DropReason] = Counter()
@@ -159,10 +162,12 @@ class Namespace:
         arp.timeout(self)
         fragment.timeout(self)
         tcp.timeout(self)
+        sctp.timeout(self)
         for deadline in (
             self.neighbours.next_deadline,
             self.reassembly.next_deadline,
             tcp.next_deadline(self),
+            sctp.next_deadline(self),
         ):
             if deadline is not None:
                 self.arm(deadline)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import attrs
 
-from emu.kernel import raw, tcp, udp
+from emu.kernel import raw, sctp, tcp, udp
 from emu.kernel.effects import Wake
 from emu.kernel.fib import RouteType
 from emu.kernel.routing import route_output
@@ -39,7 +39,12 @@ class SocketKind(enum.Enum):
 
     TCP = "tcp"
     UDP = "udp"
+    SCTP = "sctp"  # SOCK_STREAM with IPPROTO_SCTP: one-to-one
     ICMP = "raw"  # SOCK_RAW with IPPROTO_ICMP
+
+
+_CONNECTED: Final = frozenset((SocketKind.TCP, SocketKind.SCTP))
+"""What needs a peer that answers before it carries data."""
 
 
 class PathMtuDiscovery(enum.IntEnum):
@@ -60,7 +65,7 @@ class Datagram(NamedTuple):
 
 @attrs.define(eq=False)
 class Socket:
-    """A socket; `tcp` holds what only TCP needs, `queue` what datagram sockets have received.
+    """A socket; `tcp` and `sctp` hold what only these need, `queue` what datagram sockets have received.
 
     Attributes:
         number: unique in its namespace; what `Wake` names.
@@ -98,6 +103,7 @@ class Socket:
     queue: deque[Datagram] = attrs.field(factory=deque)
     queued: int = 0
     tcp: tcp.TcpSocket = attrs.field(factory=tcp.TcpSocket)
+    sctp: sctp.SctpSocket = attrs.field(factory=sctp.SctpSocket)
 
     @property
     def df(self) -> bool:
@@ -112,7 +118,13 @@ class Socket:
     def child(self) -> Self:
         """Return a new socket with the options of this one, for a connection that a listener took."""
         made = attrs.evolve(
-            self, number=self._table.new_number(), error=0, queue=deque(), queued=0, tcp=tcp.TcpSocket()
+            self,
+            number=self._table.new_number(),
+            error=0,
+            queue=deque(),
+            queued=0,
+            tcp=tcp.TcpSocket(),
+            sctp=sctp.SctpSocket(),
         )
         self._table.add(made)
         return made
@@ -200,9 +212,13 @@ def _clashes(net: Namespace, socket: Socket, address: IpAddress, port: int) -> b
         if other is socket or not (ANY_IP4 in (other.local, address) or other.local == address):
             continue
         shared = socket.reuse_address and other.reuse_address
-        if not shared or (socket.kind is SocketKind.TCP and tcp.is_listening(other)):
+        if not shared or _is_listening(other):
             return True
     return False
+
+
+def _is_listening(socket: Socket) -> bool:
+    return tcp.is_listening(socket) or sctp.is_listening(socket)
 
 
 def _ephemeral_port(net: Namespace, socket: Socket, address: IpAddress) -> int:
@@ -222,15 +238,15 @@ def _ephemeral_port(net: Namespace, socket: Socket, address: IpAddress) -> int:
 
 
 def connect(net: Namespace, socket: Socket, address: IpAddress, port: int) -> None:
-    """Give the socket a peer. Of TCP this sends the SYN; `is_ready` tells when it has come through.
+    """Give the socket a peer. Of TCP this sends the SYN, of SCTP the INIT; `Wake` tells of the outcome.
 
     Raises:
-        OSError: there is no way to `address`, or as TCP says.
+        OSError: there is no way to `address`, or as TCP or SCTP says.
     """
     decision = route_output(net, address, src=socket.source, mark=socket.mark, tos=socket.tos)
     if address == ANY_IP4:
         address = decision.next_hop
-    if socket.kind is SocketKind.TCP and decision.kind in (RouteType.BROADCAST, RouteType.MULTICAST):
+    if socket.kind in _CONNECTED and decision.kind in (RouteType.BROADCAST, RouteType.MULTICAST):
         raise error(errno.ENETUNREACH)
     if decision.kind is RouteType.BROADCAST and not socket.broadcast:
         raise error(errno.EACCES)
@@ -242,6 +258,8 @@ def connect(net: Namespace, socket: Socket, address: IpAddress, port: int) -> No
         socket.local_port = _ephemeral_port(net, socket, socket.local)
     if socket.kind is SocketKind.TCP:
         tcp.connect(net, socket, address, port)
+    elif socket.kind is SocketKind.SCTP:
+        sctp.connect(net, socket, address, port)
     else:
         socket.remote, socket.remote_port = address, port
 
@@ -254,10 +272,11 @@ def listen(net: Namespace, socket: Socket, backlog: int) -> None:
     """
     if not socket.local_port:
         socket.local_port = _ephemeral_port(net, socket, socket.local)
-    for other in net.sockets.holders(SocketKind.TCP, socket.local_port):
-        if other is not socket and tcp.is_listening(other) and ANY_IP4 in (other.local, socket.local):
+    for other in net.sockets.holders(socket.kind, socket.local_port):
+        if other is not socket and _is_listening(other) and ANY_IP4 in (other.local, socket.local):
             raise error(errno.EADDRINUSE)
-    tcp.listen(net, socket, min(backlog, net.sysctl.number("net.core.somaxconn")))
+    calls = sctp if socket.kind is SocketKind.SCTP else tcp
+    calls.listen(net, socket, min(backlog, net.sysctl.number("net.core.somaxconn")))
 
 
 def accept(net: Namespace, socket: Socket) -> Socket:
@@ -266,18 +285,20 @@ def accept(net: Namespace, socket: Socket) -> Socket:
     Raises:
         BlockingIOError: there is none yet.
     """
-    return tcp.accept(net, socket)
+    return sctp.accept(net, socket) if socket.kind is SocketKind.SCTP else tcp.accept(net, socket)
 
 
 def send(net: Namespace, socket: Socket, data: bytes) -> int:
     """Send to the peer and return how many octets were taken.
 
     Raises:
-        BlockingIOError: TCP has no room now.
+        BlockingIOError: TCP or SCTP has no room now.
         OSError: the pending error, EMSGSIZE, EPIPE, ENOTCONN, no route.
     """
     if socket.kind is SocketKind.TCP:
         return tcp.send(net, socket, data)
+    if socket.kind is SocketKind.SCTP:
+        return sctp.send(net, socket, data)
     if not socket.is_connected:
         raise error(errno.EDESTADDRREQ)
     return send_to(net, socket, data, socket.remote, socket.remote_port)
@@ -300,7 +321,7 @@ def send_to(net: Namespace, socket: Socket, data: bytes, address: IpAddress, por
 
 
 def receive(net: Namespace, socket: Socket, size: int) -> bytes:
-    """Return what has arrived, at most `size` octets; of TCP nothing means the end.
+    """Return what has arrived, at most `size` octets; of TCP and SCTP nothing means the end.
 
     Raises:
         BlockingIOError: nothing is there.
@@ -308,6 +329,8 @@ def receive(net: Namespace, socket: Socket, size: int) -> bytes:
     """
     if socket.kind is SocketKind.TCP:
         return tcp.recv(net, socket, size)
+    if socket.kind is SocketKind.SCTP:
+        return sctp.recv(net, socket, size)
     return receive_from(net, socket).data[:size]
 
 
@@ -330,6 +353,8 @@ def close(net: Namespace, socket: Socket) -> None:
     """Give the socket up. Source: close(2)."""
     if socket.kind is SocketKind.TCP:
         tcp.close(net, socket)
+    elif socket.kind is SocketKind.SCTP:
+        sctp.close(net, socket)
     net.sockets.remove(socket)
 
 

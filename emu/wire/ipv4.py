@@ -17,6 +17,7 @@ ICMP: Final = 1
 IPIP: Final = 4
 TCP: Final = 6
 UDP: Final = 17
+SCTP: Final = 132
 UDP_LITE: Final = 136
 
 DF: Final = 0x4000
