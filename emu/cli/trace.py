@@ -46,7 +46,7 @@ def trace(
     """Tell whether FROM reaches TO, and stage by stage why: `emu trace -f lab.yaml pod1 pod2:8080`.
 
     FROM is a namespace or an address of one; TO is NAME or ADDRESS, then :PORT
-    and /tcp, /udp or /icmp. TCP is meant where there is a port, a ping where
+    and /tcp, /udp, /sctp or /icmp. TCP is meant where there is a port, a ping where
     there is none. Nothing listens for the occasion: a closed port is refused.
 
     The packets are sent in the state after the document's last step, once for

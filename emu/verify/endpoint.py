@@ -2,7 +2,7 @@
 """The end points of a question about a network document: who asks, and whom.
 
     FROM = NAME | ADDRESS
-    TO   = (NAME | ADDRESS) [":" PORT] ["/" (tcp | udp | icmp)]
+    TO   = (NAME | ADDRESS) [":" PORT] ["/" (tcp | udp | sctp | icmp)]
 
 A NAME is that of a namespace. Without a protocol it is TCP where there is a
 port and an ICMP echo where there is none.
@@ -32,6 +32,7 @@ class Protocol(enum.Enum):
 
     TCP = "TCP"
     UDP = "UDP"
+    SCTP = "SCTP"
     ICMP = "ICMP"
 
 
@@ -96,7 +97,9 @@ def find_target(network: Emulation, text: str) -> Target:
     """
     point, digits, name = _split(text)
     if not point:
-        raise EndPointError(f"{text!r}: TO is NAME or ADDRESS, then :PORT and /tcp, /udp or /icmp as wanted")
+        raise EndPointError(
+            f"{text!r}: TO is NAME or ADDRESS, then :PORT and /tcp, /udp, /sctp or /icmp as wanted"
+        )
     port = 0 if digits is None else _port(text, digits)
     protocol = _protocol(text, name, has_port=bool(port))
     if _LITERAL.fullmatch(point):

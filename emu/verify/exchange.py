@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 import attrs
 
-from emu.apps import datagram, stream
+from emu.apps import association, datagram, stream
 from emu.apps.outcome import word
 from emu.apps.ping import ping
 from emu.errors import StormError
@@ -33,7 +33,7 @@ STORM: Final = "storm"
 
 _BUDGET: Final = 20_000  # events; an exchange takes hundreds
 _IDENTIFIER: Final = 0x656D  # of echoes: none that people write into documents
-_DATAGRAM: Final = b"emu"
+_DATAGRAM: Final = b"emu"  # and the message of an SCTP association
 _AFTERMATH: Final[Duration] = MILLISECOND
 _MESSENGERS: Final = frozenset(("emu.kernel.namespace", "emu.observe.recording", __name__))
 
@@ -135,6 +135,15 @@ def _program(source: Source, target: Target) -> Program[str]:
                 timeout=PATIENCE,
             )
             return outcomes[0]
+        case Protocol.SCTP:
+            exchange = yield from association.request(
+                target.address,
+                target.port,
+                _DATAGRAM,
+                src=source.address or ANY_IP4,
+                timeout=PATIENCE,
+            )
+            return exchange.outcome
         case Protocol.ICMP:
             echoes = yield from ping(
                 target.address, src=source.address, identifier=_IDENTIFIER, timeout=PATIENCE

@@ -10,7 +10,7 @@ from emu.wire import ethernet, icmp, udp, vxlan
 from emu.wire.addresses import IpAddress
 from emu.wire.arp import Arp
 from emu.wire.icmp import Icmp
-from emu.wire.ipv4 import ICMP, MIN_HEADER, TCP, UDP, Ipv4
+from emu.wire.ipv4 import ICMP, MIN_HEADER, SCTP, TCP, UDP, Ipv4
 from emu.wire.udp import Udp
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _IPV4: Final = ethernet.IPV4.to_bytes(2, "big")
 _ARP: Final = ethernet.ARP.to_bytes(2, "big")
 _COMPLAINTS: Final = icmp.ERRORS - {icmp.REDIRECT, icmp.SOURCE_QUENCH}
+_WITH_PORTS: Final = frozenset((TCP, UDP, SCTP))
 
 
 class FiveTuple(NamedTuple):
@@ -43,7 +44,7 @@ class FiveTuple(NamedTuple):
     @property
     def has_ports(self) -> bool:
         """Whether the protocol has ports."""
-        return self.protocol in {TCP, UDP}
+        return self.protocol in _WITH_PORTS
 
     def __str__(self) -> str:
         if self.has_ports:
@@ -83,8 +84,8 @@ def read(packet: bytes) -> FiveTuple | None:
 
 
 def _ports(protocol: int, payload: bytes) -> tuple[int, int]:
-    if protocol in {TCP, UDP}:
-        ports = Udp.parse(payload)  # TCP begins with its ports, too
+    if protocol in _WITH_PORTS:
+        ports = Udp.parse(payload)  # TCP and SCTP begin with their ports, too
         return ports.sport, ports.dport
     if protocol == ICMP:
         message = Icmp.parse(payload)
@@ -129,11 +130,11 @@ def request_tuple(protocol: str, dst: IpAddress, port: int) -> tuple[int, IpAddr
     """Return protocol, destination and destination port in the tuple of a question.
 
     Args:
-        protocol: `TCP`, `UDP` or `ICMP`.
+        protocol: `TCP`, `UDP`, `SCTP` or `ICMP`.
         dst: whom it asks.
         port: the destination port; of ICMP it does not count.
     """
-    number = {"TCP": TCP, "UDP": UDP, "ICMP": ICMP}[protocol]
+    number = {"TCP": TCP, "UDP": UDP, "SCTP": SCTP, "ICMP": ICMP}[protocol]
     return number, dst, icmp.ECHO if number == ICMP else port
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from emu.apps import datagram, stream
+from emu.apps import association, datagram, stream
 from emu.cluster.network import lab as network_lab
 from emu.kernel import ipv4
 from emu.kernel.drops import DropReason
@@ -44,12 +44,13 @@ def changed(make: Callable[[], Lab], *commands: str) -> Callable[[], Lab]:
 
 
 def serving(make: Callable[[], Lab], name: str) -> Callable[[], Lab]:
-    """Return what makes a lab where `name` serves TCP on port 80, UDP on 53, and is mute on UDP 54."""
+    """Return what makes a lab where `name` serves TCP 80, UDP 53, SCTP 36412, and is mute on UDP 54."""
 
     def start() -> Lab:
         lab = make()
         lab.start(name, stream.serve(80, b"hello"))
         lab.start(name, datagram.serve(53))
+        lab.start(name, association.serve(36412))
         lab.start(name, datagram.serve(54, reply=lambda _: None))
         return lab
 
@@ -75,7 +76,7 @@ def failure(start: Callable[[], Lab], source: str, target: str) -> tuple[Result,
 class TestDelivered:
     """A complete exchange."""
 
-    @pytest.mark.parametrize("target", ["server", "server:80", "server:53/udp"])
+    @pytest.mark.parametrize("target", ["server", "server:80", "server:53/udp", "server:36412/sctp"])
     def test_echo_connection_and_datagram_are_answered(self, target: str) -> None:
         """By the programs that are there, through two routers."""
         verdict = judge(serving(partial(routed_chain, 2), "server"), "client", target)
@@ -89,7 +90,7 @@ class TestDelivered:
         assert str(outcome.arrival.source) == "10.0.0.1"
         assert (outcome.dnat, outcome.masquerade) == (False, False)
 
-    @pytest.mark.parametrize("target", ["pod2", "pod2:80", "pod2:53/udp"])
+    @pytest.mark.parametrize("target", ["pod2", "pod2:80", "pod2:53/udp", "pod2:36412/sctp"])
     def test_a_tunnel_rewrites_nothing(self, target: str) -> None:
         """Its outer addresses are not the packet's."""
         outcome = only(judge(serving(vxlan_pair, "pod2"), "pod1", target))
@@ -116,7 +117,7 @@ class TestDelivered:
 class TestFailures:
     """Why a question fails, where, and on which half."""
 
-    @pytest.mark.parametrize("target", ["server:81", "server:81/udp"])
+    @pytest.mark.parametrize("target", ["server:81", "server:81/udp", "server:81/sctp"])
     def test_nothing_listens_for_the_occasion(self, target: str) -> None:
         """A closed port is refused, and the packet arrived all the same."""
         start = serving(routed_chain, "server")
