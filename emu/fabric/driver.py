@@ -79,7 +79,7 @@ class Fabric:
         self.namespaces: dict[str, Namespace] = {}
         self._plugs: dict[tuple[str, str], Plug] = {}
         self._timers: dict[str, Event] = {}
-        self._waiting: dict[tuple[str, int], list[Process[Any]]] = {}
+        self._waiting: dict[str, dict[int, list[Process[Any]]]] = {}  # by namespace and socket
         self._packet_ids = itertools.count(1)
         self._passed: dict[int, int] = {}  # cables by packet id
         self._flow_secret = self.streams.stream("flow hash").getrandbits(64)
@@ -105,6 +105,21 @@ class Fabric:
         net.recorder = self._recorder
         self.namespaces[name] = net
         return net
+
+    def remove_namespace(self, name: str) -> None:
+        """Remove a namespace: its devices are unplugged, and what waits for it waits no more.
+
+        Raises:
+            UnknownNameError: there is none.
+        """
+        net = self.namespace(name)
+        for iface in net.devices:
+            self.disconnect(net, iface)
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            self.loop.cancel(timer)
+        self._waiting.pop(name, None)
+        del self.namespaces[name]
 
     def namespace(self, name: str) -> Namespace:
         """Return the namespace `name`.
@@ -186,11 +201,11 @@ class Fabric:
 
     def wait_for(self, process: Process[Any], socket: int) -> None:
         """Resume `process` when socket number `socket` of its namespace wakes."""
-        self._waiting.setdefault((process.net.name, socket), []).append(process)
+        self._waiting.setdefault(process.net.name, {}).setdefault(socket, []).append(process)
 
     def stop_waiting(self, process: Process[Any], socket: int) -> None:
         """Take back `wait_for`."""
-        waiting = self._waiting.get((process.net.name, socket), [])
+        waiting = self._waiting.get(process.net.name, {}).get(socket, [])
         if process in waiting:
             waiting.remove(process)
 
@@ -267,7 +282,7 @@ class Fabric:
         self._carry_out(net, net.timeout(self.loop.now))
 
     def _wake(self, net: Namespace, effect: Wake) -> None:
-        for process in self._waiting.pop((net.name, effect.socket), ()):
+        for process in self._waiting.get(net.name, {}).pop(effect.socket, ()):
             self.loop.at(self.loop.now, process.retry)
 
     def _carrier(self, net: Namespace, effect: Carrier) -> None:

@@ -7,26 +7,64 @@ the node's devices and addresses, and a resolv.conf of its own.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import attrs
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
-@attrs.define(eq=False)
+class Contents(NamedTuple):
+    """Files by absolute path, variables by name."""
+
+    files: dict[str, str]
+    environment: dict[str, str]
+
+
 class Userland:
     """The surroundings of a program.
 
-    Attributes:
+    Args:
         hostname: of the UTS namespace; empty for that of the network namespace's name.
         files: text by absolute path.
         environment: variables by name.
         libc: whose resolver the programs have.
+        contents: gives files and environment when somebody first looks at one;
+            most containers are never looked into.
     """
 
-    hostname: str = ""
-    files: dict[str, str] = attrs.field(factory=dict)
-    environment: dict[str, str] = attrs.field(factory=dict)
-    libc: Literal["glibc", "musl"] = "glibc"
+    __slots__ = ("_contents", "_environment", "_files", "hostname", "libc")
+
+    def __init__(
+        self,
+        hostname: str = "",
+        files: dict[str, str] | None = None,
+        environment: dict[str, str] | None = None,
+        libc: Literal["glibc", "musl"] = "glibc",
+        *,
+        contents: Callable[[], Contents] | None = None,
+    ) -> None:
+        self.hostname = hostname
+        self.libc: Literal["glibc", "musl"] = libc
+        self._files = {} if files is None else files
+        self._environment = {} if environment is None else environment
+        self._contents = contents
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Text by absolute path."""
+        self._unpack()
+        return self._files
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables by name."""
+        self._unpack()
+        return self._environment
+
+    def _unpack(self) -> None:
+        if self._contents is not None:
+            contents, self._contents = self._contents, None
+            self._files, self._environment = contents()
 
     def read(self, path: str) -> str:
         """Return the text of a file.

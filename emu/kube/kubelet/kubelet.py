@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A node's kubelet: it makes what is bound to the node run, and tells how that goes.
+
+Source: pkg/kubelet/kubelet.go `SyncPod`, `SyncTerminatingPod`; pkg/kubelet/kuberuntime.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from emu.kube import events
+from emu.kube.api.objects import Node, Pod
+from emu.kube.kubelet import lifecycle, sandbox, status
+from emu.kube.kubelet.container import ENDED, ContainerRun, watched
+from emu.kube.kubelet.pod import PodRun, of_pod
+from emu.kube.kubelet.prober import Prober
+from emu.kube.kubelet.probes import Kind
+from emu.kube.kubelet.programs import of_container
+from emu.kube.kubelet.sandbox import SandboxError
+from emu.kube.kubelet.surroundings import Surroundings
+from emu.sim.time import SECOND
+from emu.wire.addresses import IpAddress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from emu.fabric.driver import Fabric
+    from emu.kube.api.store import Store
+    from emu.kube.controller import Key
+    from emu.kube.kubelet.machine import Machine
+    from emu.kube.kubelet.probes import Answer
+    from emu.kube.kubelet.programs import Image
+    from emu.kube.kubelet.resolv_conf import ClusterDns
+    from emu.sim.time import Duration
+
+_SANDBOX_RETRY: Final[Duration] = 2 * SECOND
+
+
+@attrs.frozen(eq=False)
+class Settings:
+    """What all kubelets of a cluster have in common.
+
+    Attributes:
+        dns: where pods find names.
+        version: of Kubernetes, such as `1.35`.
+        images: programs of images that are modelled as a whole.
+    """
+
+    dns: ClusterDns
+    version: str
+    images: Mapping[str, Image]
+
+
+class Kubelet:
+    """The kubelet of one node.
+
+    Attributes:
+        machine: the node.
+        pods: what runs here, by namespace and name.
+    """
+
+    def __init__(self, fabric: Fabric, store: Store, machine: Machine, settings: Settings) -> None:
+        self.machine = machine
+        self.pods: dict[Key, PodRun] = {}
+        self._known: dict[Key, Pod] = {}  # as it was when it was last looked at
+        self._fabric = fabric
+        self._store = store
+        self._settings = settings
+        self._surroundings = Surroundings(store, machine, settings.dns)
+        self._prober = Prober(fabric, machine, settings.version, self._probed)
+
+    # --- one pod ---
+
+    def sync(self, key: Key) -> None:
+        """Make the pod `key` run, or end, as the API says now."""
+        if not self.machine.is_up:
+            return
+        pod = self._store.find(Pod, key.name, key.namespace)
+        run = self.pods.get(key)
+        if run is not None and not self._is_same(pod, run):
+            self._remove(key, run)
+            run = None
+        if pod is None or pod.spec.node_name != self.machine.name:
+            return
+        self._known[key] = pod
+        if pod.metadata.is_terminating:
+            self._terminate(key, pod, run)
+        elif not pod.is_finished:
+            if run is None:
+                run = self.pods[key] = of_pod(pod)
+            self._start(key, pod, run)
+            self._report(key)
+
+    def _is_same(self, pod: Pod | None, run: PodRun) -> bool:
+        return pod is not None and pod.metadata.uid == run.uid and pod.spec.node_name == self.machine.name
+
+    def crash(self) -> None:
+        """Lose all that runs, as a machine without power does; the API is not told."""
+        for key, run in list(self.pods.items()):
+            self._remove(key, run)
+        self._known.clear()
+
+    # --- beginning ---
+
+    def _start(self, key: Key, pod: Pod, run: PodRun) -> None:
+        if run.net is None and not self._make_sandbox(key, pod, run):
+            return
+        for container in run.containers:
+            if container.state.waiting is not None and container.generation == 0:
+                if not container.is_init and not _initialized(run):
+                    return
+                self._run(key, pod, run, container)
+                if container.is_init and not (container.is_sidecar or container.has_succeeded):
+                    return  # the next ones wait for it
+
+    def _make_sandbox(self, key: Key, pod: Pod, run: PodRun) -> bool:
+        if pod.spec.host_network:
+            run.net, run.address = self.machine.net, IpAddress.parse(self._host_ip())
+            return True
+        try:
+            sandbox.make(self._fabric, self.machine, pod, run)
+        except SandboxError as error:
+            words = f"Failed to create pod sandbox: rpc error: code = Unknown desc = {error}"
+            self._tell(pod, events.WARNING, "FailedCreatePodSandBox", words)
+            self._fabric.loop.after(_SANDBOX_RETRY, self.sync, key)
+            return False
+        return True
+
+    def _host_ip(self) -> str:
+        node = self._store.find(Node, self.machine.name)
+        return next(iter(node.addresses("InternalIP")), "") if node is not None else ""
+
+    def _run(self, key: Key, pod: Pod, run: PodRun, container: ContainerRun) -> None:
+        """Start a container's programs."""
+        assert run.net is not None
+        if container.userland is None:
+            container.userland = self._surroundings.of(pod, container.spec, str(run.address))
+        container.begin(self._store.now)
+        name = container.spec.name
+        self._tell(pod, events.NORMAL, "Started", f"Container started: {name}")
+        ended = partial(self._ended, key, container, container.generation)
+        for program in of_container(pod, container.spec, container.userland, self._settings.images):
+            container.processes.append(self._fabric.spawn(run.net, watched(program, ended)))
+        if container.is_running:
+            self._prober.begin(run, container)
+
+    # --- what happens to containers ---
+
+    def _ended(self, key: Key, container: ContainerRun, generation: int, code: int, message: str) -> None:
+        """Note that a program of a container has ended, and so the container."""
+        if container.generation == generation and container.is_running:
+            self._fabric.loop.after(0, self._end, key, container, generation, code, message)
+
+    def _end(self, key: Key, container: ContainerRun, generation: int, code: int, message: str) -> None:
+        run, pod = self.pods.get(key), self._known.get(key)
+        if run is None or pod is None or container.generation != generation or not container.is_running:
+            return
+        container.end(code, self._store.now, message)
+        if run.is_ending:
+            return
+        policy = container.spec.restart_policy or pod.spec.restart_policy
+        if container.is_init and not container.is_sidecar:
+            policy = "Never" if code == 0 or policy == "Never" else "OnFailure"
+        if policy == "Always" or (policy == "OnFailure" and code):
+            delay = container.back_off
+            if container.restarts or code:
+                words = f"back-off {delay // SECOND}s restarting failed container={container.spec.name} "
+                words += f"pod={key.name}_{key.namespace}({run.uid})"
+                container.wait("CrashLoopBackOff", words)
+                self._tell(pod, events.WARNING, "BackOff", _backing_off(container, key, run))
+            self._later(run, delay, self._restart, key, container, generation)
+        if container.is_init and container.has_succeeded:
+            self._start(key, pod, run)
+        self._report(key)
+
+    def _restart(self, key: Key, container: ContainerRun, generation: int) -> None:
+        run, pod = self.pods.get(key), self._known.get(key)
+        if run is None or pod is None or run.is_ending or container.generation != generation:
+            return
+        if container.state.terminated is not None:
+            container.last = container.state
+        container.restarts += 1
+        self._run(key, pod, run, container)
+        self._report(key)
+
+    def _probed(self, run: PodRun, container: ContainerRun, kind: Kind, answer: Answer, turned: bool) -> None:  # noqa: FBT001 - as the prober calls
+        key = run.key
+        pod = self._known.get(key)
+        if pod is None or self.pods.get(key) is not run:
+            return
+        if not answer.is_success:
+            self._tell(pod, events.WARNING, "Unhealthy", f"{kind.value} probe failed: {answer.words}")
+        if not turned:
+            return
+        tally = run.tallies[container.spec.name, kind]
+        if kind is Kind.READINESS:
+            container.ready = tally.result
+        elif not tally.result or not answer.is_success:
+            words = f"Container {container.spec.name} failed {kind.value.lower()} probe, will be restarted"
+            self._tell(pod, events.NORMAL, "Killing", words)
+            self._end(key, container, container.generation, ENDED, "")
+            return
+        elif kind is Kind.STARTUP:
+            container.started = True
+            container.ready = container.spec.readiness_probe is None
+            self._prober.go_on(run, container)
+        self._report(key)
+
+    # --- ending ---
+
+    def _terminate(self, key: Key, pod: Pod, run: PodRun | None) -> None:
+        if run is None:
+            self._forget(key, pod)
+        elif not run.is_ending:
+            run.is_ending = True
+            for container in run.containers:
+                if container.is_running:
+                    self._tell(pod, events.NORMAL, "Killing", f"Stopping container {container.spec.name}")
+            grace = pod.metadata.deletion_grace_period_seconds or 0
+            self._later(run, min(_pre_stop(run), grace) * SECOND, self._finish, key, run)
+
+    def _finish(self, key: Key, run: PodRun) -> None:
+        """End what still runs and take the sandbox down; the object is gone with it."""
+        pod = self._store.find(Pod, key.name, key.namespace)
+        if self.pods.get(key) is not run:
+            return
+        self._remove(key, run)
+        if pod is not None and pod.metadata.uid == run.uid:
+            self._forget(key, pod)
+
+    def _remove(self, key: Key, run: PodRun) -> None:
+        for timer in run.timers:
+            self._fabric.loop.cancel(timer)
+        run.timers.clear()
+        for container in run.containers:
+            container.end(ENDED, self._store.now)
+        pod = self._known.pop(key, None)
+        if pod is not None:
+            sandbox.remove(self._fabric, self.machine, pod, run)
+        del self.pods[key]
+
+    def _forget(self, key: Key, pod: Pod) -> None:
+        self._known.pop(key, None)
+        self._store.delete(Pod, pod.metadata.name, pod.metadata.namespace)
+
+    # --- telling ---
+
+    def _report(self, key: Key) -> None:
+        """Write the status of a pod."""
+        pod = self._store.find(Pod, key.name, key.namespace)
+        run = self.pods.get(key)
+        if pod is None or run is None or pod.metadata.uid != run.uid:
+            return
+        found = status.of_pod(
+            pod,
+            run.containers,
+            address=str(run.address) if run.net is not None else "",
+            host=self._host_ip(),
+            now=self._store.now,
+            identify=run.container_id,
+        )
+        if found != pod.status:
+            self._known[key] = self._store.put(attrs.evolve(pod, status=found))
+
+    def _tell(self, pod: Pod, kind: str, reason: str, message: str) -> None:
+        events.record(self._store, pod, kind, reason, message, "kubelet", host=self.machine.name)
+
+    def _later(self, run: PodRun, delay: Duration, callback: Callable[..., None], *arguments: object) -> None:
+        run.timers = [timer for timer in run.timers if not timer.is_cancelled]
+        run.timers.append(self._fabric.loop.after(delay, callback, *arguments))
+
+
+def _initialized(run: PodRun) -> bool:
+    """Return whether the containers proper may start."""
+    return all(
+        each.has_succeeded or (each.is_sidecar and each.started) for each in run.containers if each.is_init
+    )
+
+
+def _backing_off(container: ContainerRun, key: Key, run: PodRun) -> str:
+    name = container.spec.name
+    return f"Back-off restarting failed container {name} in pod {key.name}_{key.namespace}({run.uid})"
+
+
+def _pre_stop(run: PodRun) -> int:
+    """Return for how many seconds the containers' preStop hooks sleep."""
+    return max(
+        (lifecycle.pre_stop_seconds(each.spec) for each in run.containers if each.is_running), default=0
+    )

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A node as its own programs see it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from emu.fabric.userland import Userland
+from emu.kube.cni import Disk
+
+if TYPE_CHECKING:
+    from emu.kernel.namespace import Namespace
+    from emu.kube.cni import NetConfList
+
+
+@attrs.define(eq=False)
+class Machine:
+    """A node: its namespace, its disk, and what a shell on it sees.
+
+    Attributes:
+        name: of the Node.
+        net: its root namespace.
+        disk: what CNI plugins and daemons keep.
+        userland: host name and files, such as the resolv.conf that pods may inherit.
+        network: the first file of `/etc/cni/net.d`; None while the network's daemon has not written it.
+        is_up: it has power, and its kubelet runs.
+    """
+
+    name: str
+    net: Namespace
+    disk: Disk = attrs.field(factory=Disk)
+    userland: Userland = attrs.field(factory=Userland)
+    network: NetConfList | None = None
+    is_up: bool = True

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What runs in a container: its listeners, or the one command that it is for.
+
+A container that listens on nothing and whose command is not modelled does
+nothing: it runs on under restartPolicy Always, and completes at once otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, Protocol
+
+from emu.apps import association, commands, console, datagram
+from emu.apps.http import handlers, server
+from emu.apps.http.message import Response
+from emu.fabric import program
+from emu.kube.kubelet import serving
+from emu.sim.time import from_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from emu.apps.http.message import Request
+    from emu.apps.http.server import Handler
+    from emu.fabric.program import Program
+    from emu.fabric.userland import Userland
+    from emu.kube.api.objects import Pod
+    from emu.kube.api.objects.container import Container
+    from emu.kube.kubelet.serving import Listener
+
+_SECONDS: Final = re.compile(r"\d+(\.\d+)?s?")
+
+
+class Image(Protocol):
+    """An image whose program is modelled as a whole, such as CoreDNS."""
+
+    def __call__(self, pod: Pod, container: Container, userland: Userland) -> Sequence[Program[int]]:
+        """Return the programs of a container of this image."""
+
+
+def of_container(
+    pod: Pod, container: Container, userland: Userland, images: Mapping[str, Image]
+) -> Sequence[Program[int]]:
+    """Return what runs in `container`; each program returns its exit code.
+
+    Args:
+        pod: whose container it is.
+        container: the container.
+        userland: what its programs see.
+        images: those that are modelled as a whole, by the last part of their names.
+    """
+    image = images.get(serving.image_name(container.image))
+    if image is not None:
+        return image(pod, container, userland)
+    listeners = serving.listeners(pod, container)
+    if listeners:
+        return [_listen(listener, userland) for listener in listeners]
+    command = [*container.command, *container.args]
+    if command[:1] == ["sleep"]:
+        return [_sleep(command[1:])]
+    if command and (command[0] in console.TOOLS or command[0] in commands.COMMANDS):
+        return [_run(command, userland)]
+    return [] if pod.spec.restart_policy == "Always" else [_complete()]
+
+
+def _listen(listener: Listener, userland: Userland) -> Program[int]:
+    text = listener.text
+    match listener.protocol:
+        case "TCP":
+            yield from server.serve(listener.port, _handler(listener, userland))
+        case "UDP":
+            answer = None if text is None else text.encode()
+            yield from datagram.serve(listener.port, reply=lambda data: data if answer is None else answer)
+        case _:
+            yield from association.serve(listener.port)
+    return 0
+
+
+def _handler(listener: Listener, userland: Userland) -> Handler:
+    if listener.style == "netexec":
+        return handlers.netexec(userland)
+    if listener.text is None:
+        return handlers.hostname(userland)
+    response = Response.text(listener.text)
+
+    def answer(_: Request) -> Response:
+        return response
+
+    return answer
+
+
+def _run(command: Sequence[str], userland: Userland) -> Program[int]:
+    return (yield from console.run(command, userland)).status
+
+
+def _sleep(words: Sequence[str]) -> Program[int]:
+    """Sleep as sleep(1) does; `infinity`, and what it cannot read, lasts for ever."""
+    if not words or not all(_SECONDS.fullmatch(word) for word in words):
+        while True:
+            yield from program.sleep(from_seconds(1e9))
+    yield from program.sleep(from_seconds(sum(float(word.removesuffix("s")) for word in words)))
+    return 0
+
+
+def _complete() -> Program[int]:
+    yield from program.sleep(0)
+    return 0
