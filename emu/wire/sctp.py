@@ -113,6 +113,12 @@ class Chunk(NamedTuple):
     flags: int = 0
     value: bytes = b""
 
+    @property
+    def size(self) -> int:
+        """Octets that it takes in a packet, with its padding."""
+        length = CHUNK_HEADER + len(self.value)
+        return length + -length % 4
+
     def build(self) -> bytes:
         """Return its octets, filled up to a multiple of 4."""
         length = CHUNK_HEADER + len(self.value)

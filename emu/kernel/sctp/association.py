@@ -240,7 +240,11 @@ class Association:
         """Send what there is to be sent now: a SACK that is owed, data, the next step of the shutdown."""
         if self.state in SENDS_DATA:
             for chunks in self.outgoing.packets(now, small=self.state is not State.ESTABLISHED):
-                self.send(*self._owed_sack(), *chunks)
+                sack = self._owed_sack()
+                if sum(chunk.size for chunk in (*sack, *chunks)) > self.outgoing.room:
+                    self.send(*sack)
+                    sack = ()
+                self.send(*sack, *chunks)
         if self.incoming is not None and self.incoming.wants_sack and self.state in TAKES_DATA:
             self.send(self.incoming.sack().chunk())
         if self.outgoing.is_idle and self.state is State.SHUTDOWN_PENDING:

@@ -95,13 +95,13 @@ class Outgoing:
         return sum(len(sent.data.payload) for sent in self._sent.values() if sent.counts)
 
     @property
-    def _room(self) -> int:
+    def room(self) -> int:
         """Octets of chunks that a packet holds."""
         return (max(self.mtu, SMALLEST_MTU) - HEADERS) & ~3
 
     def write(self, message: bytes) -> None:
         """Queue a message, in fragments that fit into packets."""
-        size = self._room - DATA_HEADER
+        size = self.room - DATA_HEADER
         pieces = [message[at : at + size] for at in range(0, len(message), size)]
         for place, piece in enumerate(pieces):
             flags = (BEGIN if not place else 0) | (END if place == len(pieces) - 1 else 0)
@@ -164,7 +164,7 @@ class Outgoing:
         while self._waiting:
             in_flight = self._in_flight
             waiting = sum(len(data.payload) + DATA_HEADER for data in self._waiting)
-            if in_flight and not small and waiting < self._room:
+            if in_flight and not small and waiting < self.room:
                 return
             chunks = list(self._fill(in_flight, now))
             if not chunks:
@@ -173,7 +173,7 @@ class Outgoing:
 
     def _fill(self, in_flight: int, now: Instant) -> Iterator[Chunk]:
         """Yield new DATA for one packet, as the windows allow. Source: RFC 9260 §6.1 (A), (B)."""
-        room = self._room
+        room = self.room
         while self._waiting:
             data = self._waiting[0]._replace(tsn=wire(self.next_tsn))
             size = len(data.payload)
@@ -194,7 +194,7 @@ class Outgoing:
         """Yield what has to be sent again, in `most` packets at most."""
         for _ in range(most):
             chunks: list[Chunk] = []
-            room = self._room
+            room = self.room
             for sent in self._sent.values():
                 size = len(sent.data.payload) + -len(sent.data.payload) % 4 + DATA_HEADER
                 if not sent.again:
