@@ -273,7 +273,7 @@ def _process(
     if packet.sender_ip == ANY_IP4:
         _answer_probe(net, device, frame, packet)
         return
-    if packet.operation == REQUEST:
+    if packet.operation == REQUEST and not _is_plainly_for_another(net, device, packet):
         decision = routing.route_input(net, arp_policy.question(packet), device)
         if isinstance(decision, routing.Refusal):
             net.note(frame, "arp", f"not answered: {decision.detail}")
@@ -286,6 +286,20 @@ def _process(
         else:
             net.note(frame, "arp", f"not answered: {packet.target_ip} is not ours")
     _learn(net, device, frame, packet, packet_type)
+
+
+def _is_plainly_for_another(net: Namespace, device: Device, packet: Arp) -> bool:
+    """Return whether a request can be none of ours, and nobody wants to know why.
+
+    A broadcast comes to every pod on a bridge: no route is looked up, and
+    remembered, where the answer is known beforehand.
+    """
+    if net.recorder is not None or device.conf["forwarding"] or net.fib.has_custom_local_routes:
+        return False
+    target = packet.target_ip
+    return not target.is_loopback and not any(
+        own.address == target for each in net.devices.values() for own in each.addresses
+    )
 
 
 def _answer_probe(net: Namespace, device: Device, frame: Frame, packet: Arp) -> None:
@@ -344,7 +358,8 @@ def _reply(net: Namespace, device: Device, packet: Arp) -> None:
 def _learn(net: Namespace, device: Device, frame: Frame, packet: Arp, packet_type: PacketType) -> None:
     """Take over the sender's address: if it is a neighbour, or `arp_accept` makes it one."""
     known = net.neighbours.get(device.name, packet.sender_ip)
-    gratuitous = arp_policy.is_gratuitous(net, packet)
+    may_come = known is not None or net.sysctl.conf_max(device.name, "arp_accept") != 0
+    gratuitous = may_come and arp_policy.is_gratuitous(net, packet)
     if known is None and not arp_policy.accepts(net, device, packet, gratuitous=gratuitous):
         net.note(frame, "arp", f"not learned: {packet.sender_ip} is no neighbour")
         return

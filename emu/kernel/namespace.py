@@ -93,6 +93,7 @@ class Namespace:
         self.flow_secret = flow_secret
         self.recorder: Recorder | None = None
         self.sysctl = Sysctl(initial=False)
+        self.sysctl.tell_conf(self._conf_replaced)
         self.devices: dict[str, Device] = {}
         self.fib = Fib(self.devices, lambda name: self.sysctl.conf_or(name, "ignore_routes_with_linkdown"))
         self.exceptions = PathExceptions(self.fib)
@@ -243,6 +244,11 @@ class Namespace:
             return self.devices[name]
         except KeyError:
             raise UnknownNameError(f"{self.name}: no device {name}") from None
+
+    def _conf_replaced(self, name: str, conf: dict[str, int]) -> None:
+        device = self.devices.get(name)
+        if device is not None:
+            device.conf = conf
 
     @property
     def loopback(self) -> Device:

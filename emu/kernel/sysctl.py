@@ -21,10 +21,12 @@ import attrs
 
 from emu.errors import SysctlError
 from emu.kernel import sysctl_names as names
-from emu.kernel.sysctl_directory import ALL, DEFAULT, Directory
+from emu.kernel.sysctl_directory import ALL, DEFAULT, Directory, share
 from emu.kernel.sysctl_modelled import INVISIBLE, MODELLED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from emu.kernel.sysctl_directory import Conf
     from emu.kernel.sysctl_names import Entry, Value
 
@@ -78,6 +80,15 @@ _WRITTEN_THROUGH6: Final = frozenset(
     ("addr_gen_mode", "disable_ipv6", "force_forwarding", "forwarding", "ignore_routes_with_linkdown")
 )
 _IP_FORWARD: Final = "net.ipv4.ip_forward"
+_COPIED: Final = frozenset(names.CONF) - _NEVER_COPIED
+_ALL_NEIGH: Final = frozenset(names.NEIGH)
+_SPECIAL: Final = {ALL: names.ALL, "lo": names.LOOPBACK}
+_SPECIAL6: Final = {ALL: names.ALL6, "lo": names.LOOPBACK6}
+_NOTHING: Final[dict[str, Conf]] = {}
+_ENTRIES: Final = {False: names.FLAT, True: names.FLAT | names.INITIAL}
+_BORN: Final[dict[bool, dict[str, Value]]] = {
+    initial: {name: entry.default for name, entry in entries.items()} for initial, entries in _ENTRIES.items()
+}
 _SWAP: Final = str.maketrans("./", "/.")
 
 
@@ -112,7 +123,7 @@ class Sysctl:
             names (`net.ipv4.neigh.default.gc_thresh1`, `net.core.netdev_budget`).
         generation: changes with every write; compare it to know whether
             something derived from the settings is out of date.
-        values: the names that devices do not have, with dots.
+        values: the names that devices do not have, with dots; to read only.
         unmodelled: what was set to other than its default though the stack does
             not obey it and packets could show it, by name as `sysctl` prints it.
     """
@@ -128,15 +139,16 @@ class Sysctl:
     _neigh6: Directory = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._entries = names.FLAT | names.INITIAL if self.initial else names.FLAT
-        self.values = {name: entry.default for name, entry in self._entries.items()}
-        copied, all_neigh = frozenset(names.CONF) - _NEVER_COPIED, frozenset(names.NEIGH)
-        special = {ALL: names.ALL, "lo": names.LOOPBACK}
-        special6 = {ALL: names.ALL6, "lo": names.LOOPBACK6}
-        self._conf = Directory("net/ipv4/conf", names.CONF, copied, special)
-        self._neigh = Directory("net/ipv4/neigh", names.NEIGH, all_neigh, {}, names.VIEWS)
-        self._conf6 = Directory("net/ipv6/conf", names.CONF6, frozenset(), special6)
-        self._neigh6 = Directory("net/ipv6/neigh", names.NEIGH6, all_neigh, {}, names.VIEWS6)
+        self._entries = _ENTRIES[self.initial]
+        self.values = _BORN[self.initial]
+        self._conf = Directory("net/ipv4/conf", names.CONF, _COPIED, _SPECIAL)
+        self._neigh = Directory("net/ipv4/neigh", names.NEIGH, _ALL_NEIGH, _NOTHING, names.VIEWS)
+        self._conf6 = Directory("net/ipv6/conf", names.CONF6, frozenset(), _SPECIAL6)
+        self._neigh6 = Directory("net/ipv6/neigh", names.NEIGH6, _ALL_NEIGH, _NOTHING, names.VIEWS6)
+
+    def tell_conf(self, replaced: Callable[[str, Conf], None]) -> None:
+        """Have `replaced` told whenever a device's `net.ipv4.conf` is another table."""
+        self._conf.replaced = replaced
 
     @property
     def conf(self) -> dict[str, Conf]:
@@ -311,7 +323,7 @@ class Sysctl:
             self._check_port_range(taken)
         if name == _IP_FORWARD and isinstance(taken, int):
             self._write_device(self._conf, ALL, "forwarding", taken)
-        self.values[name] = taken
+        self.values = share(self.values | {name: taken})
 
     def _check_port_range(self, taken: Value) -> None:
         """Refuse a range that is empty, too high or reaches into the privileged ports."""
@@ -336,5 +348,5 @@ class Sysctl:
             directory.write_through(held, taken)
         if directory is self._conf and held == "forwarding":
             directory.write_through(held, taken)
-            directory.tables[ALL]["accept_redirects"] = int(not taken)
-            self.values[_IP_FORWARD] = taken
+            directory.put(ALL, "accept_redirects", int(not taken))
+            self.values = share(self.values | {_IP_FORWARD: taken})

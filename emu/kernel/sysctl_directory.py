@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Settings that each device has: the same names for all of them, and for `default`."""
+"""Settings that each device has: the same names for all of them, and for `default`.
+
+Most devices of most namespaces hold what they were born with, so equal tables are
+one object: a table never changes, a write puts another one in its place.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import attrs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from emu.kernel.sysctl_names import Entry, Value, View
 
 Conf = dict[str, int]
@@ -15,6 +21,24 @@ Conf = dict[str, int]
 
 ALL: Final = "all"
 DEFAULT: Final = "default"
+
+V = TypeVar("V", int, "Value")
+
+_MOST_SHARED: Final = 4096
+_shared: Final[dict[object, object]] = {}
+_born: Final[dict[str, Conf]] = {}
+_NONE: Final[frozenset[str]] = frozenset()
+
+
+def share(table: dict[str, V]) -> dict[str, V]:
+    """Return the table that stands for all that are equal to `table`; nobody may write to it."""
+    key = (tuple(table), tuple(table.values()))
+    found = _shared.get(key)
+    if found is None:
+        if len(_shared) >= _MOST_SHARED:
+            _shared.clear()
+        found = _shared[key] = table
+    return found  # type: ignore[return-value]  # what is kept under a key is of the key's type
 
 
 @attrs.define(eq=False)
@@ -27,6 +51,7 @@ class Directory:
         copied: names for which a write to `default` reaches devices.
         special: where `all` and `lo` start otherwise than a device.
         views: names that show another in other units.
+        replaced: is told when a device's table is another one.
         tables: the values, by device and name.
     """
 
@@ -35,14 +60,18 @@ class Directory:
     copied: frozenset[str]
     special: dict[str, Conf]
     views: dict[str, View] = attrs.field(factory=dict)
+    replaced: Callable[[str, Conf], None] | None = None
     tables: dict[str, Conf] = attrs.field(factory=dict)
-    _own: dict[str, set[str]] = attrs.field(factory=dict)
+    _own: dict[str, frozenset[str]] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        plain = {name: entry.default for name, entry in self.entries.items()}
-        numbers = {name: value for name, value in plain.items() if isinstance(value, int)}
+        numbers = _born.get(self.prefix)
+        if numbers is None:
+            plain = {name: entry.default for name, entry in self.entries.items()}
+            numbers = {name: value for name, value in plain.items() if isinstance(value, int)}
+            numbers = _born[self.prefix] = share(numbers)
         if ALL in self.special:
-            self.tables[ALL] = numbers | self.special[ALL]
+            self.tables[ALL] = share(numbers | self.special[ALL])
         self.tables[DEFAULT] = numbers
 
     def held(self, key: str) -> str:
@@ -58,7 +87,10 @@ class Directory:
 
     def add(self, device: str) -> Conf:
         """Make the names of a new device, as `default` has them now."""
-        table = self.tables[device] = self.tables[DEFAULT] | self.special.get(device, {})
+        table = self.tables[DEFAULT]
+        if device in self.special:
+            table = share(table | self.special[device])
+        self.tables[device] = table
         return table
 
     def remove(self, device: str) -> None:
@@ -69,11 +101,11 @@ class Directory:
     def rename(self, old: str, new: str) -> None:
         """Let the values of `old` stand under `new`."""
         self.tables[new] = self.tables.pop(old)
-        self._own[new] = self._own.pop(old, set())
+        self._own[new] = self._own.pop(old, _NONE)
 
     def detach(self, device: str) -> None:
         """Keep what is written to `default` from reaching a device."""
-        self._own[device] = set(self.entries)
+        self._own[device] = _every(self.prefix, self.entries)
 
     def starts_with(self, device: str, key: str) -> Value:
         """Return what `key` held when the device was new."""
@@ -81,14 +113,36 @@ class Directory:
 
     def write(self, device: str, key: str, value: int) -> None:
         """Store a number for a device, or for `default` and who follows it."""
-        self.tables[device][key] = value
-        self._own.setdefault(device, set()).add(key)
+        self.put(device, key, value)
+        own = self._own.get(device, _NONE)
+        if key not in own:
+            self._own[device] = own | {key}
         if device == DEFAULT and key in self.copied:
             for other in self.tables.keys() - {ALL, DEFAULT}:
-                if key not in self._own.get(other, ()):
-                    self.tables[other][key] = value
+                if key not in self._own.get(other, _NONE):
+                    self.put(other, key, value)
 
     def write_through(self, key: str, value: int) -> None:
         """Store a number for `all`, `default` and every device."""
-        for table in self.tables.values():
-            table[key] = value
+        for device in self.tables:
+            self.put(device, key, value)
+
+    def put(self, device: str, key: str, value: int) -> None:
+        """Store a number for one device, whatever follows from it."""
+        table = self.tables[device]
+        if table[key] == value:
+            return
+        table = self.tables[device] = share(table | {key: value})
+        if self.replaced is not None:
+            self.replaced(device, table)
+
+
+_all_names: Final[dict[str, frozenset[str]]] = {}
+
+
+def _every(prefix: str, entries: dict[str, Entry]) -> frozenset[str]:
+    """Return all names of a directory, the same set each time."""
+    found = _all_names.get(prefix)
+    if found is None:
+        found = _all_names[prefix] = frozenset(entries)
+    return found

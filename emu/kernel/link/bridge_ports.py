@@ -53,7 +53,7 @@ def attach(bridge: Device, device: Device) -> Port:
     link.ports.insert(0, port)
     link.fdb.add_local(device.mac, port)
     _choose_mac(bridge, link)
-    _choose_mtu(bridge, link)
+    _lower_mtu(bridge, link, device)
     _enable(port)
     _select(bridge, link)
     return port
@@ -80,8 +80,8 @@ def detach(device: Device) -> None:
 def follow(device: Device) -> None:
     """Let a bridge act on a change of `device`, a port or the bridge itself.
 
-    Call it after `up`, `carrier` or `mtu` changed; other devices are passed
-    over. The bridge's carrier and MTU may change by it.
+    Call it after `up` or `carrier` changed; other devices are passed over. The
+    bridge's carrier may change by it.
     """
     if device.port is not None:
         bridge, ports = device.port.bridge, [device.port]
@@ -91,10 +91,7 @@ def follow(device: Device) -> None:
         return
     for port in ports:
         _enable(port)
-    link = _link(bridge)
-    _select(bridge, link)
-    if bridge is not device:
-        _choose_mtu(bridge, link)
+    _select(bridge, _link(bridge))
 
 
 def change_mac(device: Device, mac: MacAddress) -> None:
@@ -120,6 +117,8 @@ def change_mtu(device: Device, mtu: int) -> None:
     if isinstance(device.link, Bridge):
         device.link.mtu_is_set = True
     follow(device)
+    if device.port is not None:
+        _choose_mtu(device.port.bridge, device.port.link)
 
 
 def set_state(port: Port, state: PortState) -> None:
@@ -136,7 +135,7 @@ def set_state(port: Port, state: PortState) -> None:
     device = port.device
     if not device.up or (not device.carrier and state is not PortState.DISABLED):
         raise os_error(errno.ENETDOWN)
-    port.state = state
+    port.state = PortState.FORWARDING if state is PortState.BLOCKING else state
     _select(port.bridge, port.link)
 
 
@@ -152,9 +151,6 @@ def _enable(port: Port) -> None:
 
 def _select(bridge: Device, link: Bridge) -> None:
     """Source: `br_port_state_selection`."""
-    for port in link.ports:
-        if port.state is PortState.BLOCKING:
-            port.state = PortState.FORWARDING
     bridge.carrier = link.has_carrier
 
 
@@ -162,6 +158,12 @@ def _choose_mtu(bridge: Device, link: Bridge) -> None:
     """Source: `br_mtu_auto_adjust`."""
     if not link.mtu_is_set:
         bridge.mtu = min((port.device.mtu for port in link.ports), default=ETHERNET_MTU)
+
+
+def _lower_mtu(bridge: Device, link: Bridge, added: Device) -> None:
+    """Do the same for a port that was added: the others need not be asked again."""
+    if not link.mtu_is_set and (len(link.ports) == 1 or added.mtu < bridge.mtu):
+        bridge.mtu = added.mtu
 
 
 def _choose_mac(bridge: Device, link: Bridge) -> None:

@@ -247,8 +247,8 @@ class TestDevices:
 
     def test_a_renamed_device_keeps_its_values(self, sysctl: Sysctl) -> None:
         """They are found under the new name, not under the old, and still its own."""
-        table = sysctl.conf["eth0"]
         sysctl.set("net.ipv4.conf.eth0.rp_filter", 2)
+        table = sysctl.conf["eth0"]
         sysctl.device_renamed("eth0", "net0")
         sysctl.set("net.ipv4.conf.default.rp_filter", 1)
         assert sysctl.conf["net0"] is table
