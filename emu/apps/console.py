@@ -27,6 +27,7 @@ __all__ = ["TOOLS", "Finished", "run"]
 Tool: TypeAlias = Callable[[Sequence[str], Userland], "Program[Finished]"]
 
 TOOLS: Final[Mapping[str, str]] = {
+    "curl": "emu.apps.tools.curl",
     "ping": "emu.apps.tools.ping",
     "traceroute": "emu.apps.tools.traceroute",
 }

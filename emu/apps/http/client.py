@@ -94,12 +94,20 @@ _CONNECTING: Final = {
 
 @attrs.define(eq=False)
 class Connection:
-    """A connection to a server. Made by `connect`; `is_open` tells whether another request can follow."""
+    """A connection to a server, made by `connect`.
+
+    Attributes:
+        socket: what it is made of.
+        is_open: another request can follow.
+        asked: how many requests have been sent.
+        answered: when the last answer began, None if it has not.
+    """
 
     socket: Socket
     _http: h11.Connection
     is_open: bool = True
     asked: int = 0
+    answered: Instant | None = None
 
     def ask(
         self, request: Request, deadline: Instant | None = None, *, most: int = MOST_BODY
@@ -118,6 +126,7 @@ class Connection:
             self._http.start_next_cycle()
         octets = _octets(self._http, request)
         self.asked += 1
+        self.answered = None
         begun = _Begun()
         try:
             yield from program.send(self.socket, octets, timeout=(yield from _left(deadline)))
@@ -153,6 +162,8 @@ class Connection:
             if event is h11.NEED_DATA:
                 left = yield from _left(deadline)
                 data = yield from program.receive(self.socket, timeout=left)
+                if self.answered is None:
+                    self.answered = yield from program.now()
                 begun.octets += len(data)
                 self._http.receive_data(data)
             elif isinstance(event, h11.InformationalResponse):

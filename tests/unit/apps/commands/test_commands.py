@@ -256,9 +256,9 @@ def test_every_remote_shown_can_be_entered_again(machines: Machines) -> None:
 
 
 def test_the_console_lists_its_own_commands_too(machines: Machines) -> None:
-    """`ping` and `traceroute` are no commands of this module, but people can type them."""
+    """`ping`, `curl` and their like are no commands of this module, but people can type them."""
     process = machines.fabric.spawn(machines.net(), console.run(["frobnicate"]))
     assert process.result == console.Finished(
-        stderr=f"frobnicate is not modelled; there are {', '.join(commands.COMMANDS)}, ping, traceroute\n",
+        stderr=f"frobnicate is not modelled; there are {', '.join((*commands.COMMANDS, *console.TOOLS))}\n",
         status=127,
     )
