@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The `Cluster` document of `emu/v1` to a `ClusterSpec`. Unknown keys are faults."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from emu.cluster.topology import values
+from emu.cluster.topology.spec import (
+    POD_CIDR,
+    SERVICE_CIDR,
+    ClusterSpec,
+    NetworkSpec,
+    NodeSpec,
+    ProxySpec,
+)
+from emu.document import MappingNode
+from emu.document.fields import Fields, Place, boolean, elements, integer, one_of, text
+from emu.kube.providers import PROVIDERS, OptionsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_NOT_YET: Final = ("calico", "weave", "vpc")
+_OTHER_MODES: Final = ("nftables", "ipvs", "userspace")
+
+
+def read_cluster(place: Place) -> ClusterSpec:
+    """Return the cluster that a document describes."""
+    fields = Fields(place)
+    fields.ignore("apiVersion")
+    fields.ignore("kind")
+    name = fields.get("metadata", _name, "emu")
+    return fields.done(fields.get("spec", lambda spec: _spec(spec, name), ClusterSpec(name)))
+
+
+def _name(place: Place) -> str:
+    fields = Fields(place)
+    fields.ignore("labels")
+    fields.ignore("annotations")
+    return fields.done(fields.get("name", values.name, "emu"))
+
+
+def _spec(place: Place, name: str) -> ClusterSpec:
+    fields = Fields(place)
+    fields.get("networkPolicy", _policy_settings, None)
+    return fields.done(
+        ClusterSpec(
+            name,
+            seed=fields.get("seed", values.seed, 0),
+            kubernetes=fields.get("kubernetes", values.version, ClusterSpec().kubernetes),
+            pod_cidr=fields.get("podCIDR", values.prefixes, POD_CIDR),
+            service_cidr=fields.get("serviceCIDR", values.prefixes, SERVICE_CIDR),
+            network=fields.get("network", _network, NetworkSpec()),
+            proxy=fields.get("kubeProxy", _proxy, ProxySpec()),
+            nodes=_nodes(fields),
+        )
+    )
+
+
+def _policy_settings(place: Place) -> None:
+    """Read how policies are enforced; no provider that is modelled enforces any, so it changes nothing."""
+    fields = Fields(place)
+    fields.get("establishedConnections", one_of("keep", "recheck"), "keep")
+    fields.get("hostNetworkPeer", one_of("node", "pod"), "node")
+    fields.done(None)
+
+
+def _nodes(fields: Fields) -> tuple[NodeSpec, ...]:
+    nodes = fields.each("nodes", _node)
+    seen: set[str] = set()
+    for index, node in enumerate(nodes):
+        if node.name in seen:
+            fields.place.at("nodes").at(index).fault(f"a second node {node.name}")
+        seen.add(node.name)
+    return nodes
+
+
+def _node(place: Place) -> NodeSpec:
+    fields = Fields(place)
+    return fields.done(
+        NodeSpec(
+            fields.must("name", values.name),
+            role=fields.get("role", one_of("control-plane", "worker"), "worker"),
+            zone=fields.get("zone", text, ""),
+            addresses=fields.each("addresses", values.interfaces),
+            labels=fields.get("labels", values.texts, {}),
+            taints=fields.get("taints", lambda each: elements(each, values.taint), None),
+            pod_cidr=fields.get("podCIDR", values.prefix, None),
+            sysctls=fields.get("sysctls", values.settings, {}),
+        )
+    )
+
+
+def _network(place: Place) -> NetworkSpec:
+    """Read the provider and its options: its own settings may stand under its name."""
+    fields = Fields(place)
+    provider = fields.get("provider", _provider, "kindnet")
+    options: dict[str, Any] = {}
+    value = fields.place.value
+    for key, own in value.items() if isinstance(value, MappingNode) else ():
+        fields.ignore(key)
+        if key in {"provider", "policy"}:
+            continue
+        if key == provider and isinstance(own, MappingNode):
+            options |= own
+        else:
+            options[key] = own
+    fields.get("policy", _policy, None)
+    try:
+        PROVIDERS[provider](options)
+    except OptionsError as error:
+        for fault in error.faults:
+            place.fault(str(fault))
+    return NetworkSpec(provider, options)  # type: ignore[arg-type]  # one of those that there are
+
+
+def _provider(place: Place) -> str:
+    if place.value in _NOT_YET:
+        place.fault(f"the provider {place.value} is not modelled yet; there are {', '.join(PROVIDERS)}")
+        return "kindnet"
+    return one_of(*PROVIDERS)(place)
+
+
+def _policy(place: Place) -> None:
+    if one_of("provider", "none", "iptables")(place) == "iptables":
+        place.fault("the policy agent iptables is not modelled yet")
+
+
+def _proxy(place: Place) -> ProxySpec:
+    fields = Fields(place)
+    mode = fields.get("mode", _mode, "iptables")
+    cluster_cidr = fields.get("clusterCIDR", text, None)
+    addresses = fields.get("nodePortAddresses", lambda each: elements(each, text), ())
+    iptables = fields.get("iptables", _iptables, {})
+    fields.get("nftables", _nftables, None)
+    liberal = fields.get("conntrack", _flag("tcpBeLiberal"), False)
+    features = fields.get("features", _features, (True, True))
+    return fields.done(
+        ProxySpec(
+            mode,  # type: ignore[arg-type]  # one of those that there are
+            cluster_cidr=cluster_cidr,
+            node_port_addresses=addresses,
+            masquerade_all=bool(iptables.get("masqueradeAll", False)),
+            masquerade_bit=int(iptables.get("masqueradeBit", 14)),
+            localhost_node_ports=bool(iptables.get("localhostNodePorts", True)),
+            tcp_be_liberal=liberal,
+            nfacct=features[0],
+            random_fully=features[1],
+        )
+    )
+
+
+def _mode(place: Place) -> str:
+    if place.value in _OTHER_MODES:
+        place.fault(f"the mode {place.value} is not modelled yet; there are iptables and none")
+        return "iptables"
+    return one_of("iptables", "none")(place)
+
+
+def _iptables(place: Place) -> dict[str, int]:
+    fields = Fields(place)
+    return fields.done(
+        {
+            "masqueradeAll": fields.get("masqueradeAll", boolean, False),
+            "masqueradeBit": fields.get("masqueradeBit", integer(0, 31), 14),
+            "localhostNodePorts": fields.get("localhostNodePorts", boolean, True),
+        }
+    )
+
+
+def _nftables(place: Place) -> None:
+    """Read the settings of a mode that is not chosen."""
+    fields = Fields(place)
+    fields.get("masqueradeAll", boolean, False)
+    fields.get("masqueradeBit", integer(0, 31), 14)
+    fields.done(None)
+
+
+def _flag(key: str) -> Callable[[Place], bool]:
+    def read(place: Place) -> bool:
+        fields = Fields(place)
+        return fields.done(fields.get(key, boolean, False))
+
+    return read
+
+
+def _features(place: Place) -> tuple[bool, bool]:
+    fields = Fields(place)
+    return fields.done((fields.get("nfacct", boolean, True), fields.get("randomFully", boolean, True)))

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Documents to a topology: who describes the cluster, and which objects it holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from emu.cluster.topology.cluster_reader import read_cluster
+from emu.cluster.topology.fabric_reader import read_fabric
+from emu.cluster.topology.kind_reader import API_VERSION as KIND
+from emu.cluster.topology.kind_reader import read_kind
+from emu.cluster.topology.spec import DEFAULT_VERSION, ClusterSpec, ExternalSpec, FabricSpec
+from emu.document import MappingNode, SequenceNode
+from emu.document.fields import Place, Report
+from emu.errors import DocumentError, Fault
+from emu.kube.api import codec
+from emu.kube.api.objects import KINDS, Other
+from emu.kube.api.validation import ManifestNode, Mode, validate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from emu.document import Document
+    from emu.kube.api.objects import Object
+
+OURS: Final = "emu/v1"
+
+
+@attrs.frozen
+class Source:
+    """Where an object stands in the input."""
+
+    file: str
+    line: int
+    path: str
+
+
+@attrs.frozen
+class Topology:
+    """All that the input says.
+
+    Attributes:
+        cluster: what a `Cluster` document says, or the defaults.
+        fabric: what `Fabric` documents say.
+        objects: of the API, in document order.
+        sources: where each of them stands.
+        has_cluster: there is a `Cluster` document.
+        warnings: what an API server would warn of.
+        kept: kinds that do not matter to the network, with their numbers.
+    """
+
+    cluster: ClusterSpec
+    fabric: FabricSpec
+    objects: tuple[Object, ...]
+    sources: tuple[Source, ...]
+    has_cluster: bool
+    warnings: tuple[Fault, ...] = ()
+
+    @property
+    def kept(self) -> dict[str, int]:
+        """The kinds that do not matter to the network, and how many there are of each."""
+        found: dict[str, int] = {}
+        for each in self.objects:
+            if isinstance(each, Other):
+                found[each.kind] = found.get(each.kind, 0) + 1
+        return found
+
+
+def load_topology(documents: Sequence[Document], mode: Mode = Mode.STRICT) -> Topology:
+    """Return the topology that some documents describe together.
+
+    Raises:
+        DocumentError: with the faults of all documents, at most a thousand.
+    """
+    faults = [fault for each in documents for fault in each.faults]
+    clusters: list[ClusterSpec] = []
+    externals: list[ExternalSpec] = []
+    manifests: list[ManifestNode] = []
+    for each in documents:
+        if each.faults:
+            continue
+        report = Report(each.file)
+        try:
+            _sort(each, report, clusters, externals, manifests)
+            report.check()
+        except DocumentError as error:
+            faults += error.faults
+    cluster = clusters[0] if clusters else ClusterSpec()
+    findings = validate(manifests, mode, cluster.kubernetes or DEFAULT_VERSION)
+    faults += findings.errors
+    objects, sources = _read(manifests, faults)
+    if faults:
+        raise DocumentError(faults)
+    return Topology(
+        cluster,
+        FabricSpec(tuple(externals)),
+        tuple(objects),
+        tuple(sources),
+        has_cluster=bool(clusters),
+        warnings=findings.warnings,
+    )
+
+
+def _sort(
+    document: Document,
+    report: Report,
+    clusters: list[ClusterSpec],
+    externals: list[ExternalSpec],
+    manifests: list[ManifestNode],
+) -> None:
+    """Put a document where it belongs."""
+    place = Place(document.value, report)
+    value = document.value
+    if not isinstance(value, MappingNode):
+        report.add(document.line, "$", "must be an object, with apiVersion and kind")
+        return
+    kind = value.get("apiVersion"), value.get("kind")
+    if kind in {(OURS, "Cluster"), (KIND, "Cluster")}:
+        if clusters:
+            report.add(value.line, "$", "a second Cluster document")
+        clusters.append(read_cluster(place) if kind[0] == OURS else read_kind(place))
+    elif kind == (OURS, "Fabric"):
+        externals += read_fabric(place).external
+    elif kind == (OURS, "Scenario"):
+        report.add(value.line, "$", "Scenario documents are not modelled yet")
+    elif kind[0] == OURS:
+        report.add(value.line_of("kind"), "$.kind", "must be one of Cluster, Fabric, Scenario in emu/v1")
+    elif "namespaces" in value and "kind" not in value:
+        report.add(value.line, "$", "a low-level network cannot be part of a cluster: name it alone")
+    else:
+        manifests += flatten(ManifestNode(document.file, value))
+
+
+def flatten(manifest: ManifestNode) -> Iterator[ManifestNode]:
+    """Yield the objects of a list, and of lists in it; another object yields itself.
+
+    A list of the API, such as PodList, has items without kind: they get it.
+    """
+    node = manifest.node
+    kind, items = node.get("kind"), node.get("items")
+    if not (isinstance(kind, str) and kind.endswith("List") and isinstance(items, SequenceNode)):
+        yield manifest
+        return
+    single = kind.removesuffix("List")
+    for index, item in enumerate(items):
+        if not isinstance(item, MappingNode):
+            item = MappingNode(items.lines[index])  # noqa: PLW2901 - what is no object is told of as an empty one
+        if single and "kind" not in item:
+            item = _with_kind(item, single, node.get("apiVersion"))  # noqa: PLW2901 - the same, more of it
+        yield from flatten(ManifestNode(manifest.file, item, f"{manifest.path}.items[{index}]"))
+
+
+def _with_kind(item: MappingNode, kind: str, version: object) -> MappingNode:
+    found = MappingNode(item.line)
+    found["kind"] = kind
+    found.lines.append(item.line)
+    if isinstance(version, str):
+        found["apiVersion"] = version
+        found.lines.append(item.line)
+    for key, line in zip(item, item.lines, strict=True):
+        found.lines.append(line) if key not in found else None
+        found[key] = item[key]
+    return found
+
+
+def _read(manifests: Iterable[ManifestNode], faults: list[Fault]) -> tuple[list[Object], list[Source]]:
+    """Return the objects; what cannot be read, and was not found before, becomes a fault."""
+    told = {(fault.file, fault.line) for fault in faults}
+    objects: list[Object] = []
+    sources: list[Source] = []
+    for each in manifests:
+        try:
+            found = codec.read(each.node)
+        except codec.ManifestError as error:
+            for path, message in error.faults:
+                fault = Fault(each.file, _line_of(each.node, path), each.path + path[1:], message)
+                if (fault.file, fault.line) not in told:
+                    faults.append(fault)
+            continue
+        objects.append(_with_namespace(found))
+        sources.append(Source(each.file, each.node.line, each.path))
+    return objects, sources
+
+
+def _with_namespace(found: Object) -> Object:
+    """Put what belongs to a namespace and names none into `default`."""
+    is_namespaced = not isinstance(found, Other) and KINDS[found.KIND].NAMESPACED
+    if is_namespaced and not found.metadata.namespace:
+        return attrs.evolve(found, metadata=attrs.evolve(found.metadata, namespace="default"))
+    return found
+
+
+def _line_of(node: MappingNode, path: str) -> int:
+    """Return the line of what `path` leads to, as far as it goes."""
+    line = node.line
+    at: object = node
+    for step in path.replace("]", "").replace("[", ".").split(".")[1:]:
+        if isinstance(at, MappingNode) and step in at:
+            line, at = at.line_of(step), at[step]
+        elif isinstance(at, SequenceNode) and step.isdigit() and int(step) < len(at):
+            line, at = at.lines[int(step)], at[int(step)]
+        else:
+            break
+    return line

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a `Cluster` and a `Fabric` document say: what Kubernetes has no object for."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import attrs
+
+from emu.wire.addresses import Prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from emu.kube.api.objects.scheduling import Taint
+    from emu.wire.addresses import Interface, IpAddress
+
+ProviderName: TypeAlias = Literal["kubenet", "kindnet", "flannel", "none"]
+Role: TypeAlias = Literal["control-plane", "worker"]
+
+DEFAULT_VERSION: Final = "1.35"
+POD_CIDR: Final = Prefix.parse("10.244.0.0/16")
+SERVICE_CIDR: Final = Prefix.parse("10.96.0.0/12")
+KIND_SERVICE_CIDR: Final = Prefix.parse("10.96.0.0/16")
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+@attrs.frozen
+class NodeSpec:
+    """A node of the document.
+
+    Attributes:
+        name: of the Node.
+        role: a control plane gets its label, and its taint unless it is alone.
+        zone: for `topology.kubernetes.io/zone`.
+        addresses: one tuple for each device `eth0`, `eth1`, ...; the first of
+            all is the InternalIP. None given: the cluster gives one.
+        labels: in addition.
+        taints: None for those of the role.
+        pod_cidr: None for the next free one.
+        sysctls: the last word, whatever a plugin switches on.
+    """
+
+    name: str
+    role: Role = "worker"
+    zone: str = ""
+    addresses: tuple[tuple[Interface, ...], ...] = ()
+    labels: Mapping[str, str] = _NOTHING
+    taints: tuple[Taint, ...] | None = None
+    pod_cidr: Prefix | None = None
+    sysctls: Mapping[str, str] = _NOTHING
+
+
+@attrs.frozen
+class NetworkSpec:
+    """The network provider and its options, by the names that it gives them itself."""
+
+    provider: ProviderName = "kindnet"
+    options: Mapping[str, Any] = _NOTHING
+
+
+@attrs.frozen
+class ProxySpec:
+    """kube-proxy's settings, in the terms of KubeProxyConfiguration.
+
+    `cluster_cidr` is None for the pods' range and empty for no detection of
+    local traffic.
+    """
+
+    mode: Literal["iptables", "none"] = "iptables"
+    cluster_cidr: str | None = None
+    node_port_addresses: tuple[str, ...] = ()
+    masquerade_all: bool = False
+    masquerade_bit: int = 14
+    localhost_node_ports: bool = True
+    tcp_be_liberal: bool = False
+    nfacct: bool = True
+    random_fully: bool = True
+
+
+@attrs.frozen
+class ClusterSpec:
+    """A whole `Cluster` document.
+
+    `is_kind` tells that it was kind's own file, whose habits differ in places.
+    """
+
+    name: str = "emu"
+    seed: int = 0
+    kubernetes: str = DEFAULT_VERSION
+    pod_cidr: Prefix = POD_CIDR
+    service_cidr: Prefix = SERVICE_CIDR
+    network: NetworkSpec = NetworkSpec()
+    proxy: ProxySpec = ProxySpec()
+    nodes: tuple[NodeSpec, ...] = ()
+    is_kind: bool = False
+
+
+@attrs.frozen
+class ExternalSpec:
+    """A host outside the cluster: where it is, and on which ports it answers (protocol in capitals)."""
+
+    name: str
+    address: IpAddress
+    serves: tuple[tuple[str, int], ...] = ()
+
+
+@attrs.frozen
+class FabricSpec:
+    """What is around the nodes."""
+
+    external: tuple[ExternalSpec, ...] = ()
