@@ -94,7 +94,7 @@ def _check_ports(container: Field) -> None:
         elif name:
             taken.add(name)
         number = port.at("containerPort")
-        if number.value in {0, None}:
+        if number.value in (0, None):
             number.required()
         else:
             check_number(number)

@@ -98,8 +98,8 @@ class Field:
         around = self._parent.value
         if isinstance(around, MappingNode) and self._key in around:
             return around.line_of(str(self._key))
-        if isinstance(around, SequenceNode):
-            return around.lines[int(self._key)]
+        if isinstance(around, SequenceNode) and isinstance(self._key, int):
+            return around.lines[self._key]
         return self._parent.line
 
     @property
@@ -163,5 +163,8 @@ class Field:
 
 def shown(value: object) -> str:
     """Return a value as Kubernetes writes it in a message: text quoted, numbers bare, objects as JSON."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except ValueError:  # Python writes no number of thousands of digits
+        return "a number too big to show"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -71,7 +71,7 @@ def _check_path(field: Field) -> None:
         kind.required("pathType must be specified")
         return
     text = field.text("path")
-    if kind.value in {"Exact", "Prefix"}:
+    if kind.value in ("Exact", "Prefix"):
         if not text.startswith("/"):
             path.invalid("must be an absolute path", value=text)
         for sequence in _NOT_IN_PATHS:

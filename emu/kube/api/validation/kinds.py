@@ -12,7 +12,7 @@ from emu.kube.api.validation.node import (
     check_ip_address,
     check_namespace,
     check_node,
-    check_service_account,
+    check_only_metadata,
     check_service_cidr,
 )
 from emu.kube.api.validation.pod import check_pod
@@ -47,12 +47,13 @@ CHECKS: Final[Mapping[str, Callable[[Field], None]]] = {
     "Namespace": check_namespace,
     "NetworkPolicy": check_network_policy,
     "Node": check_node,
+    "PersistentVolumeClaim": check_only_metadata,
     "Pod": check_pod,
     "ReplicaSet": check_replica_set,
     "ReplicationController": check_replication_controller,
     "Secret": check_data,
     "Service": check_service,
-    "ServiceAccount": check_service_account,
+    "ServiceAccount": check_only_metadata,
     "ServiceCIDR": check_service_cidr,
     "StatefulSet": check_stateful_set,
 }

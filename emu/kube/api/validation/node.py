@@ -56,9 +56,9 @@ def check_data(holder: Field) -> None:
                 field.invalid(complaint, value=key)
 
 
-def check_service_account(account: Field) -> None:
-    """Check a ServiceAccount."""
-    check_metadata(account.at("metadata"), names.subdomain)
+def check_only_metadata(thing: Field) -> None:
+    """Check what the network does not ask about."""
+    check_metadata(thing.at("metadata"), names.subdomain)
 
 
 def check_ip_address(address: Field) -> None:

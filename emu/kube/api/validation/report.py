@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -59,20 +60,16 @@ class Report:
 
     def finish(self) -> None:
         """Tell of the missing fields of which, and of what is below, no rule has spoken."""
-        told = [fault.path for fault in self.errors]
+        told = {above for fault in self.errors for above in self._way(fault.path)}
         self.errors += [
-            fault
-            for fault in self.missing
-            if not any(re.match(re.escape(fault.path) + r"\b", path) for path in told)
-            and not self._is_unreadable(fault.path)
+            fault for fault in self.missing if fault.path not in told and not self._is_unreadable(fault.path)
         ]
         self.missing.clear()
 
     def _is_unreadable(self, path: str) -> bool:
-        prefix = self.manifest.path
-        while path not in self.unreadable:
-            steps = _STEP.findall(path[len(prefix) :])
-            if not steps:
-                return False
-            path = path[: len(path) - len(steps[-1])]
-        return True
+        return not self.unreadable.isdisjoint(self._way(path))
+
+    def _way(self, path: str) -> list[str]:
+        """Return the paths on the way from the object to a place, itself among them."""
+        top = self.manifest.path
+        return list(accumulate(_STEP.findall(path[len(top) :]), initial=top))

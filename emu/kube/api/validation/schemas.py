@@ -36,7 +36,6 @@ _WITHOUT_SCHEMA: Final = {
         "LimitRange",
         "List",
         "PersistentVolume",
-        "PersistentVolumeClaim",
         "PodTemplate",
         "ResourceQuota",
     },
@@ -59,7 +58,7 @@ def definitions() -> Mapping[str, Schema]:
 def definition_of(api_version: str, kind: str) -> str | None:
     """Return the name of a kind's definition, None if there is none."""
     name = f"io.k8s.api.{_GROUPS.get(api_version)}.{kind}"
-    return name if "kind" in properties(definitions().get(name, {})) else None
+    return name if {"kind", "metadata"} <= properties(definitions().get(name, {})).keys() else None
 
 
 def is_served(api_version: str, kind: str) -> bool:

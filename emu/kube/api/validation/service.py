@@ -167,7 +167,7 @@ def _check_affinity(spec: Field, *, headless: bool) -> None:
             timeout.invalid(f"must be greater than 0 and less than {_MAX_TIMEOUT}")
         if headless:
             affinity.warn("spec.SessionAffinity is ignored for headless services")
-    elif affinity.value in {None, "None", ""} and config.is_given:
+    elif affinity.value in (None, "None", "") and config.is_given:
         config.forbidden("must not be set when session affinity is None")
 
 

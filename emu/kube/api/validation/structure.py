@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the schema says of a manifest, in the words of an API server's decoder.
 
-The compiled schema tells whether all is well, which is quick; only when
-something is wrong, the places are looked up and the words found.
+The compiled schema tells whether all is well, which is quick. Only where it
+is not, the manifest is walked along its schema to find the places and the
+words: the validator's own account of them mixes up keys like `01` and 1.
 
 Source: encoding/json `UnmarshalTypeError.Error` of Go, sigs.k8s.io/json (strict
 errors), apimachinery/pkg/api/resource/quantity.go.
@@ -10,21 +11,18 @@ errors), apimachinery/pkg/api/resource/quantity.go.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from jsonschema_rs import ValidationErrorKind
+import attrs
 
-from emu.document import MappingNode, SequenceNode, path_step
+from emu.document import MAX_FAULTS, MappingNode, SequenceNode, path_step
 from emu.errors import did_you_mean
 from emu.kube.api.validation.field import shown
 from emu.kube.api.validation.schemas import definitions, properties, validator
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from jsonschema_rs import ValidationError
-
     from emu.document import Value
     from emu.kube.api.validation.report import Report
     from emu.kube.api.validation.schemas import Schema
@@ -41,120 +39,149 @@ class Mode(StrEnum):
     IGNORE = "ignore"  # nothing
 
 
-class _Declared(NamedTuple):
-    """What the schemas say of a place: the struct that has the field, the fields on the way, the schema."""
-
-    struct: str
-    fields: str
-    schema: Schema
-
-
-_PREFIX: Final = "io.k8s."
+_FITS: Final[dict[str, tuple[type, ...]]] = {
+    "array": (list,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+    "object": (dict,),
+    "string": (str,),
+}
 _JSON_TYPES: Final = {dict: "object", list: "array", str: "string", bool: "bool"}
+_FLAGS: Final = re.ASCII | re.DOTALL
+_QUANTITY: Final = "quantities must match the regular expression '{}'"
+_TIME: Final = 'parsing time {} as "2006-01-02T15:04:05Z07:00"'
 
 
 def check_structure(report: Report, definition: str, mode: Mode) -> None:
     """Report what the schema of a kind finds wrong with a manifest."""
     node = report.manifest.node
-    compiled = validator(definition)
-    if compiled.is_valid(node):
-        return
-    for error in compiled.iter_errors(node):
-        _Place(report, definition, error.instance_path).tell(error, mode)
+    if not validator(definition).is_valid(node):
+        walk(report, definition, mode)
 
 
+def walk(report: Report, definition: str, mode: Mode) -> None:
+    """Report what is wrong with a manifest by its schema, without asking first whether anything is."""
+    top = _Place(report.manifest.node, {"$ref": f"#/$defs/{definition}"}, report.manifest.path)
+    _Walk(report, mode).enter(attrs.evolve(top, line=report.manifest.node.line))
+
+
+@attrs.frozen
 class _Place:
-    """Where the schema found something."""
+    """A value, what the schema wants of it, and the way to it."""
 
-    def __init__(self, report: Report, definition: str, steps: Sequence[str | int]) -> None:
-        self._report = report
-        self._definition = definition
-        self._steps = list(steps)
-        self.value: Value = report.manifest.node
-        self.path = report.manifest.path
-        self.line = report.manifest.node.line
-        for step in steps:
-            self._enter(step)
+    value: Value
+    schema: Schema
+    path: str
+    line: int = 1
+    struct: str = ""  # definition of the struct whose field this is
+    fields: str = ""  # the fields on the way, as Go counts them: without indexes and keys
 
-    def _enter(self, step: str | int) -> None:
-        around = self.value
-        if isinstance(around, MappingNode):
-            self.line, self.value = around.line_of(str(step)), around[str(step)]
-        elif isinstance(around, SequenceNode):
-            self.line, self.value = around.lines[int(step)], around[int(step)]
-        self.path += path_step(step)
+    def below(self, key: str | int, value: Value, line: int, schema: object) -> _Place:
+        """Return the place of an entry that is no field."""
+        here = cast("Schema", schema)
+        return _Place(value, here, self.path + path_step(key), line, self.struct, self.fields)
 
-    def tell(self, error: ValidationError, mode: Mode) -> None:
-        """Report one error of the schema."""
-        match error.kind:
-            case ValidationErrorKind.AdditionalProperties(unexpected):
-                for key in unexpected:
-                    self._unknown(key, mode)
-            case ValidationErrorKind.Required(key):
-                if self._steps[:1] != ["status"]:  # `status: {}` is what kubectl itself writes
-                    self._report.lacks(self.line, self.path + path_step(str(key)))
-            case ValidationErrorKind.Pattern():
-                self._refuse(_ill_formed(self.value))
-            case _ if self.value is None:
-                self._report.lacks(self.line, self.path)
-            case _:
-                self._refuse(self._wrong_type())
 
-    def _refuse(self, message: str) -> None:
-        self._report.error(self.line, self.path, message)
-        self._report.unreadable.add(self.path)
+@attrs.frozen
+class _Walk:
+    """Goes through one manifest."""
 
-    def _unknown(self, key: str, mode: Mode) -> None:
-        around = cast("MappingNode", self.value)
-        path = self.path + path_step(key)
-        known = properties(_resolved(_declared(self._definition, self._steps).schema))
-        free = [name for name in known if name not in around]
+    report: Report
+    mode: Mode
+
+    def enter(self, place: _Place) -> None:
+        """Look at a value and at all below it."""
+        if len(self.report.errors) >= MAX_FAULTS:
+            return
+        value, schema = place.value, _resolved(place.schema)
+        if value is None:
+            if not _may_be_null(schema):
+                self.report.lacks(place.line, place.path)
+        elif not _fits(value, schema):
+            self._refuse(place, _wrong_type(place))
+        elif isinstance(value, MappingNode):
+            self._mapping(place, value, schema)
+        elif isinstance(value, SequenceNode):
+            for index, (one, line) in enumerate(zip(value, value.lines, strict=True)):
+                self.enter(place.below(index, one, line, schema["items"]))
+        elif isinstance(value, str) and not re.fullmatch(str(schema.get("pattern", ".*")), value, _FLAGS):
+            is_time = _short(_name(place.schema)).endswith("Time")
+            self._refuse(
+                place, _TIME.format(shown(value)) if is_time else _QUANTITY.format(schema["pattern"])
+            )
+
+    def _mapping(self, place: _Place, mapping: MappingNode, schema: Schema) -> None:
+        declared = properties(schema)
+        others = schema.get("additionalProperties")
+        for (key, value), line in zip(mapping.items(), mapping.lines, strict=True):
+            if key in declared:
+                below = place.below(key, value, line, declared[key])
+                fields = f"{place.fields}.{key}" if place.fields else key
+                self.enter(attrs.evolve(below, struct=_name(place.schema) or place.struct, fields=fields))
+            elif isinstance(others, dict):
+                self.enter(place.below(key, value, line, others))
+            elif others is False and len(self.report.errors) < MAX_FAULTS:
+                self._unknown(place, mapping, key, line)
+        required = schema.get("required")
+        if isinstance(required, list) and not place.fields.startswith("status"):
+            for name in required:  # `status: {}` is what kubectl itself writes
+                if name not in mapping:
+                    self.report.lacks(place.line, place.path + path_step(str(name)))
+
+    def _refuse(self, place: _Place, message: str) -> None:
+        self.report.error(place.line, place.path, message)
+        self.report.unreadable.add(place.path)
+
+    def _unknown(self, place: _Place, mapping: MappingNode, key: str, line: int) -> None:
+        path = place.path + path_step(key)
+        known = properties(_resolved(place.schema))
+        free = [name for name in known if name not in mapping]
         hint = did_you_mean(key, free) or did_you_mean(key, known)
-        message = f'unknown field "{path[len(self._report.manifest.path) + 1 :]}"{hint}'
-        if mode is Mode.STRICT:
-            self._report.error(around.line_of(key), path, message)
+        message = f'unknown field "{path[len(self.report.manifest.path) + 1 :]}"{hint}'
+        if self.mode is Mode.STRICT:
+            self.report.error(line, path, message)
             meant = [name for name in free if hint.endswith(f"{name!r}?")]
-            self._report.unreadable.update(self.path + path_step(name) for name in meant)
-        elif mode is Mode.WARN:
-            self._report.warning(around.line_of(key), path, message)
-
-    def _wrong_type(self) -> str:
-        struct, fields, schema = _declared(self._definition, self._steps)
-        wanted = _go_type(schema)
-        found = _JSON_TYPES.get(_plain_type(self.value), "number")
-        if found == "number" and wanted in {"int32", "int64"}:
-            found = f"number {shown(self.value)}"
-        hint = "; quote it" if wanted == "string" and isinstance(self.value, int | float) else ""
-        place = f"{_short(struct).partition('.')[2]}.{fields}"
-        return f"json: cannot unmarshal {found} into Go struct field {place} of type {wanted}{hint}"
+            self.report.unreadable.update(place.path + path_step(name) for name in meant)
+        elif self.mode is Mode.WARN:
+            self.report.warning(line, path, message)
 
 
-def _plain_type(value: Value) -> type:
-    if isinstance(value, dict):
-        return dict
-    return list if isinstance(value, list) else type(value)
+def _fits(value: Value, schema: Schema) -> bool:
+    """Return whether a value has one of the types a schema wants, and as a number is in its bounds."""
+    wanted = schema.get("type")
+    types = wanted if isinstance(wanted, list) else [wanted]
+    for word in types:
+        if word is None or (
+            isinstance(value, _FITS.get(str(word), ())) and not _is_bool_as_number(value, word)
+        ):
+            break
+        if word == "integer" and isinstance(value, float) and value.is_integer():
+            break
+    else:
+        return False
+    if isinstance(value, int | float) and isinstance(low := schema.get("minimum"), int):
+        return low <= value <= cast("int", schema["maximum"])
+    return True
 
 
-def _ill_formed(value: Value) -> str:
-    if isinstance(value, str) and any(letter in value for letter in "-:/ ") and len(value) > 8:
-        return f'parsing time {shown(value)} as "2006-01-02T15:04:05Z07:00"'
-    return "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+def _may_be_null(schema: Schema) -> bool:
+    wanted = schema.get("type")
+    return wanted is None or (isinstance(wanted, list) and "null" in wanted)
 
 
-def _declared(definition: str, steps: Sequence[str | int]) -> _Declared:
-    """Return what the schemas declare for the place that `steps` lead to from the top."""
-    struct, fields = definition, []
-    schema: Schema = {"$ref": f"#/$defs/{definition}"}
-    for step in steps:
-        here = _resolved(schema)
-        declared = properties(here)
-        if isinstance(step, str) and step in declared:
-            struct = _name(schema) or struct
-            fields.append(step)
-            schema = cast("Schema", declared[step])
-        else:
-            schema = cast("Schema", here["items" if isinstance(step, int) else "additionalProperties"])
-    return _Declared(struct, ".".join(fields), schema)
+def _is_bool_as_number(value: Value, word: object) -> bool:
+    return isinstance(value, bool) and word != "boolean"
+
+
+def _wrong_type(place: _Place) -> str:
+    wanted = _go_type(place.schema)
+    found = next((name for kind, name in _JSON_TYPES.items() if isinstance(place.value, kind)), "number")
+    if found == "number" and wanted in {"int32", "int64"}:
+        found = f"number {shown(place.value)}"
+    hint = "; quote it" if wanted == "string" and isinstance(place.value, int | float) else ""
+    field = f"{_short(place.struct).partition('.')[2]}.{place.fields}"
+    return f"json: cannot unmarshal {found} into Go struct field {field} of type {wanted}{hint}"
 
 
 def _name(schema: Schema) -> str:
@@ -169,7 +196,7 @@ def _resolved(schema: Schema) -> Schema:
 
 def _short(definition: str) -> str:
     """Return how Go calls the type of a definition: `v1.Pod`."""
-    return ".".join(definition.removeprefix(_PREFIX).split(".")[-2:])
+    return ".".join(definition.split(".")[-2:])
 
 
 def _go_type(schema: Schema) -> str:
@@ -180,7 +207,7 @@ def _go_type(schema: Schema) -> str:
     words = [word for word in types if word != "null"] if isinstance(types, list) else [types]
     match words[0]:
         case "array":
-            return f"[]{_go_type(cast('Schema', schema.get('items', {})))}"
+            return f"[]{_go_type(cast('Schema', schema['items']))}"
         case "object":
             inner = schema.get("additionalProperties")
             return f"map[string]{_go_type(inner)}" if isinstance(inner, dict) else "map[string]interface {}"

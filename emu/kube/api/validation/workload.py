@@ -36,7 +36,7 @@ def check_deployment(deployment: Field) -> None:
     if kind.value == "Recreate":
         if strategy.has(_ROLLING):
             strategy.at(_ROLLING).forbidden("may not be specified when strategy `type` is 'Recreate'")
-    elif kind.value in {None, "", "RollingUpdate"}:
+    elif kind.value in (None, "", "RollingUpdate"):
         _check_rolling(strategy.at(_ROLLING), when_surge_is="`maxSurge` is 0")
     for key in ("revisionHistoryLimit", "progressDeadlineSeconds"):
         spec.at_least(key)
@@ -86,8 +86,7 @@ def check_replication_controller(controller: Field) -> None:
         template.required()
     if not selector.value and not labels.value:
         selector.required()
-    wanted = [(key, field.value) for key, field in selector.entries()]
-    if not all((key, value) in [(k, f.value) for k, f in labels.entries()] for key, value in wanted):
+    if any(labels.at(key).value != field.value for key, field in selector.entries()):
         labels.invalid(_MISMATCH)
     _check_counts(spec)
     if template.is_given:
