@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
@@ -14,13 +15,17 @@ from hypothesis import strategies as st
 from emu.apps.outcome import word
 from emu.fabric import program
 from emu.fabric.cable import Cable
+from emu.kernel.sctp.association import Association
+from emu.kernel.sctp.cookie import Cookie, CookieJar
 from emu.kernel.sctp.incoming import Incoming
+from emu.kernel.sctp.states import State
 from emu.kernel.sockets import SocketKind
 from emu.observe.recording import Kind
-from emu.sim.time import MICROSECOND, MILLISECOND, SECOND, Duration
+from emu.sim.time import MICROSECOND, MILLISECOND, SECOND, START, Duration, Instant, later
 from emu.testing.lab import Lab, routed_chain
 from emu.wire import ethernet, sctp, translation
 from emu.wire.addresses import ANY_IP4, IpAddress
+from emu.wire.sctp import Chunk, ChunkType, Data, Init, Parameter, Sack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +34,6 @@ if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
     from emu.kernel.sockets import Socket
     from emu.observe.recording import Step
-    from emu.wire.sctp import Data
 
 Fate: TypeAlias = "tuple[Duration, ...]"
 """How long each copy of a frame is under way; none: it is lost."""
@@ -216,6 +220,101 @@ def test_a_translation_in_between_changes_nothing(weather: list[Fate], messages:
     translated = talk(weather, messages, nat=True)
     check(translated, messages)
     assert translated == talk(weather, messages)
+
+
+# --- packets from anywhere ---
+
+
+def stray_chunks() -> st.SearchStrategy[Chunk]:
+    """Any chunk, most of them well formed, with numbers near those in use."""
+    numbers = st.integers(-3, 20).map(lambda offset: offset & 0xFFFFFFFF) | st.integers(0, 0xFFFFFFFF)
+    shorts = st.integers(0, 5) | st.integers(0, 0xFFFF)
+    parameters = st.lists(
+        st.builds(Parameter, shorts | st.sampled_from([7, 0x8000, 0xC000]), st.binary(max_size=5)), max_size=2
+    )
+    inits = st.builds(Init, numbers, numbers, shorts, shorts, numbers, parameters.map(tuple))
+    sacks = st.builds(
+        Sack,
+        numbers,
+        numbers,
+        st.lists(st.tuples(shorts, shorts), max_size=3).map(tuple),
+        st.lists(numbers, max_size=2).map(tuple),
+    )
+    return st.one_of(
+        st.builds(
+            Chunk, st.integers(0, 15) | st.integers(0, 255), st.integers(0, 255), st.binary(max_size=9)
+        ),
+        st.builds(Init.chunk, inits, st.sampled_from([ChunkType.INIT, ChunkType.INIT_ACK])),
+        st.builds(Data, numbers, shorts, shorts, numbers, st.binary(max_size=9), st.integers(0, 7)).map(
+            Data.chunk
+        ),
+        sacks.map(Sack.chunk),
+        numbers.map(sctp.shutdown),
+        st.builds(lambda code: sctp.error(Parameter(code, bytes(4))), st.integers(0, 13)),
+    )
+
+
+@attrs.frozen
+class Stray:
+    """A packet that arrives after a pause: with the right tag, the peer's, none, or any."""
+
+    pause: Duration
+    tag: int | str
+    chunks: tuple[Chunk, ...]
+
+
+def strays() -> st.SearchStrategy[list[Stray]]:
+    """Some packets, with pauses short and long."""
+    pauses = st.sampled_from([0, MILLISECOND, SECOND, 70 * SECOND])
+    tags = st.sampled_from(["own", "own", "own", "peer"]) | st.sampled_from([0, 1])
+    chunks = st.lists(stray_chunks(), max_size=3).map(tuple)
+    return st.lists(st.builds(Stray, pauses, tags, chunks), max_size=8)
+
+
+@given(st.integers(0, 4), strays())
+def test_no_packet_breaks_an_association(phase: int, coming: list[Stray]) -> None:
+    """Any chunks, at any time of it, are taken, answered or dropped; every step is one of the table's."""
+    now, taken = START, random.Random(phase)
+    jar = CookieJar(b"secret", b"place")
+    draw = partial(taken.getrandbits, 3)  # near the numbers of the strays
+    if phase == 0:
+        association = Association.open(jar, draw, 1500, now)
+    else:
+        cookie = Cookie(now, 3, 4, 5, 6, 5000, 1)
+        association = Association.accepted(cookie, jar, draw, 1500)
+    if phase > 1:
+        association.write(bytes(4000), now)
+    if phase > 2:
+        association.shut(now)
+    for stray in coming:
+        now = later(now, stray.pause)
+        before = association.state
+        tags: dict[int | str, int] = {"own": association.local_tag, "peer": association.peer_tag, 0: 0, 1: 1}
+        association.receive(tags[stray.tag], stray.chunks, now)
+        deadline = association.next_deadline
+        if deadline is not None and deadline <= now:
+            association.timeout(now)
+        for packet in association.take_packets():
+            assert sctp.checksum_holds(sctp.build(1, 2, packet.tag, packet.chunks))
+            assert len(sctp.build(1, 2, packet.tag, packet.chunks)) <= 1500 - IP_HEADER
+        assert (association.state is State.CLOSED) == association.is_gone
+        assert before is not State.CLOSED or association.is_gone
+    rest(association, now)
+
+
+def rest(association: Association, now: Instant) -> None:
+    """See that an association that is shut comes to its end by itself."""
+    association.shut(now)
+    for _ in range(200):
+        deadline = association.next_deadline
+        if association.is_gone or deadline is None:
+            break
+        association.timeout(max(deadline, now))
+        association.take_packets()
+    assert association.is_gone
+
+
+# --- planted faults ---
 
 
 def fails(attempt_nat: bool) -> None:  # noqa: FBT001 - whether by a translation
