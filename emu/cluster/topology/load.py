@@ -58,6 +58,11 @@ class Topology:
     has_cluster: bool
     warnings: tuple[Fault, ...] = ()
 
+    def sources_of(self, objects: Iterable[Object]) -> list[Source]:
+        """Return where some of the objects stand."""
+        places = {id(each): source for each, source in zip(self.objects, self.sources, strict=True)}
+        return [places[id(each)] for each in objects]
+
     @property
     def kept(self) -> dict[str, int]:
         """The kinds that do not matter to the network, and how many there are of each."""

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The network provider's daemons: on every node one, all with the same eye on the Nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from emu.errors import AddressError
+from emu.kube.api.objects import Node
+from emu.kube.controller import Key, Queue
+from emu.kube.providers import NodeNetwork, Written, apply
+from emu.wire.addresses import IpAddress, Prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from emu.fabric.driver import Fabric
+    from emu.kube.api.store import Change, Store
+    from emu.kube.kubelet.machine import Machine
+    from emu.kube.providers import Provider
+
+_ALL: Key = Key("", "")
+
+
+class Daemons:
+    """Writes what the provider wants on each node, whenever the Nodes have changed.
+
+    Attributes:
+        complaints: what kernels refused the last time, by node.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        store: Store,
+        provider: Provider,
+        cluster_cidr: Prefix,
+        ready: Callable[[Machine], None],
+    ) -> None:
+        self.complaints: dict[str, tuple[str, ...]] = {}
+        self._fabric = fabric
+        self._store = store
+        self._provider = provider
+        self._cluster_cidr = cluster_cidr
+        self._ready = ready
+        self._machines: dict[str, tuple[Machine, Prefix]] = {}
+        self._written: dict[str, Written] = {}
+        self._queue = Queue(store, self)
+        store.watch(Node, self._hear)
+
+    def start(self, machine: Machine, segment: Prefix) -> None:
+        """Start the daemon of a node whose InternalIP is in `segment`."""
+        self._machines[machine.name] = machine, segment
+        self._queue.add(_ALL)
+
+    def stop(self, name: str) -> None:
+        """End the daemon of a node; what it wrote stays."""
+        self._machines.pop(name, None)
+        self._written.pop(name, None)
+        self._queue.add(_ALL)
+
+    def _hear(self, change: Change) -> None:
+        old, new = change
+        if isinstance(old, Node) and isinstance(new, Node) and _network_of(old) == _network_of(new):
+            return
+        self._queue.add(_ALL)
+
+    def reconcile(self, _: Key) -> None:
+        """Make all nodes as the provider wants them."""
+        nodes = [
+            self._network(node) for node in self._store.each(Node) if node.metadata.name in self._machines
+        ]
+        networks = [each for each in nodes if each is not None]
+        for network in networks:
+            machine, _segment = self._machines[network.name]
+            if not machine.is_up:
+                continue
+            written = self._provider.configure(network, networks)
+            before = self._written.get(network.name, Written())
+            self.complaints[network.name] = apply(
+                self._fabric, machine.net, before, written, disk=machine.disk
+            )
+            self._written[network.name] = written
+            self._annotate(network.name, written)
+            if machine.network != written.config:
+                machine.network = written.config
+                self._ready(machine)
+
+    def _network(self, node: Node) -> NodeNetwork | None:
+        machine, segment = self._machines[node.metadata.name]
+        internal = next(iter(node.addresses("InternalIP")), "")
+        try:
+            IpAddress.parse(internal)
+        except AddressError:
+            return None
+        device = machine.net.devices["eth0"]
+        return NodeNetwork(
+            node.metadata.name,
+            internal,
+            node.spec.pod_cidrs,
+            self._cluster_cidr,
+            device.name,
+            device.mtu,
+            segment,
+            node.metadata.annotations,
+        )
+
+    def _annotate(self, name: str, written: Written) -> None:
+        node = self._store.find(Node, name)
+        if node is None or written.annotations.items() <= node.metadata.annotations.items():
+            return
+        annotations = {**node.metadata.annotations, **written.annotations}
+        self._store.put(attrs.evolve(node, metadata=attrs.evolve(node.metadata, annotations=annotations)))
+
+
+def _network_of(node: Node) -> tuple[object, ...]:
+    """Return what of a Node the daemons act on."""
+    return node.addresses("InternalIP"), node.spec.pod_cidrs

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The hosts outside: who answers there, and the resolver that knows their names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from emu.apps import association, datagram, dns_server
+from emu.apps.http import server
+from emu.apps.http.message import Response
+from emu.cluster.topology.spec import ExternalSpec
+from emu.wire.addresses import IpAddress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import dns.message
+
+    from emu.apps.http.message import Request
+    from emu.cluster.topology.spec import FabricSpec
+    from emu.cluster.underlay import Underlay
+    from emu.fabric.program import Program
+
+RESOLVER: Final = IpAddress.parse("192.0.2.53")
+"""The name server that nodes have in their resolv.conf, as a provider's network gives one."""
+
+LAPTOP: Final = ExternalSpec("laptop", IpAddress.parse("198.51.100.7"))
+"""The host outside that there is when nobody names any."""
+
+_TTL: Final = 300
+
+
+def build(underlay: Underlay, fabric: FabricSpec) -> IpAddress:
+    """Make the hosts outside and the resolver, and return the resolver's address."""
+    externals = fabric.external or (LAPTOP,)
+    for each in externals:
+        net = underlay.add_external(each.name, each.address)
+        for protocol, port in each.serves:
+            underlay.fabric.spawn(net, _serve(each.name, protocol, port))
+    names = {each.name: each.address for each in externals}
+    net = underlay.add_external("resolver", RESOLVER)
+    underlay.fabric.spawn(net, dns_server.serve(lambda query, _client, _how: answer(query, names)))
+    return RESOLVER
+
+
+def _serve(name: str, protocol: str, port: int) -> Program[None]:
+    if protocol == "UDP":
+        return datagram.serve(port)
+    if protocol == "SCTP":
+        return association.serve(port)
+    response = Response.text(f"{name}\n")
+    return server.serve(port, lambda _request: response)
+
+
+def api_server(port: int) -> Program[None]:
+    """Listen where the API server listens; it speaks TLS there, so it closes what is not."""
+
+    def refuse(_: Request) -> Response:
+        return Response.text("Client sent an HTTP request to an HTTPS server.\n", 400)
+
+    return server.serve(port, refuse)
+
+
+def answer(query: dns.message.Message, names: Mapping[str, IpAddress]) -> dns.message.Message:
+    """Return what the resolver answers: the hosts outside have addresses, other names do not exist."""
+    import dns.flags  # noqa: PLC0415 - dnspython costs 60 ms, and most runs resolve nothing
+    import dns.message  # noqa: PLC0415
+    import dns.rcode  # noqa: PLC0415
+    import dns.rdatatype  # noqa: PLC0415
+    import dns.rrset  # noqa: PLC0415
+
+    reply = dns.message.make_response(query)
+    reply.flags |= dns.flags.RA
+    if not query.question:
+        return reply
+    question = query.question[0]
+    name = question.name.to_text(omit_final_dot=True).lower()
+    address = names.get(name)
+    if address is None:
+        reply.set_rcode(dns.rcode.NXDOMAIN)
+    elif question.rdtype == dns.rdatatype.A:
+        reply.answer.append(dns.rrset.from_text(question.name, _TTL, "IN", "A", str(address)))
+    return reply
