@@ -11,7 +11,7 @@ Source: RFC 9260 §6.1, §6.3, §6.9.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -23,8 +23,6 @@ from emu.wire.sctp import BEGIN, DATA_HEADER, END, Chunk, Data, Sack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-_MOST: Final = 65535 - HEADERS
 
 
 @attrs.define(eq=False)
@@ -172,12 +170,15 @@ class Outgoing:
             yield chunks
 
     def _fill(self, in_flight: int, now: Instant) -> Iterator[Chunk]:
-        """Yield new DATA for one packet, as the windows allow. Source: RFC 9260 §6.1 (A), (B)."""
-        room = self.room
+        """Yield new DATA for one packet, as the windows allow. Source: RFC 9260 §6.1 (A), (B).
+
+        What was cut for a wider path goes in a packet of its own, too large as it is.
+        """
+        room = whole = self.room
         while self._waiting:
             data = self._waiting[0]._replace(tsn=wire(self.next_tsn))
             size = len(data.payload)
-            if size + DATA_HEADER > room or in_flight >= self.window:
+            if (size + DATA_HEADER > room and room < whole) or in_flight >= self.window:
                 return
             if size > self.peer_window and in_flight:
                 return

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from emu.apps import association
+from emu.apps.stream import Exchange
 from emu.fabric import program
+from emu.fabric.program import READ_SIZE
 from emu.kernel import sctp as kernel
 from emu.kernel.sctp.config import RECEIVE_WINDOW, SEND_BUFFER
 from emu.kernel.sctp.states import State
@@ -178,27 +181,36 @@ class TestMessages:
             pair.lab.run("a", program.receive(pair.client))
         assert pair.last(of=12) == ["DATA"] * 11 + ["ABORT"]
 
-    def test_a_path_that_is_narrower_than_it_seemed_is_learned(self) -> None:
+    @pytest.mark.parametrize("size", [1400, 20_000])
+    def test_a_path_that_is_narrower_than_it_seemed_is_learned(self, size: int) -> None:
         """The first packet is refused by a router, the message arrives all the same."""
         lab = routed_chain(1, (1500, 800))
-        lab_names = {"a": "client", "b": "server"}
 
         def serving() -> Program[bytes]:
             socket = yield from program.socket(SocketKind.SCTP)
             yield from program.bind(socket, ANY_IP4, 5000)
             yield from program.listen(socket)
-            association = yield from program.accept(socket)
-            return (yield from program.receive(association))
+            accepted = yield from program.accept(socket)
+            return (yield from program.receive(accepted))
 
         def sending() -> Program[None]:
             socket = yield from program.socket(SocketKind.SCTP)
             yield from program.connect(socket, lab.address("server"), 5000)
-            yield from program.send(socket, bytes(1400))
+            yield from program.send(socket, message)
 
-        server = lab.start(lab_names["b"], serving())
-        lab.run(lab_names["a"], sending())
-        lab.wait(10 * SECOND)
-        assert server.result == bytes(1400)
+        message = random.Random(2).randbytes(size)
+        server = lab.start("server", serving())
+        lab.run("client", sending())
+        lab.wait(60 * SECOND)
+        assert server.result == message
+
+    def test_the_loopback_carries_packets_of_the_greatest_length(self) -> None:
+        """Its MTU is more than an IP packet can be."""
+        lab = two_hosts()
+        lab.start("a", association.serve(5000))
+        message = random.Random(3).randbytes(100_000)
+        exchange = lab.run("a", association.request(lab.address("a"), 5000, message))
+        assert exchange == Exchange("ok", message[:READ_SIZE])
 
     def test_a_heartbeat_is_answered_with_its_own_words(self) -> None:
         """Though we send none."""
