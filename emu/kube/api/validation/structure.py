@@ -47,6 +47,7 @@ _FITS: Final[dict[str, tuple[type, ...]]] = {
     "object": (dict,),
     "string": (str,),
 }
+_KEYS: Final = {"address", "ip", "name", "type"}  # of a status, which is not asked whether it is complete
 _JSON_TYPES: Final = {dict: "object", list: "array", str: "string", bool: "bool"}
 _FLAGS: Final = re.ASCII | re.DOTALL
 _QUANTITY: Final = "quantities must match the regular expression '{}'"
@@ -123,11 +124,9 @@ class _Walk:
                 self.enter(place.below(key, value, line, others))
             elif others is False and len(self.report.errors) < MAX_FAULTS:
                 self._unknown(place, mapping, key, line)
-        required = schema.get("required")
-        if isinstance(required, list) and not place.fields.startswith("status"):
-            for name in required:  # `status: {}` is what kubectl itself writes
-                if name not in mapping:
-                    self.report.lacks(place.line, place.path + path_step(str(name)))
+        for name in cast("list[str]", schema.get("required", [])):
+            if name not in mapping and (name in _KEYS or not place.fields.startswith("status")):
+                self.report.lacks(place.line, place.path + path_step(name))
 
     def _refuse(self, place: _Place, message: str) -> None:
         self.report.error(place.line, place.path, message)
