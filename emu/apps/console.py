@@ -27,11 +27,28 @@ __all__ = ["TOOLS", "Finished", "run"]
 Tool: TypeAlias = Callable[[Sequence[str], Userland], "Program[Finished]"]
 
 TOOLS: Final[Mapping[str, str]] = {
-    "curl": "emu.apps.tools.curl",
-    "ping": "emu.apps.tools.ping",
-    "traceroute": "emu.apps.tools.traceroute",
+    "cat": "emu.apps.tools.cat:run",
+    "curl": "emu.apps.tools.curl:run",
+    "dig": "emu.apps.tools.dig:run",
+    "echo": "emu.apps.tools.trivia:echo",
+    "env": "emu.apps.tools.env:run",
+    "false": "emu.apps.tools.trivia:false",
+    "getent": "emu.apps.tools.getent:run",
+    "host": "emu.apps.tools.host:run",
+    "hostname": "emu.apps.tools.hostname:run",
+    "nc": "emu.apps.tools.nc:run",
+    "nslookup": "emu.apps.tools.nslookup:run",
+    "ping": "emu.apps.tools.ping:run",
+    "printenv": "emu.apps.tools.env:run",
+    "sh": "emu.apps.tools.sh:run",
+    "sleep": "emu.apps.tools.trivia:sleep",
+    "traceroute": "emu.apps.tools.traceroute:run",
+    "true": "emu.apps.tools.trivia:true",
+    "wget": "emu.apps.tools.wget:run",
 }
-"""The module of each tool, by name; imported when it is used."""
+"""The module and function of each tool, by name; imported when it is used."""
+
+_BESIDE: Final = tuple(name for name in TOOLS if name not in commands.COMMANDS)
 
 
 def run(argv: Sequence[str], userland: Userland | None = None) -> Program[Finished]:
@@ -41,12 +58,14 @@ def run(argv: Sequence[str], userland: Userland | None = None) -> Program[Finish
         argv: the command's name and arguments.
         userland: what it sees beside its namespace; None for nothing.
     """
-    module = TOOLS.get(argv[0])
+    name = argv[0].removeprefix("/usr").removeprefix("/bin/") if argv[0].startswith("/") else argv[0]
+    place = TOOLS.get(name)
     try:
-        if module is not None:
-            tool: Tool = import_module(module).run
+        if place is not None:
+            module, _, function = place.partition(":")
+            tool: Tool = getattr(import_module(module), function)
             return (yield from tool(argv[1:], Userland() if userland is None else userland))
-        text = yield from program.call(partial(commands.execute, argv=argv, beside=tuple(TOOLS)))
+        text = yield from program.call(partial(commands.execute, argv=argv, beside=_BESIDE))
     except CommandError as error:
         return Finished(error.stdout, f"{error}\n", error.status)
     if text and not text.endswith("\n"):

@@ -259,6 +259,6 @@ def test_the_console_lists_its_own_commands_too(machines: Machines) -> None:
     """`ping`, `curl` and their like are no commands of this module, but people can type them."""
     process = machines.fabric.spawn(machines.net(), console.run(["frobnicate"]))
     assert process.result == console.Finished(
-        stderr=f"frobnicate is not modelled; there are {', '.join((*commands.COMMANDS, *console.TOOLS))}\n",
+        stderr=f"frobnicate is not modelled; there are {', '.join({**commands.COMMANDS, **console.TOOLS})}\n",
         status=127,
     )

@@ -18,12 +18,11 @@ from emu.fabric import program
 from emu.fabric.userland import Userland
 from emu.sim.time import MILLISECOND, SECOND
 from emu.testing.lab import Lab, two_hosts
+from emu.testing.zone import Zone
 from emu.wire.addresses import IpAddress
 from emu.wire.ipv4 import TCP, Ipv4
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from emu.fabric.program import Program
 
 SEARCH = "search default.svc.cluster.local svc.cluster.local cluster.local\n"
@@ -37,50 +36,6 @@ ZONE = {
     ("2.0.0.10.in-addr.arpa", "PTR"): ["dns.example."],
     ("www.example.com", "CNAME"): ["example.com."],
 }
-
-
-class Zone:
-    """A server that answers from a table, and can be told to fail.
-
-    Attributes:
-        asked: name and type of all queries, with the client's port.
-    """
-
-    def __init__(
-        self,
-        records: Mapping[tuple[str, str], list[str]],
-        *,
-        code: int | None = None,
-        deaf: Iterable[str] = (),
-    ) -> None:
-        self.records = records
-        self.code = code
-        self.deaf = list(deaf)
-        self.asked: list[tuple[str, str]] = []
-
-    def answer(
-        self, query: dns.message.Message, _: IpAddress, __: dns_server.Transport
-    ) -> dns.message.Message | None:
-        """Answer one query."""
-        question = query.question[0]
-        name, kind = question.name.to_text(omit_final_dot=True), dns.rdatatype.to_text(question.rdtype)
-        self.asked.append((name, kind))
-        if kind in self.deaf:
-            self.deaf.remove(kind)
-            return None
-        reply = dns.message.make_response(query)
-        reply.flags |= dns.flags.AA
-        if self.code is not None:
-            reply.set_rcode(dns.rcode.Rcode(self.code))
-            return reply
-        for wanted in ("CNAME", kind):
-            found = self.records.get((name, wanted))
-            if found:
-                reply.answer.append(dns.rrset.from_text(name + ".", 30, "IN", wanted, *found))
-                name = found[0].removesuffix(".") if wanted == "CNAME" else name
-        if not reply.answer and not any(known == name for known, _ in self.records):
-            reply.set_rcode(dns.rcode.NXDOMAIN)
-        return reply
 
 
 def lab_with(zone: Zone, *, seed: int = 0) -> Lab:
