@@ -56,6 +56,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="recorded scenarios to compare with, one folder each, instead of those in tests/golden",
     )
     group.addoption(
+        "--conformance-dir",
+        type=Path,
+        metavar="DIR",
+        help="cases of kube-proxy/ and networkpolicy/ in DIR, instead of those in tests/conformance",
+    )
+    group.addoption(
         "--require-kernel",
         action="store_true",
         help="fail the tests that ask the real Linux kernel where there is none, instead of skipping them",

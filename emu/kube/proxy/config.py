@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What one kube-proxy is told: its configuration, and how it tells pods from others.
+
+Source: pkg/proxy/apis/config/types.go, pkg/proxy/util/localdetector.go, nodeport_addresses.go.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from emu.errors import EmuError
+from emu.kube.proxy.addresses import address, networks
+from emu.sim.time import SECOND, Duration
+
+if TYPE_CHECKING:
+    from emu.kube.api.objects.node import Node
+    from emu.wire.addresses import Prefix
+
+MODES: Final = ("iptables",)
+"""The modes that are modelled."""
+
+_KNOWN_MODES: Final = ("iptables", "ipvs", "nftables")
+_LOOPBACK: Final = "127.0.0.1"
+ZONE_LABEL: Final = "topology.kubernetes.io/zone"
+
+
+class UnmodelledModeError(EmuError, ValueError):
+    """kube-proxy shall run in a mode that is not modelled, or that there is none of."""
+
+
+class Detect(enum.Enum):
+    """How kube-proxy tells that a packet comes from a pod of its node (`detectLocalMode`)."""
+
+    CLUSTER_CIDR = "ClusterCIDR"
+    NODE_CIDR = "NodeCIDR"
+    BRIDGE_INTERFACE = "BridgeInterface"
+    INTERFACE_PREFIX = "InterfaceNamePrefix"
+    NONE = "None"
+
+
+@attrs.frozen
+class Features:
+    """What the iptables and the kernel of a node can do.
+
+    Attributes:
+        nfacct: the counters that rules name could be made.
+        random_fully: MASQUERADE draws its source ports.
+    """
+
+    nfacct: bool = False
+    random_fully: bool = True
+
+
+@attrs.frozen
+class ProxyConfig:
+    """The configuration of one node's kube-proxy for one family of addresses.
+
+    Attributes:
+        node_name: the node it runs on.
+        node_ips: addresses of the node, the one of each family that counts first.
+        mode: how Services become rules; see `MODES`.
+        family: 4 or 6.
+        detect: how pods are told from others; `CLUSTER_CIDR` without one is as good as none.
+        cluster_cidr: the range of all pods, empty if it is not known; of two families, with a comma between.
+        bridge_interface: the bridge of the node's pods, for `BRIDGE_INTERFACE`.
+        interface_prefix: how the devices of pods are called, for `INTERFACE_PREFIX`.
+        masquerade_all: all that goes to a ClusterIP is masqueraded.
+        masquerade_bit: the bit of the mark that asks for masquerading.
+        node_port_addresses: networks whose addresses of the node serve node ports; none for all.
+        localhost_node_ports: node ports answer on 127.0.0.0/8.
+        tcp_be_liberal: connection tracking lets segments outside the window pass.
+        features: what the node can do.
+        min_sync_period: how long after a sync the next one waits, ns.
+        sync_period: how often it looks whether somebody took its rules away, ns.
+    """
+
+    node_name: str
+    node_ips: tuple[str, ...] = ()
+    mode: str = "iptables"
+    family: int = 4
+    detect: Detect = Detect.CLUSTER_CIDR
+    cluster_cidr: str = ""
+    bridge_interface: str = ""
+    interface_prefix: str = ""
+    masquerade_all: bool = False
+    masquerade_bit: int = 14
+    node_port_addresses: tuple[str, ...] = ()
+    localhost_node_ports: bool = True
+    tcp_be_liberal: bool = False
+    features: Features = Features()
+    min_sync_period: Duration = SECOND
+    sync_period: Duration = 30 * SECOND
+
+    def check(self) -> None:
+        """Raise what is wrong with it.
+
+        Raises:
+            UnmodelledModeError: the mode is not modelled, or unknown.
+        """
+        if self.mode not in MODES:
+            known = "is not modelled" if self.mode in _KNOWN_MODES else "is none that kube-proxy has"
+            raise UnmodelledModeError(f"kube-proxy mode {self.mode!r} {known}; there is {', '.join(MODES)}")
+        if self.family != 4:
+            raise UnmodelledModeError("kube-proxy for IPv6 is not modelled")
+
+
+@attrs.frozen
+class Detector:
+    """Words of a rule that hold for packets of local pods, and for all others; both empty if nobody knows."""
+
+    pods: str = ""
+    others: str = ""
+
+
+@attrs.frozen
+class Options:
+    """What of a configuration the rules depend on: nodes that have the same share their rules.
+
+    Attributes:
+        family: 4 or 6.
+        detector: how pods are told from others.
+        masquerade_all: see `ProxyConfig`.
+        mark: the bit that asks for masquerading, as rules write it.
+        localhost_node_ports: node ports answer on loopback addresses.
+        tcp_be_liberal: see `ProxyConfig`.
+        features: what the node can do.
+    """
+
+    family: int = 4
+    detector: Detector = Detector()
+    masquerade_all: bool = False
+    mark: str = "0x4000"
+    localhost_node_ports: bool = True
+    tcp_be_liberal: bool = False
+    features: Features = Features()
+
+
+@attrs.frozen
+class Place:
+    """Where a proxy runs: what decides which endpoints it may use.
+
+    Attributes:
+        node: name of the node.
+        zone: its zone, empty if it is in none.
+        address: its address of the family, empty if it is not known.
+    """
+
+    node: str
+    zone: str = ""
+    address: str = ""
+
+
+def options_of(config: ProxyConfig, node: Node | None) -> Options:
+    """Return what the rules of a node depend on."""
+    return Options(
+        config.family,
+        _detector(config, node),
+        config.masquerade_all,
+        f"{1 << config.masquerade_bit:#x}",
+        serves_loopback(config),
+        config.tcp_be_liberal,
+        config.features,
+    )
+
+
+def place_of(config: ProxyConfig, node: Node | None) -> Place:
+    """Return where the proxy of `config` runs; `node` is None as long as there is no such object."""
+    zone = node.metadata.labels.get(ZONE_LABEL, "") if node is not None else ""
+    given = config.node_ips or (node.addresses("InternalIP") if node is not None else ())
+    own = next(filter(None, (address(each, config.family) for each in given)), "")
+    return Place(config.node_name, zone, own)
+
+
+def serves_loopback(config: ProxyConfig) -> bool:
+    """Return whether node ports answer on loopback addresses: it is asked for, and these serve."""
+    if not config.localhost_node_ports or config.family != 4:
+        return False
+    served = node_port_networks(config)
+    return not served or any(each.address[0] == 127 or _holds_loopback(each) for each in served)
+
+
+def node_port_networks(config: ProxyConfig) -> tuple[Prefix, ...]:
+    """Return the networks whose addresses serve node ports; none where all addresses do."""
+    found = networks(config.node_port_addresses, config.family)
+    return () if any(each.length == 0 for each in found) else found
+
+
+def _holds_loopback(prefix: Prefix) -> bool:
+    return type(prefix.address).parse(_LOOPBACK) in prefix
+
+
+def _detector(config: ProxyConfig, node: Node | None) -> Detector:
+    match config.detect:
+        case Detect.CLUSTER_CIDR:
+            return _by_source(config.cluster_cidr.split(","), config.family)
+        case Detect.NODE_CIDR:
+            spec = node.spec if node is not None else None
+            ranges = (*spec.pod_cidrs, spec.pod_cidr) if spec is not None else ()
+            return _by_source(ranges, config.family)
+        case Detect.BRIDGE_INTERFACE:
+            return _by_interface(config.bridge_interface)
+        case Detect.INTERFACE_PREFIX:
+            return _by_interface(f"{config.interface_prefix}+" if config.interface_prefix else "")
+        case Detect.NONE:
+            return Detector()
+
+
+def _by_source(ranges: tuple[str, ...] | list[str], family: int) -> Detector:
+    for found in networks(ranges, family):
+        return Detector(f"-s {found}", f"! -s {found}")
+    return Detector()
+
+
+def _by_interface(name: str) -> Detector:
+    return Detector(f"-i {name}", f"! -i {name}") if name else Detector()

@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kube-proxy at work: the proxies of all nodes watch the store, and each keeps its node's rules right.
+
+        store --changes--> Catalogue
+          |                    | rules, shared by nodes that see the same
+          +--> Fleet --now or after the minimal period--> Proxy --> netfilter of its node
+
+A proxy syncs at once, and then again as soon as its minimal period is over if
+anything has changed meanwhile. All proxies share one `Fleet`, so a change is
+worked out once, and equal nodes hold the same table.
+
+Source: pkg/proxy/iptables/proxier.go, pkg/proxy/runner/bounded_frequency_runner.go.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from emu.errors import CommandError
+from emu.kube.api.objects.node import Node
+from emu.kube.api.objects.service import EndpointSlice, Service
+from emu.kube.proxy import stale
+from emu.kube.proxy.catalogue import Catalogue, ServiceKey
+from emu.kube.proxy.config import node_port_networks, options_of, place_of
+from emu.kube.proxy.endpoints import local_ready
+from emu.kube.proxy.iptables import PortSet, assemble, chains_of
+from emu.kube.proxy.load import Loader, is_intact
+from emu.sim.time import Instant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from emu.kernel.namespace import Namespace
+    from emu.kube.api.store import Change, Store
+    from emu.kube.proxy.config import Options, Place, ProxyConfig
+    from emu.kube.proxy.iptables import Ruleset
+    from emu.kube.proxy.load import Loaded
+    from emu.kube.proxy.port_rules import PortRules
+
+_NEVER: Final = Instant(-1 << 62)
+
+
+class Fleet:
+    """The proxies of all nodes of one cluster, for one family of addresses.
+
+    Args:
+        store: where Services, EndpointSlices and Nodes are.
+
+    Attributes:
+        catalogue: what all proxies know.
+        proxies: by name of the node.
+    """
+
+    def __init__(self, store: Store, family: int = 4) -> None:
+        self.store = store
+        self.catalogue = Catalogue(family)
+        self.proxies: dict[str, Proxy] = {}
+        self.loader = Loader()
+        self._rulesets: dict[tuple[Options, tuple[str, ...] | None, tuple[PortRules, ...]], Ruleset] = {}
+        self._generation = 0
+        self._uniform: dict[Options, _Uniform] = {}
+        self._is_waking = False
+        self._due: dict[Instant, list[Proxy]] = {}
+        self._listed = False
+
+    def start(self, net: Namespace, config: ProxyConfig) -> Proxy:
+        """Start the proxy of a node, and return it; it writes its rules at this instant.
+
+        Args:
+            net: the node's namespace.
+            config: what the proxy is told.
+
+        Raises:
+            UnmodelledModeError: it shall run in a mode that is not modelled.
+        """
+        config.check()
+        self._list()
+        proxy = Proxy(self, net, config)
+        self.proxies[config.node_name] = proxy
+        if proxy.serves_loopback:
+            net.sysctl.set("net.ipv4.conf.all.route_localnet", 1)
+        self._wake_at(self.store.loop.now, proxy)
+        self._watch_canaries(proxy)
+        return proxy
+
+    def stop(self, proxy: Proxy) -> None:
+        """Stop a proxy; its rules stay where they are."""
+        if self.proxies.get(proxy.config.node_name) is proxy:
+            del self.proxies[proxy.config.node_name]
+
+    # --- changes ---
+
+    def _list(self) -> None:
+        """Learn what there is, and of all changes from now on."""
+        if self._listed:
+            return
+        self._listed = True
+        store = self.store
+        for service in store.each(Service):
+            self.catalogue.service_changed(None, service)
+        for piece in store.each(EndpointSlice):
+            self.catalogue.slice_changed(None, piece)
+        store.watch(Service, self._service_changed)
+        store.watch(EndpointSlice, self._slice_changed)
+        store.watch(Node, self._node_changed)
+
+    def _service_changed(self, change: Change) -> None:
+        old, new = change
+        assert old is None or isinstance(old, Service)
+        assert new is None or isinstance(new, Service)
+        self.catalogue.service_changed(old, new)
+        self._wake_soon()
+
+    def _slice_changed(self, change: Change) -> None:
+        old, new = change
+        assert old is None or isinstance(old, EndpointSlice)
+        assert new is None or isinstance(new, EndpointSlice)
+        self.catalogue.slice_changed(old, new)
+        self._wake_soon()
+
+    def _node_changed(self, change: Change) -> None:
+        proxy = self.proxies.get(change.object.metadata.name)
+        if proxy is not None and proxy.look_round():
+            self._wake_at(max(self.store.loop.now, proxy.next_sync), proxy)
+
+    def _wake_soon(self) -> None:
+        """Have all proxies look at what has changed, behind what else happens at this instant."""
+        if not self._is_waking:
+            self._is_waking = True
+            self.store.loop.at(self.store.loop.now, self._wake)
+
+    def _wake(self) -> None:
+        self._is_waking = False
+        now = self.store.loop.now
+        for proxy in self.proxies.values():
+            self._wake_at(max(now, proxy.next_sync), proxy)
+
+    def _wake_at(self, instant: Instant, proxy: Proxy) -> None:
+        """Have `proxy` sync at `instant`; all that sync then are one event."""
+        if proxy.is_waiting:
+            return
+        proxy.is_waiting = True
+        waiting = self._due.get(instant)
+        if waiting is None:
+            waiting = self._due[instant] = []
+            self.store.loop.at(instant, self._sync_due, instant)
+        waiting.append(proxy)
+
+    def _sync_due(self, instant: Instant) -> None:
+        for proxy in self._due.pop(instant):
+            proxy.is_waiting = False
+            if self.proxies.get(proxy.config.node_name) is proxy:
+                proxy.sync()
+
+    def _watch_canaries(self, proxy: Proxy) -> None:
+        period = proxy.config.sync_period
+        if period > 0:
+            loop = self.store.loop
+            loop.periodic_at(Instant(loop.now + period), self._look_after, proxy)
+
+    def _look_after(self, proxy: Proxy) -> None:
+        if self.proxies.get(proxy.config.node_name) is not proxy:
+            return
+        if proxy.needs_attention():
+            self._wake_at(max(self.store.loop.now, proxy.next_sync), proxy)
+        self._watch_canaries(proxy)
+
+    # --- rules ---
+
+    def ruleset(self, options: Options, place: Place, served: tuple[str, ...] | None) -> Ruleset:
+        """Return the rules of a node, the same object for nodes that see the same.
+
+        Args:
+            options: what its proxy is told.
+            place: where it is.
+            served: its addresses that serve node ports; None for all.
+        """
+        entries, is_large = self.catalogue.entries, self.catalogue.is_large
+        if self.catalogue.generation != self._generation:
+            self._generation = self.catalogue.generation
+            self._rulesets.clear()
+            self._uniform.clear()
+            self.loader.forget()
+        uniform = self._uniform.get(options)
+        if uniform is None:
+            uniform = self._uniform[options] = _Uniform(
+                [
+                    entry.rules(options, place, is_large=is_large) if entry.is_uniform else None
+                    for entry in entries
+                ]
+            )
+        others = tuple([entries[at].rules(options, place, is_large=is_large) for at in uniform.gaps])
+        key = options, served, others
+        found = self._rulesets.get(key)
+        if found is None:
+            found = self._rulesets[key] = assemble(options, uniform.filled(others), served)
+        return found
+
+
+class _Uniform:
+    """The rules of those service ports that are the same on all nodes, with gaps for the others."""
+
+    def __init__(self, rules: Sequence[PortRules | None]) -> None:
+        self.gaps = [at for at, each in enumerate(rules) if each is None]
+        self._rules = rules
+        self._chains = chains_of(each for each in rules if each is not None)
+
+    def filled(self, others: tuple[PortRules, ...]) -> PortSet:
+        """Return the rules of all service ports, the gaps filled by `others`."""
+        rest = iter(others)
+        ports = tuple([each if each is not None else next(rest) for each in self._rules])
+        return PortSet(ports, self._chains, others)
+
+
+class Proxy:
+    """The kube-proxy of one node.
+
+    Attributes:
+        config: what it was told.
+        place: where it runs, as its Node says.
+        serves_loopback: node ports answer on loopback addresses.
+        next_sync: before this instant it does not sync again.
+        is_waiting: a sync is due.
+        is_synced: it has written its rules once.
+        failure: why the last sync could not be done; empty if it was.
+    """
+
+    def __init__(self, fleet: Fleet, net: Namespace, config: ProxyConfig) -> None:
+        self.config = config
+        self.next_sync = _NEVER
+        self.is_waiting = False
+        self.is_synced = False
+        self.failure = ""
+        self._fleet = fleet
+        self._net = net
+        self._loaded: Mapping[str, Loaded] = {}
+        self._ruleset: Ruleset | None = None
+        self._needs_full = True
+        self._udp_generation = -1
+        self._last_deletion = _NEVER
+        node = fleet.store.find(Node, config.node_name)
+        self._options = options_of(config, node)
+        self.place = place_of(config, node)
+
+    @property
+    def serves_loopback(self) -> bool:
+        """Whether node ports answer on loopback addresses."""
+        return self._options.localhost_node_ports
+
+    @property
+    def ruleset(self) -> Ruleset:
+        """The rules that its node should have now."""
+        return self._fleet.ruleset(self._options, self.place, self._served())
+
+    def look_round(self) -> bool:
+        """Look at the Node anew; return whether anything about it matters that was otherwise before."""
+        node = self._fleet.store.find(Node, self.config.node_name)
+        if node is None:
+            return False
+        now = options_of(self.config, node), place_of(self.config, node)
+        if now == (self._options, self.place):
+            return False
+        self._options, self.place = now
+        self._needs_full = True
+        return True
+
+    def needs_attention(self) -> bool:
+        """Return whether a sync is due though no object has changed.
+
+        So it is where somebody has taken rules away, the last sync failed, or
+        chains are left that are to be deleted.
+        """
+        if self.is_synced and not is_intact(self._net):
+            self._needs_full = True
+            return True
+        return bool(self.failure) or any(each.strangers.stale for each in self._loaded.values())
+
+    def sync(self) -> None:
+        """Make the rules of the node what they should be; nothing happens where they are.
+
+        A sync that fails changes nothing, and makes the next one a full one.
+        """
+        now = self._fleet.store.loop.now
+        ruleset = self.ruleset
+        catalogue = self._fleet.catalogue
+        is_large = catalogue.is_large
+        deletes = not is_large or now - self._last_deletion > self.config.sync_period
+        is_stale = deletes and any(each.strangers.stale for each in self._loaded.values())
+        if self._needs_full or ruleset is not self._ruleset or is_stale:
+            self.next_sync = Instant(now + self.config.min_sync_period)
+            try:
+                self._loaded = self._fleet.loader.load(
+                    self._net, ruleset, self._loaded, full=self._needs_full, deletes=deletes
+                )
+            except CommandError as error:
+                self.failure, self._needs_full = str(error), True
+                return
+            self.failure, self._needs_full, self._ruleset = "", False, ruleset
+            self.is_synced = True
+            if deletes:
+                self._last_deletion = now
+        if self._udp_generation != catalogue.udp_generation:
+            self._udp_generation = catalogue.udp_generation
+            self._clean(now)
+
+    def _clean(self, now: Instant) -> None:
+        """Delete connections of UDP that lead nowhere any more."""
+        netfilter = self._net.used_netfilter
+        if netfilter is not None:
+            entries = self._fleet.catalogue.entries
+            stale.clean(netfilter.conntrack, ((each.port, each.backends) for each in entries), now)
+
+    def _served(self) -> tuple[str, ...] | None:
+        """Return the node's addresses that serve node ports, None for all."""
+        networks = node_port_networks(self.config)
+        if not networks:
+            return None
+        own = [
+            address.address
+            for device in self._net.devices.values()
+            for address in device.addresses
+            if any(address.address in network for network in networks)
+        ]
+        served = [each for each in own if self.serves_loopback or not each.is_loopback]
+        return tuple(dict.fromkeys(str(each) for each in sorted(served, key=int)))
+
+    # --- health ---
+
+    def health_check_node_ports(self) -> Mapping[ServiceKey, int]:
+        """Return the health check node ports that are in force, by Service."""
+        return {
+            ServiceKey(*entry.port.key[:2]): entry.port.health_check_node_port
+            for entry in self._fleet.catalogue.entries
+            if entry.port.health_check_node_port
+        }
+
+    def local_endpoints(self) -> Mapping[ServiceKey, int]:
+        """Return how many ready endpoints are on the node, by Service; those with none are left out."""
+        catalogue = self._fleet.catalogue
+        found = {
+            key: self.local_endpoints_of(key)
+            for key in dict.fromkeys(ServiceKey(*key[:2]) for key in catalogue.backends())
+        }
+        return {key: count for key, count in found.items() if count}
+
+    def local_endpoints_of(self, service: ServiceKey) -> int:
+        """Return how many ready endpoints of a Service are on the node."""
+        backends = self._fleet.catalogue.backends_of(service)
+        return local_ready(backends.values(), self.config.node_name)
+
+
+def proxied_without_local(fleet: Fleet, place: Place) -> tuple[int, int]:
+    """Return how many service ports have endpoints, but none that Local traffic may use at `place`.
+
+    Returns:
+        The number for internal and for external traffic.
+    """
+    internal = external = 0
+    for entry in fleet.catalogue.entries:
+        port, usable = entry.port, entry.usable(place)
+        if usable.local is None or usable.local or not usable.anywhere:
+            continue
+        internal += port.internal_local
+        external += port.external_local and port.is_external
+    return internal, external
