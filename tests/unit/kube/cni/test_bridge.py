@@ -87,6 +87,17 @@ class TestAdd:
         mac = mac_of("pod/default/a", "eth0")
         assert f"{mac} dev {veth_of(call)} master cni0" in node.show("bridge", "fdb", "show", "br", "cni0")
 
+    def test_an_announcement_leaves_nothing_behind_in_other_pods(self, node: Node) -> None:
+        """It reaches all of them, and a node has a hundred: none remembers a route or a neighbour."""
+        conf = network(bridge())
+        for name in "abc":
+            cni.add(conf, node.call(name))
+        node.fabric.loop.run_until(later(node.fabric.loop.now, SECOND))
+        pod = node.call("a").sandbox
+        assert pod is not None
+        assert pod.device("eth0").counters.rx_packets == 2
+        assert (pod.fib._cache, len(pod.neighbours)) == ({}, 0)
+
     def test_the_bridge_keeps_the_address_it_has(self, node: Node) -> None:
         """It took that of the first port, and ports that come and go later change nothing."""
         conf = network(bridge())
