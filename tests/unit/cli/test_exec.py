@@ -84,7 +84,7 @@ class TestStatus:
             (["ip", "frobnicate"], 1, 'Object "frobnicate" is unknown, try "ip help".\n'),
             (["ip", "route", "del", "10.77.0.0/16"], 2, "RTNETLINK answers: No such process\n"),
             (["ping", "-c", "none", "10.0.0.2"], 2, "ping: argument -c: 'none' is no number"),
-            (["ping", "nowhere"], 2, "ping: argument dst: 'nowhere' is no IP address"),
+            (["ping", "nowhere"], 2, "ping: nowhere: Temporary failure in name resolution"),
             (["traceroute", "192.0.2.1"], 1, "traceroute: Network is unreachable\n"),
             (["sysctl", "net.ipv4.nothing"], 1, "sysctl: cannot stat /proc/sys/net/ipv4/nothing"),
         ],
