@@ -31,15 +31,6 @@ class Group:
 
 
 @frozen
-class Answer:
-    """What a command prints, and its exit status."""
-
-    stdout: str = ""
-    stderr: str = ""
-    status: int = 0
-
-
-@frozen
 class Found:
     """The groups in the order in which they were asked for, and the complaints about what is missing."""
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from emu.errors import CommandError
 from emu.kube.api.codec import write
 from emu.kube.tables import table
-from emu.kube.tables.find import Answer, Found, Group, find, warnings
+from emu.kube.tables.answer import Answer
+from emu.kube.tables.find import Found, Group, find, warnings
 from emu.kube.tables.formats import columns, document, jsonpath, sorting
 from emu.kube.tables.world import World, version_numbers
 

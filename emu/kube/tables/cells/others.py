@@ -59,12 +59,11 @@ def times(event: Event) -> tuple[str | None, str | None, int]:
 # --- kinds that are not read ---
 
 
-def inner(value: Json | object, *path: str) -> Json:
+def inner(value: Json, *path: str) -> Json:
     """Return what is under a path of keys, None if there is nothing."""
-    found: object = value
     for key in path:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found  # type: ignore[return-value]  # parts of JSON are JSON
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _number(value: Json) -> int:
@@ -72,9 +71,9 @@ def _number(value: Json) -> int:
 
 
 def _secret(one: Other, world: World) -> Cells:
-    rest = dict(one.rest)
-    names = {*(inner(rest, "data") or ()), *(inner(rest, "stringData") or ())}  # type: ignore[misc]  # maps
-    kind = str(rest.get("type") or "Opaque")
+    parts = [one.rest.get(key) for key in ("data", "stringData")]
+    names = {name for part in parts if isinstance(part, dict) for name in part}
+    kind = str(one.rest.get("type") or "Opaque")
     return one.metadata.name, kind, len(names), world.since(one.metadata.creation_timestamp)
 
 

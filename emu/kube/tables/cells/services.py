@@ -63,7 +63,7 @@ def _endpoints(endpoints: Endpoints, world: World) -> Cells:
 
 
 def _slice(piece: EndpointSlice, world: World) -> Cells:
-    ports = ["*" if port.port is None else str(port.port) for port in piece.ports]
+    ports = [str(port.port or port.name or "*") for port in piece.ports]
     found = [address for endpoint in piece.endpoints for address in endpoint.addresses]
     return (
         piece.metadata.name,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from emu.errors import CommandError
 from emu.kube.tables import kinds
+from emu.kube.tables.answer import Answer
 from emu.kube.tables.describe import events, jobs, network, nodes, others, pods, services, workloads
 from emu.kube.tables.describe.page import Page
-from emu.kube.tables.find import Answer, everything, find, manifest_kind, not_found, warnings
+from emu.kube.tables.find import everything, find, manifest_kind, not_found, warnings
 from emu.kube.tables.get import nothing
 from emu.kube.tables.world import World, version_numbers
 
@@ -73,8 +74,8 @@ def describe(request: Request, objects: Objects, *, now: int, version: str = "1.
     notes = [*warnings(found.groups, world.version), *missing]
     if not described and not found.missing:
         notes.append(nothing(request, found))
-    with_events = request.options.show_events
-    texts = (_text(one, world, with_events=with_events) for one in described)
+    index = events.Index(world) if request.options.show_events and described else None
+    texts = (_text(one, world, index) for one in described)
     return Answer("\n\n".join(texts), "".join(f"{note}\n" for note in notes), 1 if missing else 0)
 
 
@@ -90,10 +91,10 @@ def _by_prefix(request: Request, target: Target, objects: Objects) -> tuple[list
     return longer, [] if longer else [not_found(kind, name)]
 
 
-def _text(one: Object, world: World, *, with_events: bool) -> str:
+def _text(one: Object, world: World, index: events.Index | None) -> str:
     kind = manifest_kind(one)
     page = Page()
     DESCRIBERS.get(kind, others.anything)(page, one, world)
-    if with_events and kind not in _WITHOUT_EVENTS:
-        events.write(page, one, world)
+    if index is not None and kind not in _WITHOUT_EVENTS:
+        index.write(page, one)
     return page.text()

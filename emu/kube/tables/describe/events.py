@@ -15,42 +15,54 @@ if TYPE_CHECKING:
     from emu.kube.tables.world import World
 
 
-def write(page: Page, about: Object, world: World) -> None:
-    """Write the events of an object, the latest last."""
-    found = of(about, world)
-    if not found:
-        page.field("Events", "<none>")
-        return
-    page.line("Events:")
-    page.line("Type\tReason\tAge\tFrom\tMessage", 1)
-    page.line("----\t------\t----\t----\t-------", 1)
-    for event in found:
+class Index:
+    """All events, by the namespace they are in and the name of what they are about."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._events: dict[tuple[str, str], list[Event]] = {}
+        for event in world.objects.list(Event):
+            for namespace in {event.metadata.namespace, ""}:
+                self._events.setdefault((namespace, event.involved_object.name), []).append(event)
+
+    def about(self, one: Object) -> list[Event]:
+        """Return the events of an object in the order in which they were last seen.
+
+        Events of what is in no namespace may be in any. The kubelet gives events of
+        its node the node's name for a UID.
+        """
+        metadata = one.metadata
+        uids = {"", metadata.uid, metadata.name}
+        return sorted(
+            (
+                event
+                for event in self._events.get((metadata.namespace, metadata.name), ())
+                if event.involved_object.kind == manifest_kind(one)
+                and event.involved_object.namespace in {"", metadata.namespace}
+                and event.involved_object.uid in uids
+            ),
+            key=lambda event: times(event)[1] or "",
+        )
+
+    def write(self, page: Page, about: Object) -> None:
+        """Write the events of an object, the latest last."""
+        found = self.about(about)
+        if not found:
+            page.field("Events", "<none>")
+            return
+        page.line("Events:")
+        page.line("Type\tReason\tAge\tFrom\tMessage", 1)
+        page.line("----\t------\t----\t----\t-------", 1)  # one dash more than Age has letters
+        for event in found:
+            page.line(self._row(event), 1)
+
+    def _row(self, event: Event) -> str:
         first, last, count = times(event)
-        age = world.since(first)
+        age = self._world.since(first)
         if count > 1:
-            age = f"{world.since(last)} (x{count} over {age})"
+            age = f"{self._world.since(last)} (x{count} over {age})"
         source = event.source.component or str(event.rest.get("reportingComponent") or "")
         message = event.message.strip()
         if event.involved_object.field_path:
             message = f"{event.involved_object.field_path}: {message}"
-        page.line(f"{event.type}\t{event.reason}\t{age}\t{source}\t{message}", 1)
-
-
-def of(about: Object, world: World) -> list[Event]:
-    """Return the events of an object in the order in which they were last seen.
-
-    The kubelet gives events of its node the node's name for a UID.
-    """
-    metadata = about.metadata
-    uids = {"", metadata.uid, metadata.name}
-    return sorted(
-        (
-            event
-            for event in world.objects.list(Event, metadata.namespace or None)
-            if event.involved_object.name == metadata.name
-            and event.involved_object.kind == manifest_kind(about)
-            and event.involved_object.namespace in {"", metadata.namespace}
-            and event.involved_object.uid in uids
-        ),
-        key=lambda event: times(event)[1] or "",
-    )
+        return f"{event.type}\t{event.reason}\t{age}\t{source}\t{message}"

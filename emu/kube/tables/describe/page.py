@@ -38,7 +38,7 @@ class Page:
         self.line(f"{title}:\t{value}", level)
 
     def table(self, level: int, header: str, rows: Iterable[str]) -> None:
-        """Write a header, a line of dashes beneath each of its words, and rows."""
+        """Write a header, dashes beneath each of its words, and rows."""
         self.line(header, level)
         self.line("\t".join("-" * len(word) for word in header.split("\t")), level)
         for row in rows:

@@ -18,7 +18,7 @@ from emu.sim.time import EPOCH, SECOND
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from emu.kube.tables.find import Answer
+    from emu.kube.tables.answer import Answer
 
 NOW = EPOCH + 3600 * SECOND  # 2025-01-01T01:00:00Z
 

@@ -121,10 +121,10 @@ BOTH = "a,b nginx,busybox:1"
         (
             "EndpointSlice",
             (
-                "addressType: IPv4, ports: [{port: 80}, {name: x}], "
+                "addressType: IPv4, ports: [{port: 80}, {name: x}, {}], "
                 "endpoints: [{addresses: [10.0.0.1], conditions: {ready: false}}]"
             ),
-            "x IPv4 80,* 10.0.0.1 2m5s",
+            "x IPv4 80,x,* 10.0.0.1 2m5s",
         ),
         ("EndpointSlice", "addressType: IPv4", "x IPv4 <unset> <unset> 2m5s"),
         (

@@ -256,6 +256,17 @@ class TestTabs:
         assert align(["A\tB\tC", "abcd\té\tx"], least=6, padding=3) == "A      B     C\nabcd   é     x\n"
 
 
+CELLS = st.text(st.characters(exclude_characters="\t\n", exclude_categories=["Cs"]), max_size=9)
+
+
+@given(st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=5))
+def test_full_tables_are_padded_to_the_widest_cell(rows: list[tuple[str, str, str]]) -> None:
+    """Where each line has each cell, a column is as wide as its widest cell and three."""
+    widths = [max(6, 3 + max(len(row[column]) for row in rows)) for column in (0, 1)]
+    wanted = "".join(f"{one.ljust(widths[0])}{two.ljust(widths[1])}{last}\n" for one, two, last in rows)
+    assert align(["\t".join(row) for row in rows], least=6, padding=3) == wanted
+
+
 @pytest.mark.parametrize(
     ("number", "text"),
     [
