@@ -65,10 +65,12 @@ class _View:
     Attributes:
         changes: those of the directory that it knows of.
         owned: names of files, by container id; most have one.
+        last: the address given last, by number of the set, where it is known.
     """
 
     changes: int
     owned: dict[str, tuple[str, ...]] = attrs.field(factory=dict)
+    last: dict[int, IpAddress] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -84,11 +86,14 @@ class Store:
 
     def last(self, number: int) -> IpAddress | None:
         """Return the address given last from range set `number`."""
-        text = self.directory.files.get(f"{_LAST}{number}")
-        try:
-            return None if text is None else IpAddress.parse(str(text).strip())
-        except AddressError:
-            return None  # as the plugin: the round begins at the start, this once
+        view = self._view()
+        found = view.last.get(number)
+        if found is None and f"{_LAST}{number}" in self.directory.files:
+            try:
+                found = IpAddress.parse(str(self.directory.files[f"{_LAST}{number}"]).strip())
+            except AddressError:
+                return None  # as the plugin: the round begins at the start, this once
+        return found
 
     def reserve(self, container_id: str, ifname: str, address: IpAddress, number: int) -> bool:
         """Write the file of `address`; return whether it was free."""
@@ -99,6 +104,7 @@ class Store:
         files[name] = f"{container_id}\r\n{ifname}"
         files[f"{_LAST}{number}"] = name
         view.owned[container_id] = (*view.owned.get(container_id, ()), name)
+        view.last[number] = address
         self._written(view)
         return True
 

@@ -50,7 +50,7 @@ def apply(
         if net.sysctl.get(name) != value:
             net.sysctl.set(name, value)
     for device in now.vxlans:
-        fabric.call(net, partial(_ensure_vxlan, fabric=fabric, wanted=device))
+        fabric.call(net, partial(_ensure_vxlan, wanted=device))
     for group in now.rules:
         try:
             _ensure_rules(tables, group)
@@ -71,8 +71,9 @@ def apply(
 def _forget(fabric: Fabric, tables: Tables, before: Written, now: Written, disk: Disk | None) -> None:
     """Take away what was wanted before, and is not any more."""
     net = tables.net
+    wanted = {_key(way) for way in now.ways}
     for way in before.ways:
-        if way not in now.ways and not _is_replaced(way, now):
+        if _key(way) not in wanted:
             fabric.call(net, partial(_remove_way, way=way))
     for group in before.rules:
         if group not in now.rules:
@@ -89,9 +90,8 @@ def _forget(fabric: Fabric, tables: Tables, before: Written, now: Written, disk:
 # --- devices ---
 
 
-def _ensure_vxlan(net: Namespace, fabric: Fabric, wanted: VxlanDevice) -> None:
+def _ensure_vxlan(net: Namespace, wanted: VxlanDevice) -> None:
     """Make a VXLAN device; one that is otherwise is made anew, with nothing that hung on it."""
-    del fabric
     device = net.devices.get(wanted.name)
     if device is not None and not _is_same(device.link, wanted):
         rtnetlink.remove(net, device)
@@ -148,18 +148,15 @@ def _ensure_way(net: Namespace, way: Way) -> None:
             assert_never(way)
 
 
-def _is_replaced(way: Way, now: Written) -> bool:
-    """Return whether something that is wanted takes the place of `way`."""
+def _key(way: Way) -> tuple[str, str, bytes]:
+    """Return what two parts of ways have in common when one takes the place of the other."""
     match way:
         case PermanentNeighbour(device, ip, _):
-            keys = [(each.device, each.ip) for each in now.ways if isinstance(each, PermanentNeighbour)]
-            return (device, ip) in keys
+            return "neighbour", device, ip
         case PermanentFdb(device, mac, _):
-            return (device, mac) in [
-                (each.device, each.mac) for each in now.ways if isinstance(each, PermanentFdb)
-            ]
+            return "fdb", device, mac
         case Route():
-            return way.dst in [each.dst for each in now.ways if isinstance(each, Route)]
+            return "route", str(way.dst.length), way.dst.address
         case _:
             assert_never(way)
 
@@ -175,8 +172,7 @@ def _remove_way(net: Namespace, way: Way) -> None:
             if found is not None and isinstance(found.link, Vxlan) and found.link.fdb.lookup(mac, net.now):
                 found.link.fdb.delete(mac, Remote(remote), net.now)
         case Route():
-            if any(each.dst == way.dst for each in net.fib.routes(way.table)):
-                _delete_route(net, way)
+            _delete_route(net, way)
         case _:
             assert_never(way)
 
@@ -185,7 +181,7 @@ def _delete_route(net: Namespace, route: Route) -> None:
     try:
         net.fib.delete(RoutePattern(route.dst, table=route.table, nexthops=route.nexthops))
     except RouteError:
-        return  # somebody has put another in its place
+        return  # it is gone, or somebody has put another in its place
 
 
 def _words(way: Way) -> str:
