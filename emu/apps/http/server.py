@@ -143,10 +143,14 @@ def headers_of(event: h11.Request | h11.Response) -> Headers:
 
 
 def _answer(handler: Handler, request: Request) -> Program[Response]:
+    """Return the handler's response; one that fails at asking others becomes a 502."""
     answer = handler(request)
-    if isinstance(answer, Generator):
+    if not isinstance(answer, Generator):
+        return answer
+    try:
         return (yield from answer)
-    return answer
+    except OSError:
+        return _complaint(502)
 
 
 def _complaint(status: int) -> Response:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emu.apps.http.client import Connection, Failed, Failure, Fetched, connect, fetch
 from emu.apps.http.handlers import hostname, netexec
@@ -20,10 +22,21 @@ from emu.testing.lab import Lab, two_hosts
 if TYPE_CHECKING:
     from emu.fabric.program import Program
 
+PIECES = [
+    b"GET / HTTP/1.1\r\n",
+    b"POST /x HTTP/1.0\r\n",
+    b"Host: b\r\n",
+    b"Content-Length: 5\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Expect: 100-continue\r\n",
+    b"\r\n",
+    b"5\r\nhello\r\n0\r\n\r\n",
+]
+
 
 def echo(request: Request) -> Response:
     """Answer with what was asked."""
-    text = f"{request.method} {request.target} {request.body.decode()}"
+    text = f"{request.method} {request.target} {request.body.decode(errors='replace')}"
     return Response.text(text)
 
 
@@ -244,6 +257,35 @@ class TestServer:
         got = get(lab_with(lambda _: Response(headers=(("a b", "c"),))))
         assert isinstance(got, Fetched)
         assert got.response.status == 500
+
+    def test_a_handler_that_fails_at_asking_others_becomes_502(self) -> None:
+        """As a proxy says it."""
+
+        def proxy(_: Request) -> Program[Response]:
+            socket = yield from program.socket(SocketKind.TCP)
+            yield from program.connect(socket, lab.address("a"), 81)
+            return Response()
+
+        lab = lab_with(proxy)
+        got = get(lab)
+        assert isinstance(got, Fetched)
+        assert got.response.status == 502
+
+    @given(octets=st.lists(st.binary(max_size=60) | st.sampled_from(PIECES), max_size=8).map(b"".join))
+    @settings(max_examples=60, deadline=None)
+    def test_nothing_that_comes_breaks_it(self, octets: bytes) -> None:
+        """The next client is served."""
+        lab = lab_with()
+        lab.start("b", serve(81, echo, patience=SECOND))
+
+        def disturb() -> Program[None]:
+            socket = yield from program.socket(SocketKind.TCP)
+            yield from program.connect(socket, lab.address("b"), 81)
+            yield from program.send(socket, octets)
+            yield from program.close(socket)
+
+        lab.run("a", disturb())
+        assert isinstance(lab.run("a", fetch(lab.address("b"), 81)), Fetched)
 
     def test_an_idle_connection_ends(self) -> None:
         """After the server's patience."""

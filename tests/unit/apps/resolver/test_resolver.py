@@ -11,9 +11,12 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emu.apps import dns_server
 from emu.apps.resolver.lookup import Reason, Resolved, Unresolved, look_up, name_of, numeric
+from emu.apps.resolver.message import build, read
 from emu.fabric import program
 from emu.fabric.userland import Userland
 from emu.sim.time import MILLISECOND, SECOND
@@ -62,6 +65,24 @@ def ports(lab: Lab) -> list[int]:
 def pairs(*names: str) -> list[tuple[str, str]]:
     """Return A and AAAA questions for each name."""
     return [(name, kind) for name in names for kind in ("A", "AAAA")]
+
+
+def messages() -> st.SearchStrategy[bytes]:
+    """Replies of which some octets are wrong, or missing."""
+    query = dns.message.make_query("web.example", "A", id=7, use_edns=0)
+    reply = dns.message.make_response(query)
+    reply.answer.append(dns.rrset.from_text("web.example.", 30, "IN", "A", "192.0.2.1"))
+    octets = reply.to_wire()
+    places = st.tuples(st.integers(0, len(octets) - 1), st.integers(0, 255))
+
+    def spoil(changes: list[tuple[int, int]]) -> bytes:
+        spoilt = bytearray(octets)
+        for at, value in changes:
+            spoilt[at] = value
+        return bytes(spoilt)
+
+    spoilt = st.lists(places, max_size=4).map(spoil)
+    return st.tuples(spoilt, st.integers(0, len(octets))).map(lambda pair: pair[0][: pair[1]])
 
 
 class TestSearch:
@@ -372,6 +393,14 @@ class TestServer:
     def test_what_is_no_query_gets_formerr_or_nothing(self, octets: bytes, reply: bytes) -> None:
         """Answers are never answered."""
         assert dns_server.read(octets) == reply
+
+    @given(octets=st.binary(max_size=200) | messages())
+    def test_nothing_that_comes_breaks_it(self, octets: bytes) -> None:
+        """Neither as a query nor as a reply."""
+        query = build("web.example", "A", 7)
+        assert query is not None
+        dns_server.read(octets)
+        read(octets, query)
 
     def test_a_long_reply_is_cut_to_what_the_client_takes(self) -> None:
         """512 octets without EDNS, and TC says so."""
