@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emu.cli import options
+from emu.cli import options, source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from emu.cli.source import Input
     from emu.cluster.emulation import Recorded
 
 _COMMAND = "command"
@@ -29,8 +30,8 @@ class _Recorder(click.Command):
 
 
 @click.command(cls=_Recorder, options_metavar="[OPTIONS]")
-@options.filename
-@options.seed
+@source.given
+@source.namespace
 @options.write
 @click.option("-i", "points", multiple=True, metavar="POINT", help="NS/DEVICE, * in it, or any (default).")
 @click.option("-c", "count", type=click.IntRange(min=1), metavar="N", help="Keep no more than N frames.")
@@ -40,8 +41,8 @@ class _Recorder(click.Command):
 @click.pass_context
 def capture(
     ctx: click.Context,
-    filename: str,
-    seed: int,
+    given: Input,
+    namespace: str,
     output: str | None,
     points: tuple[str, ...],
     count: int | None,
@@ -60,8 +61,8 @@ def capture(
     target, command = _target(ctx.meta[_COMMAND])
     if split and output in (None, STDOUT):
         raise click.UsageError("--split needs files: give -w a name")
-    network = options.load(filename, seed)
-    host = network.namespace(target)
+    network = given.start()
+    host = network.host(target, namespace=namespace)
     with (
         network.capture(*points, condition=" ".join(expression), limit=count) as recorded,
         ExitStack() as files,

@@ -1,26 +1,36 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`emu exec`: a command in a namespace, in the state after the document's last step."""
+"""`emu exec`: a command in a pod, on a node, in a namespace, after the document's last step."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from emu.cli import options
+from emu.cli import options, source
+
+if TYPE_CHECKING:
+    from emu.cli.source import Input
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
-@options.filename
-@options.seed
+@click.command(context_settings={"allow_interspersed_args": False})
+@source.given
+@source.namespace
+@click.option("-c", "--container", default="", metavar="NAME", help="Of a pod; the first one where absent.")
 @click.argument("target")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def execute(filename: str, seed: int, target: str, command: tuple[str, ...]) -> int:
-    """Run COMMAND in the namespace TARGET: `emu exec -f lab.yaml pod1 -- ip route`.
+def execute(given: Input, namespace: str, container: str, target: str, command: tuple[str, ...]) -> int:
+    """Run COMMAND where TARGET is: `emu exec -f lab.yaml node/worker-1 -- ip route`.
 
-    The exit status is that of COMMAND.
+    TARGET is a pod (POD, NS/POD, deploy/NAME), node/NAME or ext/NAME; in a
+    network document, a namespace. The exit status is that of COMMAND.
     """
-    network = options.load(filename, seed)
-    finished = network.namespace(target).execute(command)
+    argv = command[1:] if command[0] == "--" else command
+    if not argv:
+        raise click.UsageError("Missing argument 'COMMAND...'.")
+    emulation = given.start()
+    finished = emulation.host(target, namespace=namespace, container=container).execute(argv)
     click.echo(finished.stdout, nl=False)
     click.echo(finished.stderr, nl=False, err=True)
-    options.tell_unobeyed(network.fabric)
+    options.tell_unobeyed(emulation.fabric)
     return finished.status

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,8 +10,6 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from emu.cluster.network.lab import Network
-    from emu.cluster.network.run import NetworkRun
     from emu.fabric.driver import Fabric
 
 
@@ -32,25 +29,9 @@ class FileName(click.types.StringParamType):
         return [rv]
 
 
-def _one_file(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> str:
-    """Refuse a second network document: to take the last in silence would be worse."""
-    if len(value) > 1:
-        raise click.BadParameter("one network document is all that can be taken")
-    return value[0]
-
-
-filename = click.option(
-    "-f",
-    "--filename",
-    required=True,
-    multiple=True,
-    type=FileName(),
-    callback=_one_file,
-    envvar="EMU_TOPOLOGY",
-    metavar="PATH",
-    help="Network document; EMU_TOPOLOGY where absent.",
+seed = click.option(
+    "--seed", type=int, help="Decides all that is random; in the place of the document's own."
 )
-seed = click.option("--seed", type=int, default=0, show_default=True, help="Decides all that is random.")
 write = click.option(
     "-w",
     "--write",
@@ -59,32 +40,6 @@ write = click.option(
     metavar="FILE",
     help="Write a capture: pcapng, or pcap by its name.",
 )
-
-
-def load_run(path: str, seed: int) -> NetworkRun:
-    """Return the network in the document at `path`, built and not yet run.
-
-    Raises:
-        DocumentError: it cannot be read, or has faults.
-    """
-    from emu.cluster.network.modelled import CHECKS
-    from emu.cluster.network.reader import load_network
-    from emu.cluster.network.run import NetworkRun
-
-    return NetworkRun(load_network(Path(path), CHECKS), seed=seed)
-
-
-def load(path: str, seed: int) -> Network:
-    """Return the network in the document at `path`, after its last step; say what went wrong in a step.
-
-    Raises:
-        DocumentError: it cannot be read, or has faults.
-    """
-    from emu.cluster.network import lab
-
-    network = lab.load(path, seed=seed)
-    tell_unexpected(network.unexpected)
-    return network
 
 
 def tell_unexpected(outcomes: Iterable[str]) -> None:

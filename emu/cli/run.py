@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from emu.cluster.network.run import NetworkRun, Outcome
     from emu.cluster.network.steps import Result
+    from emu.cluster.source import ClusterSource
     from emu.kernel.drops import DropReason
 
 
@@ -31,14 +32,20 @@ if TYPE_CHECKING:
 )
 @options.write
 @options.seed
-def run(file: str, folder: str | None, output: str | None, seed: int) -> int:
+def run(file: str, folder: str | None, output: str | None, seed: int | None) -> int:
     """Run the steps of FILE on the virtual clock, then check their outcomes.
 
-    The exit status is 1 where a program's outcome is not what FILE expects.
+    The exit status is 1 where a program's outcome is not what FILE expects. A
+    cluster has no steps as yet: it is built, and what it holds is told.
     """
     from emu.cli.output import STDOUT, opened
+    from emu.cluster.network.run import NetworkRun
+    from emu.cluster.source import ClusterSource, read_source
 
-    network = options.load_run(file, seed)
+    found = read_source([file])
+    if isinstance(found, ClusterSource):
+        return _run_cluster(found, seed, folder=folder, output=output)
+    network = NetworkRun(found.document, seed=seed or 0)
     with opened(output) as sink, _results(folder) as write_results:
         outcome = network.run()
         if sink is not None:
@@ -48,6 +55,28 @@ def run(file: str, folder: str | None, output: str | None, seed: int) -> int:
     options.tell_unexpected(outcome.unexpected)
     options.tell_unobeyed(network.fabric)
     return 1 if outcome.unexpected else 0
+
+
+def _run_cluster(found: ClusterSource, seed: int | None, *, folder: str | None, output: str | None) -> int:
+    """Build a cluster and tell what came of it; the status is 1 where a pod does not run."""
+    from emu.kube.api.objects import Node, Pod, Service
+
+    if folder is not None or output is not None:
+        raise click.UsageError("a cluster has no steps to record: emu capture runs something and records it")
+    cluster = found.start(seed=seed)
+    for line in cluster.warnings:
+        click.echo(line, err=True)
+    pods = cluster.store.list(Pod)
+    waiting = [each for each in pods if not (each.is_ready or each.is_finished)]
+    counts = f"{cluster.store.count(Node)} nodes, {len(pods)} pods, {cluster.store.count(Service)} Services"
+    click.echo(
+        f"{found.topology.cluster.name}: {counts}, {cluster.fabric.loop.now / 1e9:.3f} s of virtual time"
+    )
+    for each in waiting:
+        place = f"{each.metadata.namespace}/{each.metadata.name}"
+        reasons = (one.message or one.reason for one in each.status.conditions if one.status == "False")
+        click.echo(f"  {place}: {each.status.phase}, {next(filter(None, reasons), 'not ready')}")
+    return 1 if waiting else 0
 
 
 @contextmanager

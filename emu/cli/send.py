@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
-from emu.cli import options
+from emu.cli import options, source
 from emu.sim.time import SECOND, Duration, later, to_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from emu.cli.source import Input
     from emu.cluster.emulation import Emulation
 
 
@@ -29,8 +30,7 @@ def _number(_: click.Context, __: click.Parameter, value: float) -> float:
 
 
 @click.command()
-@options.filename
-@options.seed
+@source.given
 @options.write
 @click.option("-i", "point", required=True, metavar="POINT", help="The device: NS/DEVICE.")
 @click.option("--frame", "frames", multiple=True, metavar="HEX", help="Octets of a frame; may be repeated.")
@@ -49,8 +49,7 @@ def _number(_: click.Context, __: click.Parameter, value: float) -> float:
     "--wait", type=click.FloatRange(0, 3600), default=1.0, callback=_number, help="Seconds to watch (1)."
 )
 def send(
-    filename: str,
-    seed: int,
+    given: Input,
     output: str | None,
     point: str,
     frames: tuple[str, ...],
@@ -70,7 +69,7 @@ def send(
     from emu.observe.record import Direction
 
     injected = _frames(frames, expressions, file)
-    network = options.load(filename, seed)
+    network = given.start()
     _check_lengths(network, point, injected)
     back = Direction.IN if out else Direction.OUT
     losses = Losses()

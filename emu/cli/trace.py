@@ -3,22 +3,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from emu.cli import options
+from emu.cli import options, source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from emu.cli.source import Input
     from emu.verify.verdict import Outcome, Verdict
 
 
 @click.command()
-@options.filename
-@options.seed
+@source.given
 @click.option("--branch", type=click.IntRange(min=1), metavar="N", help="Only branch N of chance.")
 @click.option("--all-branches", is_flag=True, help="Tell the story of every branch.")
 @click.option("--dropped-only", is_flag=True, help="Only branches that fail.")
@@ -31,16 +30,15 @@ if TYPE_CHECKING:
     show_default=True,
     help="How the answer is written.",
 )
-@click.argument("source", metavar="FROM")
+@click.argument("asker", metavar="FROM")
 @click.argument("target", metavar="TO")
 def trace(
-    filename: str,
-    seed: int,
+    given: Input,
     branch: int | None,
     all_branches: bool,
     dropped_only: bool,
     form: str,
-    source: str,
+    asker: str,
     target: str,
 ) -> int:
     """Tell whether FROM reaches TO, and stage by stage why: `emu trace -f lab.yaml pod1 pod2:8080`.
@@ -52,29 +50,15 @@ def trace(
     The packets are sent in the state after the document's last step, once for
     every branch that chance can take. The exit status is 0 only for ALWAYS.
     """
-    from emu.cluster.network.lab import Network
-    from emu.cluster.network.modelled import CHECKS
-    from emu.cluster.network.reader import load_network
-    from emu.cluster.network.run import NetworkRun
     from emu.verify.verdict import Word, judge
 
     if branch is not None and all_branches:
         raise click.UsageError("--branch and --all-branches exclude each other")
-    document = load_network(Path(filename), CHECKS)
-    first: list[Network] = []
-
-    def start() -> Network:
-        network = Network(NetworkRun(document, seed=seed))
-        network.take_steps()
-        if not first:
-            first.append(network)
-        return network
-
-    verdict = judge(start, source, target)
+    first = given.start()
+    verdict = judge(given.starts(first), asker, target)
     shown = _shown(verdict, branch, dropped_only=dropped_only)
     click.echo(_write(verdict, shown, form, tell_all=all_branches or branch is not None))
-    options.tell_unexpected(first[0].unexpected)
-    options.tell_unobeyed(first[0].fabric)
+    options.tell_unobeyed(first.fabric)
     return 0 if verdict.word is Word.ALWAYS else 1
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emu.cluster import node_objects, outside
+from emu.cluster import node_objects, outside, points
 from emu.cluster.daemons import Daemons
 from emu.cluster.emulation import Emulation, Host
 from emu.cluster.underlay import Underlay
@@ -230,28 +230,7 @@ class Cluster(Emulation):
         Raises:
             UnknownNameError: there is none, or it does not run.
         """
-        namespace, _, name = name.rpartition("/")
-        return self.container(namespace or "default", name)
-
-    def container(self, namespace: str, name: str, container: str = "") -> Host:
-        """Return a container of a pod, by default the first, to do things in.
-
-        Raises:
-            UnknownNameError: there is none, or it does not run.
-        """
-        pod = self.store.find(Pod, name, namespace)
-        if pod is None:
-            known = ", ".join(each.metadata.name for each in self.store.list(Pod, namespace)) or "none"
-            raise UnknownNameError(f"no pod {name} in namespace {namespace} (there are {known})")
-        kubelet = self.kubelets.by_node.get(pod.spec.node_name)
-        run = kubelet.pods.get(Key(namespace, name)) if kubelet is not None else None
-        if run is None or run.net is None:
-            raise UnknownNameError(f"pod {namespace}/{name} has no network: it is {pod.status.phase}")
-        found = [each for each in run.containers if each.spec.name == (container or each.spec.name)]
-        mains = [each for each in found if not each.is_init] or found
-        if not mains:
-            raise UnknownNameError(f"pod {namespace}/{name} has no container {container}")
-        return Host(self, run.net, mains[0].userland or Userland(name))
+        return self.host(f"pod/{name}")
 
     def node(self, name: str) -> Host:
         """Return a node, to do things in.
@@ -259,10 +238,7 @@ class Cluster(Emulation):
         Raises:
             UnknownNameError: there is none.
         """
-        machine = self.machines.get(name)
-        if machine is None:
-            raise UnknownNameError(f"no node {name} (there are {', '.join(self.machines)})")
-        return Host(self, machine.net, machine.userland)
+        return self.host(f"node/{name}")
 
     def external(self, name: str) -> Host:
         """Return a host outside, to do things in.
@@ -270,26 +246,62 @@ class Cluster(Emulation):
         Raises:
             UnknownNameError: there is none.
         """
-        return self.namespace(f"ext/{name}")
+        return self.host(f"ext/{name}")
 
-    def namespace(self, name: str) -> Host:
-        """Return who is called `name`: `node/NAME`, `ext/NAME`, `NS/POD`, `POD`, `pod/NS/POD`.
+    def host(self, text: str, *, namespace: str = points.DEFAULT_NAMESPACE, container: str = "") -> Host:
+        """Return whom `text` means (see `emu.cluster.points`), to do things in; of several pods the first.
+
+        Args:
+            text: an end point that programs run in.
+            namespace: of names without one.
+            container: of a pod; the first one where it is left out.
 
         Raises:
-            UnknownNameError: nobody is.
+            EndPointError: it is no end point.
+            UnknownNameError: there is no such, or it does not run.
         """
-        kind, slash, rest = name.partition("/")
-        if kind == "node" and slash:
-            return self.node(rest)
-        if kind == "pod" and slash:
-            return self.pod(rest)
-        if name in self.fabric.namespaces and not self._is_pod(name):
-            return super().namespace(name)
-        return self.pod(name)
+        point = points.parse(text, namespace)
+        if point.kind == "node":
+            machine = self.machines.get(point.name)
+            if machine is None:
+                raise UnknownNameError(f"no node {point.name} (there are {', '.join(self.machines)})")
+            return Host(self, machine.net, machine.userland)
+        if point.kind == "ext":
+            return super().namespace(f"ext/{point.name}")
+        if point.kind == "svc":
+            raise UnknownNameError(f"{point}: nothing runs in a Service; name one of its pods")
+        found = points.pods_of(self.store, point)
+        if not found:
+            raise UnknownNameError(f"{point} has no pods")
+        return self._container(found[0], container)
 
-    def _is_pod(self, name: str) -> bool:
-        namespace, slash, pod = name.partition("/")
-        return bool(slash) and self.store.find(Pod, pod, namespace) is not None
+    def namespace(self, name: str) -> Host:
+        """Return whom `name` means, or the network namespace that is called so.
+
+        Raises:
+            EndPointError: it is no end point.
+            UnknownNameError: there is no such, or it does not run.
+        """
+        if name in self.fabric.namespaces and name.partition("/")[0] in {"switch", "router"}:
+            return super().namespace(name)
+        return self.host(name)
+
+    def _container(self, pod: Pod, container: str) -> Host:
+        meta = pod.metadata
+        kubelet = self.kubelets.by_node.get(pod.spec.node_name)
+        run = kubelet.pods.get(Key(meta.namespace, meta.name)) if kubelet is not None else None
+        if run is None or run.net is None:
+            raise UnknownNameError(
+                f"pod {meta.namespace}/{meta.name} has no network: it is {pod.status.phase}"
+            )
+        mains = [each for each in run.containers if not each.is_init] + [
+            each for each in run.containers if each.is_init
+        ]
+        found = [each for each in mains if each.spec.name == (container or each.spec.name)]
+        if not found:
+            known = ", ".join(each.spec.name for each in mains)
+            raise UnknownNameError(f"pod {meta.name} has no container {container} (there are {known})")
+        return Host(self, run.net, found[0].userland or Userland(meta.name))
 
 
 def _is_at_rest(pod: Pod) -> bool:

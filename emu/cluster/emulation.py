@@ -66,6 +66,15 @@ class Emulation:
         userland = self.userlands.setdefault(name, Userland())
         return Host(self, self.fabric.namespaces[name], userland)
 
+    def host(self, text: str, *, namespace: str = "", container: str = "") -> Host:
+        """Return whom `text` means, to do things in: here, the namespace of this name.
+
+        Raises:
+            UnknownNameError: there is none; the message lists those that are.
+        """
+        del namespace, container  # names of Kubernetes
+        return self.namespace(text)
+
     def points(self, pattern: str = "any") -> list[tuple[str, str]]:
         """Return the capture points that `pattern` means: `any`, or `NS/DEVICE` with `*` in either.
 

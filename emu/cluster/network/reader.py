@@ -89,7 +89,7 @@ def _strangers(documents: tuple[Document, ...], file: str) -> list[Fault]:
     of_kind = [value for value in tops if isinstance(value, MappingNode) and "kind" in value]
     if of_kind:
         kinds = ", ".join(dict.fromkeys(str(value["kind"]) for value in of_kind))
-        what = f"Kubernetes manifests, and other documents with a kind, are not modelled yet ({kinds:.200})"
+        what = f"objects of Kubernetes make a cluster, which is not a low-level network ({kinds:.200})"
         faults.append(Fault(file, of_kind[0].line_of("kind"), "$.kind", what))
     return faults
 

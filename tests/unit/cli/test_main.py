@@ -16,7 +16,6 @@ from emu.cli import VERBS, cli
 
 ROOT = Path(__file__).parents[3]
 LAB = "topologies/two-pods-on-a-bridge.yaml"
-NO_MANIFESTS = "Kubernetes manifests, and other documents with a kind, are not modelled yet"
 READS_A_DOCUMENT = {
     "run": ["run"],
     "exec": ["exec", "pod1", "hostname", "-f"],
@@ -133,10 +132,10 @@ class TestDocument:
         ("content", "message"),
         [
             (None, ":1: $: cannot be read: No such file or directory"),
-            (b"", ":1: $: has to be one document with the key namespaces and without the key kind"),
+            (b"", ":1: $: holds no document"),
             (b"\x7fELF\x02\x01\x01\0\0\0\xff\xfe", ":1: $: is not UTF-8 text"),
             (b"a: [1\n", ":2: $: is no YAML: "),
-            (b"- a\n- b\n", ":1: $: has to be one document with the key namespaces"),
+            (b"- a\n- b\n", ":1: $: must be an object, with apiVersion and kind"),
         ],
     )
     def test_what_is_no_document_is_refused(
@@ -151,11 +150,11 @@ class TestDocument:
         assert result.stdout == ""
         assert result.stderr.startswith(f"{document}{message}")
 
-    def test_a_folder_is_no_document(self, call: list[str], tmp_path: Path) -> None:
-        """It is told in the system's words."""
+    def test_an_empty_folder_is_no_document(self, call: list[str], tmp_path: Path) -> None:
+        """It is told what was looked for."""
         result = emu(*self._called(call, str(tmp_path)))
         assert result.exit_code == 2
-        assert result.stderr == f"{tmp_path}:1: $: cannot be read: Is a directory\n"
+        assert result.stderr.startswith(f"{tmp_path}:1: $: holds no .yaml, .yml or .json file")
 
     def test_an_empty_name_is_no_document(self, call: list[str]) -> None:
         """An unset variable of a script does not mean the current folder."""
@@ -172,27 +171,28 @@ class TestDocument:
 
 
 class TestManifest:
-    """Kubernetes manifests are not modelled yet, and say so."""
+    """Whatever stands beside a low-level network is one cluster."""
 
-    def test_kinds_are_named(self, tmp_path: Path) -> None:
-        """Each once, with the line of the first."""
+    def test_all_faults_are_told_with_their_places(self, tmp_path: Path) -> None:
+        """As an API server would say, for each document of the stream."""
         document = tmp_path / "web.yaml"
         document.write_text(
-            "apiVersion: apps/v1\nkind: Deployment\n---\n{kind: Service}\n---\nkind: Service\n"
+            "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 70000}]}\n"
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {name: Web}\nspec: {containers: []}\n"
         )
         result = emu("run", str(document))
         assert result.exit_code == 2
         lines = [line.removeprefix(f"{document}:") for line in result.stderr.splitlines()]
-        assert lines == [
-            f"2: $.kind: {NO_MANIFESTS} (Deployment, Service)",
-            "4: $: has to be one document with the key namespaces and without the key kind",
-        ]
+        assert [line.partition(": ")[0] for line in lines] == ["4", "8", "9"]
+        assert "$.spec.ports[0].port: Invalid value: 70000: must be between 1 and 65535" in lines[0]
 
-    def test_a_dump_is_named(self, tmp_path: Path) -> None:
-        """What `kubectl get -o json` prints is a List."""
+    def test_an_empty_list_is_an_empty_cluster(self, tmp_path: Path) -> None:
+        """What `kubectl get -o json` prints of nothing has the default nodes."""
         document = tmp_path / "pods.json"
         document.write_text('{"apiVersion": "v1", "kind": "List", "items": []}')
-        assert "are not modelled yet (List)" in emu("run", str(document)).stderr
+        result = emu("run", str(document))
+        assert result.exit_code == 0
+        assert result.stdout.startswith("emu: 3 nodes, 2 pods, 2 Services")
 
 
 class TestFilename:
@@ -214,7 +214,7 @@ class TestFilename:
         """It is not taken instead of the first one."""
         result = emu("exec", "-f", LAB, "-f", LAB, "pod1", "--", "hostname")
         assert result.exit_code == 2
-        assert "one network document" in result.stderr
+        assert "name it alone" in result.stderr
 
     def test_there_has_to_be_one(self) -> None:
         """The missing option is named."""

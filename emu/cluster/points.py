@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Who is meant: the end points of a cluster, as people write them.
+
+    POINT = [pod/][NS/]POD | KIND/[NS/]NAME[[i]] | NS/NAME[Kind] | svc/[NS/]NAME | node/NAME | ext/NAME
+
+A workload stands for its pods, sorted by name; `[i]` picks one of them, from 0.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from emu.errors import EndPointError, UnknownNameError, did_you_mean
+from emu.kube.api.objects import (
+    CronJob,
+    DaemonSet,
+    Deployment,
+    Job,
+    Pod,
+    ReplicaSet,
+    ReplicationController,
+    Service,
+    StatefulSet,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from emu.kube.api.objects import Known
+    from emu.kube.api.store import Store
+
+DEFAULT_NAMESPACE: Final = "default"
+
+WORKLOADS: Final[Mapping[str, type[Known]]] = {
+    "deploy": Deployment,
+    "deployment": Deployment,
+    "sts": StatefulSet,
+    "statefulset": StatefulSet,
+    "ds": DaemonSet,
+    "daemonset": DaemonSet,
+    "rs": ReplicaSet,
+    "replicaset": ReplicaSet,
+    "rc": ReplicationController,
+    "job": Job,
+    "cronjob": CronJob,
+}
+"""What makes pods, by the words before the first slash."""
+
+_SINGLE: Final = {"pod": "pod", "pods": "pod", "svc": "svc", "service": "svc", "node": "node", "ext": "ext"}
+_WITHOUT_NAMESPACE: Final = frozenset(("node", "ext"))
+_INDEX: Final = re.compile(r"(?P<name>.*)\[(?P<index>\d{1,6})\]")
+_KIND: Final = re.compile(r"(?P<name>.*)\[(?P<kind>[A-Za-z]+)\]")
+_BY_KIND: Final = {"Pod": "pod", "Service": "svc"} | {cls.KIND: word for word, cls in WORKLOADS.items()}
+
+
+_BETWEEN: Final[Mapping[str, type[Known]]] = {"ReplicaSet": ReplicaSet, "Job": Job}
+"""What stands between a workload and its pods."""
+
+
+@attrs.frozen
+class Point:
+    """A word for somebody.
+
+    Attributes:
+        kind: `pod`, `svc`, `node`, `ext` or a key of `WORKLOADS`.
+        namespace: empty for nodes and hosts outside.
+        name: of the object.
+        index: which of a workload's pods, None for all.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    index: int | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        name = place if self.kind == "pod" else f"{self.kind}/{place}"
+        return name if self.index is None else f"{name}[{self.index}]"
+
+
+def parse(text: str, namespace: str = DEFAULT_NAMESPACE) -> Point:
+    """Return whom `text` means; `namespace` is that of names without one.
+
+    Raises:
+        EndPointError: it has no such form.
+    """
+    index: int | None = None
+    found = _INDEX.fullmatch(text)
+    if found is not None:
+        text, index = found["name"], int(found["index"])
+    named = _KIND.fullmatch(text)
+    if named is not None:
+        word = _BY_KIND.get(named["kind"])
+        if word is None:
+            hint = did_you_mean(named["kind"], _BY_KIND)
+            raise EndPointError(f"{text!r}: no kind {named['kind']} has pods{hint}")
+        text = f"{word}/{named['name']}"
+    first, slash, rest = text.partition("/")
+    kind = _SINGLE.get(first, first if first in WORKLOADS else "") if slash else ""
+    parts = (rest if kind else text).split("/")
+    kind = kind or "pod"
+    if kind in _WITHOUT_NAMESPACE:
+        parts = ["", *parts]
+    elif len(parts) == 1:
+        parts = [namespace, *parts]
+    if len(parts) != 2 or not parts[1]:
+        raise EndPointError(
+            f"{text!r} names nobody: it is POD, NS/POD, KIND/[NS/]NAME, node/NAME or ext/NAME"
+        )
+    if index is not None and kind not in WORKLOADS:
+        raise EndPointError(f"{text!r}: only workloads have several pods to choose from")
+    return Point(kind, parts[0], parts[1], index)
+
+
+def pods_of(store: Store, point: Point) -> list[Pod]:
+    """Return the pods that `point` means, sorted by name; none for a node, a Service or a host outside.
+
+    Raises:
+        UnknownNameError: there is no such object, or it has no such pod.
+    """
+    if point.kind in {"svc", "node", "ext"}:
+        return []
+    if point.kind == "pod":
+        pod = store.find(Pod, point.name, point.namespace)
+        if pod is None:
+            raise UnknownNameError(_missing(store, Pod, point))
+        return [pod]
+    kind = WORKLOADS[point.kind]
+    owner = store.find(kind, point.name, point.namespace)
+    if owner is None:
+        raise UnknownNameError(_missing(store, kind, point))
+    pods = [each for each in store.list(Pod, point.namespace) if _belongs(store, each, owner)]
+    if point.index is None:
+        return pods
+    if point.index >= len(pods):
+        raise UnknownNameError(f"{point}: there are {len(pods)} pods, counted from 0")
+    return [pods[point.index]]
+
+
+def _belongs(store: Store, obj: Known, owner: Known) -> bool:
+    """Return whether `owner` manages `obj`, itself or by another that it manages."""
+    reference = obj.metadata.controller
+    if reference is None:
+        return False
+    if (reference.kind, reference.name) == (owner.KIND, owner.metadata.name):
+        return True
+    between = _BETWEEN.get(reference.kind)
+    if between is None:
+        return False
+    middle = store.find(between, reference.name, obj.metadata.namespace)
+    return middle is not None and _belongs(store, middle, owner)
+
+
+def service_of(store: Store, point: Point) -> Service:
+    """Return the Service that `point` names.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    found = store.find(Service, point.name, point.namespace)
+    if found is None:
+        raise UnknownNameError(_missing(store, Service, point))
+    return found
+
+
+def _missing(store: Store, kind: type[Known], point: Point) -> str:
+    names = [each.metadata.name for each in store.list(kind, point.namespace)]
+    word = kind.KIND.lower()
+    known = ", ".join(names[:20]) or "none"
+    return f"no {word} {point.name} in namespace {point.namespace} (there are {known})" + did_you_mean(
+        point.name, names
+    )
