@@ -99,6 +99,7 @@ class Cycle:
     _start: int = attrs.field(default=0, init=False)
     _generation: int = attrs.field(default=-1, init=False)
     _kept: dict[int, _Lasting] = attrs.field(factory=dict, init=False)
+    _alike: dict[str, _Lasting] = attrs.field(factory=dict, init=False)
 
     def decide(self, pod: Pod) -> Decision:
         """Return where `pod` is to run; the pods before it have to be counted already."""
@@ -113,11 +114,22 @@ class Cycle:
         """Return the nodes that remain for the pod's spec, which many pods share; nodes seldom change."""
         if self._generation != self.view.generation or len(self._kept) > _MOST_KEPT:
             self._kept.clear()
+            self._alike.clear()
             self._generation = self.view.generation
         spec = pod.spec
         known = self._kept.get(id(spec))
         if known is not None and known.spec is spec:
             return known
+        wishes = _wishes(spec)
+        known = self._alike.get(wishes)
+        if known is None:
+            known = self._alike[wishes] = self._look(pod)
+        known = self._kept[id(spec)] = known._replace(spec=spec)
+        return known
+
+    def _look(self, pod: Pod) -> _Lasting:
+        """Ask the lasting filters about each node."""
+        spec = pod.spec
         nodes = self.view.nodes
         named = named_nodes(spec)
         looked_at = [
@@ -134,8 +146,7 @@ class Cycle:
                 places.append(place)
             else:
                 refusals[refusal] += 1
-        found = self._kept[id(spec)] = _Lasting(spec, places, refusals)
-        return found
+        return _Lasting(spec, places, refusals)
 
     def _feasible(
         self, pod: Pod, nodes: Sequence[NodeState], lasting: _Lasting
@@ -201,6 +212,12 @@ class Cycle:
         """
         name = f"{self.streams.seed}/scheduler {pod.metadata.namespace}/{pod.metadata.name}"
         return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % count
+
+
+def _wishes(spec: PodSpec) -> str:
+    """Return what lasting filters look at, the same for specs to which they answer the same."""
+    affinity = None if spec.affinity is None else spec.affinity.node_affinity
+    return repr((spec.node_name, sorted(spec.node_selector.items()), affinity, spec.tolerations))
 
 
 def _enough(nodes: int) -> int:

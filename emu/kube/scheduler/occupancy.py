@@ -13,6 +13,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from emu.kube.api.objects import Node, Pod
+from emu.kube.scheduler.taints import PREFER_NO_SCHEDULE
 from emu.kube.scheduler.terms import term_key
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ class Occupancy:
         self.full: dict[str, None] = {}  # names of nodes that take no further pod
         self._states: dict[str, NodeState] = {}
         self._ordered: list[NodeState] | None = None
+        self._known_traits: tuple[bool, bool] | None = None
         self._placed: dict[str, dict[tuple[str, str], Pod]] = {}
         self._by_owner: dict[str, Counter[str]] = {}
         self._tallies: dict[object, Tally] = {}
@@ -152,8 +154,7 @@ class Occupancy:
         """Take note of a node as it is now."""
         name = node.metadata.name
         known = self._states.get(name)
-        self.generation += 1
-        self._ordered = None
+        self._nodes_changed()
         if known is None:
             state = self._states[name] = NodeState(node)
             for pod in self._placed.get(name, {}).values():
@@ -167,8 +168,31 @@ class Occupancy:
         """Take note that a node is gone; pods stay where they were said to be."""
         self._states.pop(name, None)
         self.full.pop(name, None)
+        self._nodes_changed()
+
+    @property
+    def has_zones(self) -> bool:
+        """Whether any node is in a zone."""
+        return self._traits[0]
+
+    @property
+    def has_deterrents(self) -> bool:
+        """Whether any node has a taint that prefers others."""
+        return self._traits[1]
+
+    @property
+    def _traits(self) -> tuple[bool, bool]:
+        if self._known_traits is None:
+            nodes = [state.node for state in self._states.values()]
+            self._known_traits = (
+                any(ZONE in node.metadata.labels for node in nodes),
+                any(taint.effect == PREFER_NO_SCHEDULE for node in nodes for taint in node.spec.taints),
+            )
+        return self._known_traits
+
+    def _nodes_changed(self) -> None:
         self.generation += 1
-        self._ordered = None
+        self._ordered = self._known_traits = None
 
     # --- pods ---
 

@@ -32,8 +32,7 @@ HARD_WEIGHT: Final = 1
 
 def tolerated(pod: Pod, view: Occupancy, nodes: Sequence[NodeState]) -> list[int] | None:
     """Fewer taints that prefer others are better."""
-    del view
-    if not any(state.node.spec.taints for state in nodes):
+    if not view.has_deterrents:
         return None
     counts = [
         len(untolerated(state.node.spec.taints, pod.spec.tolerations, (PREFER_NO_SCHEDULE,)))

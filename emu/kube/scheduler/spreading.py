@@ -141,7 +141,7 @@ def _score_by_owner(pod: Pod, view: Occupancy, nodes: Sequence[NodeState]) -> li
         return None
     weight = math.log(len(nodes) + 2)
     count_of = counts.get
-    if all(state.value(ZONE) is None for state in nodes):
+    if not view.has_zones:
         # This is where most pods of a large cluster come by: each count is looked at once.
         on_nodes = [count_of(state.name, 0) for state in nodes]
         raw_of = {count: round(count * weight + HOST_SKEW - 1) for count in set(on_nodes)}

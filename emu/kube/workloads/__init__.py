@@ -13,11 +13,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emu.kube.api.objects import Pod, ReplicaSet, ReplicationController
+from emu.kube.api.objects import Job, Pod, ReplicaSet, ReplicationController
 from emu.kube.workloads.children import Children
+from emu.kube.workloads.cronjob.controller import CronJobController
+from emu.kube.workloads.daemonset.controller import DaemonSetController
 from emu.kube.workloads.deployment.controller import DeploymentController
 from emu.kube.workloads.garbage import GarbageCollector
+from emu.kube.workloads.job.controller import JobController
 from emu.kube.workloads.replicas import ReplicasController
+from emu.kube.workloads.statefulset.controller import StatefulSetController
 
 if TYPE_CHECKING:
     from emu.kube.api.store import Store
@@ -45,6 +49,10 @@ class Workloads:
         self.replication_controllers: Final = ReplicasController(
             ReplicationController, store, streams, self.pods
         )
+        self.stateful_sets: Final = StatefulSetController(store, streams, self.pods, version)
+        self.daemon_sets: Final = DaemonSetController(store, streams, self.pods)
+        self.jobs: Final = JobController(store, streams, self.pods, version)
+        self.cron_jobs: Final = CronJobController(store, Children(store, Job))
 
 
 __all__ = ["DEFAULT_VERSION", "Workloads"]

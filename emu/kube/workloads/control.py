@@ -59,13 +59,16 @@ class PodControl:
             name = generated(base, self.stream(owner))
         return self.keep(owner, prototype, name, generate_name=base)
 
-    def keep(self, owner: Known, prototype: Pod, name: str, *, generate_name: str = "") -> Pod:
-        """Make a pod of `owner` that is like `prototype`, and tell."""
+    def keep(
+        self, owner: Known, prototype: Pod, name: str, *, generate_name: str = "", is_told: bool = True
+    ) -> Pod:
+        """Make a pod of `owner` that is like `prototype`, and tell unless somebody else does."""
         metadata = attrs.evolve(
             prototype.metadata, name=name, generate_name=generate_name, uid=new_uid(self.stream(owner))
         )
         pod = self.store.put(Pod(metadata, prototype.spec, prototype.status))
-        record(self.store, owner, NORMAL, "SuccessfulCreate", f"Created pod: {name}", self.component)
+        if is_told:
+            record(self.store, owner, NORMAL, "SuccessfulCreate", f"Created pod: {name}", self.component)
         return pod
 
     def prototype(self, owner: Known, template: PodTemplateSpec) -> Pod:
@@ -90,9 +93,13 @@ class PodControl:
 
     def delete(self, owner: Known, pod: Pod) -> None:
         """Delete a pod of `owner`, and tell."""
-        delete(self.store, pod)
+        self.remove(pod)
         text = f"Deleted pod: {pod.metadata.name}"
         record(self.store, owner, NORMAL, "SuccessfulDelete", text, self.component)
+
+    def remove(self, pod: Pod) -> None:
+        """Delete a pod."""
+        delete(self.store, pod)
 
     def delete_all(self, owner: Known, pods: Iterable[Pod]) -> None:
         """Delete pods of `owner`, one after the other."""
