@@ -21,11 +21,14 @@ from emu import __version__
 from emu.errors import EmuError
 
 VERBS: Final = {
+    "get": "emu.cli.get:get",
+    "describe": "emu.cli.get:describe",
     "run": "emu.cli.run:run",
     "exec": "emu.cli.execute:execute",
     "capture": "emu.cli.capture:capture",
     "send": "emu.cli.send:send",
     "trace": "emu.cli.trace:trace",
+    "rules": "emu.cli.rules:rules",
     "explain": "emu.cli.explain:explain",
     "import": "emu.cli.importing:import_",
 }
@@ -37,11 +40,14 @@ _INTERRUPTED: Final = 128 + 2  # as of a program that SIGINT ended
 _READER_GONE: Final = 128 + 13  # as of one that SIGPIPE ended: `emu ... | head -1`
 
 _SUMMARIES: Final = {
-    "run": "Run a network's steps and check their outcomes.",
-    "exec": "Run a command in a namespace.",
+    "get": "Print objects as kubectl does.",
+    "describe": "Tell all about objects as kubectl does.",
+    "run": "Run a document's steps and check their outcomes.",
+    "exec": "Run a command in a pod, on a node, in a namespace.",
     "capture": "Run a command and record frames.",
     "send": "Inject frames and see what comes back.",
     "trace": "Tell what happens to a packet, stage by stage.",
+    "rules": "Print the rules of a node.",
     "explain": "Print a page about a reason code.",
     "import": "Make a network document of real nodes' dumps.",
 }
