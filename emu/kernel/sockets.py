@@ -26,7 +26,7 @@ from emu.kernel.routing import route_output
 from emu.wire.addresses import ANY_IP4, LIMITED_BROADCAST, IpAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from emu.kernel.namespace import Namespace
 
@@ -221,20 +221,26 @@ def _is_listening(socket: Socket) -> bool:
     return tcp.is_listening(socket) or sctp.is_listening(socket)
 
 
-def _ephemeral_port(net: Namespace, socket: Socket, address: IpAddress) -> int:
-    """Draw a free port from `net.ipv4.ip_local_port_range`."""
+def _ephemeral_port(
+    net: Namespace, socket: Socket, address: IpAddress, remote: tuple[IpAddress, int] | None = None
+) -> int:
+    """Draw a free port from `net.ipv4.ip_local_port_range`.
+
+    For a connection to `remote` one in TIME_WAIT towards it is not free. Source: `__inet_hash_connect`.
+    """
     low, high = net.sysctl.numbers("net.ipv4.ip_local_port_range")
     count = high - low + 1
     start = net.random.randrange(count)
-    for step in range(count):
-        port = low + (start + step) % count
-        if not any(True for _ in net.sockets.holders(socket.kind, port)):
-            return port
-    for step in range(count):
-        port = low + (start + step) % count
-        if not _clashes(net, socket, address, port):
-            return port
-    raise error(errno.EADDRINUSE)
+    is_held: Callable[[int], bool]
+    for is_held in (
+        lambda port: any(True for _ in net.sockets.holders(socket.kind, port)),
+        lambda port: _clashes(net, socket, address, port),
+    ):
+        for step in range(count):
+            port = low + (start + step) % count
+            if not is_held(port) and not (remote and net.tcp.is_taken(address, port, *remote)):
+                return port
+    raise error(errno.EADDRINUSE if remote is None else errno.EADDRNOTAVAIL)
 
 
 def connect(net: Namespace, socket: Socket, address: IpAddress, port: int) -> None:
@@ -254,7 +260,9 @@ def connect(net: Namespace, socket: Socket, address: IpAddress, port: int) -> No
         socket.source = decision.src
     if socket.local == ANY_IP4:
         socket.local = decision.src
-    if not socket.local_port and socket.kind is not SocketKind.ICMP:
+    if not socket.local_port and socket.kind is SocketKind.TCP:
+        socket.local_port = _ephemeral_port(net, socket, socket.local, (address, port))
+    elif not socket.local_port and socket.kind is not SocketKind.ICMP:
         socket.local_port = _ephemeral_port(net, socket, socket.local)
     if socket.kind is SocketKind.TCP:
         tcp.connect(net, socket, address, port)

@@ -11,6 +11,7 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
+import dns.rdataclass
 import dns.rdatatype
 
 from emu.wire.addresses import IpAddress
@@ -94,7 +95,7 @@ def read(octets: bytes, query: Query) -> Reply | None:
     found = [
         record
         for rrset in message.answer
-        if rrset.rdtype == kind and rrset.name == canonical
+        if (rrset.rdclass, rrset.rdtype, rrset.name) == (dns.rdataclass.IN, kind, canonical)
         for record in rrset
     ]
     is_bare = not message.answer and not message.additional and message.edns < 0
@@ -115,8 +116,8 @@ def read(octets: bytes, query: Query) -> Reply | None:
 def _follow(message: dns.message.Message, name: dns.name.Name) -> dns.name.Name:
     """Return the name at the end of the aliases that begin at `name`."""
     for _ in range(_MOST_ALIASES):
-        aliases = (r for r in message.answer if r.rdtype == dns.rdatatype.CNAME and r.name == name)
-        alias = next(aliases, None)
+        wanted = (dns.rdataclass.IN, dns.rdatatype.CNAME, name)
+        alias = next((r for r in message.answer if (r.rdclass, r.rdtype, r.name) == wanted), None)
         if alias is None:
             break
         name = alias[0].target

@@ -113,6 +113,10 @@ class TcpTable:
         """Return the connection or handshake with this 4-tuple."""
         return self._entries.get(key)
 
+    def is_taken(self, local: bytes, local_port: int, remote: bytes, remote_port: int) -> bool:
+        """Return whether there is a connection with this 4-tuple, be it in TIME_WAIT."""
+        return Key(local, local_port, remote, remote_port) in self._entries
+
     def listening(self, address: bytes, port: int) -> Socket | None:
         """Return who listens there, rather on the address itself than on all."""
         return self._listening.get((address, port)) or self._listening.get((ANY_IP4, port))

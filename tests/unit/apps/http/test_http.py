@@ -197,6 +197,17 @@ class TestFailures:
         assert got.failure is Failure.TOO_LARGE
 
 
+def test_every_connection_finds_a_port() -> None:
+    """One in TIME_WAIT is passed over, and only when all are does connecting fail."""
+    lab = lab_with()
+    lab.namespace("a").run("sysctl -w net.ipv4.ip_local_port_range=40000\\ 40009")
+    closing_first = Request(headers=(("Connection", "keep-alive"),))
+    outcomes = [get(lab, closing_first) for _ in range(11)]
+    assert [isinstance(got, Fetched) for got in outcomes] == [True] * 10 + [False]
+    ports = {got.local_port for got in outcomes if isinstance(got, Fetched)}
+    assert ports == set(range(40000, 40010))
+
+
 class TestServer:
     """What a server makes of what comes."""
 
