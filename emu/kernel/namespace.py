@@ -245,7 +245,7 @@ class Namespace:
         except KeyError:
             raise UnknownNameError(f"{self.name}: no device {name}") from None
 
-    def _conf_replaced(self, name: str, conf: dict[str, int]) -> None:
+    def _conf_replaced(self, name: str, conf: Mapping[str, int]) -> None:
         device = self.devices.get(name)
         if device is not None:
             device.conf = conf

@@ -25,7 +25,7 @@ from emu.kernel.sysctl_directory import ALL, DEFAULT, Directory, share
 from emu.kernel.sysctl_modelled import INVISIBLE, MODELLED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from emu.kernel.sysctl_directory import Conf
     from emu.kernel.sysctl_names import Entry, Value
@@ -130,7 +130,7 @@ class Sysctl:
 
     initial: bool = True
     generation: int = attrs.field(default=0, init=False)
-    values: dict[str, Value] = attrs.field(init=False)
+    values: Mapping[str, Value] = attrs.field(init=False)
     unmodelled: dict[str, Value] = attrs.field(factory=dict, init=False)
     _entries: dict[str, Entry] = attrs.field(init=False)
     _conf: Directory = attrs.field(init=False)
@@ -323,7 +323,7 @@ class Sysctl:
             self._check_port_range(taken)
         if name == _IP_FORWARD and isinstance(taken, int):
             self._write_device(self._conf, ALL, "forwarding", taken)
-        self.values = share(self.values | {name: taken})
+        self.values = share({**self.values, name: taken})
 
     def _check_port_range(self, taken: Value) -> None:
         """Refuse a range that is empty, too high or reaches into the privileged ports."""
@@ -349,4 +349,4 @@ class Sysctl:
         if directory is self._conf and held == "forwarding":
             directory.write_through(held, taken)
             directory.put(ALL, "accept_redirects", int(not taken))
-            self.values = share(self.values | {_IP_FORWARD: taken})
+            self.values = share({**self.values, _IP_FORWARD: taken})

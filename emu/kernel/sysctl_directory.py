@@ -7,6 +7,7 @@ one object: a table never changes, a write puts another one in its place.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import attrs
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from emu.kernel.sysctl_names import Entry, Value, View
 
-Conf = dict[str, int]
+Conf = Mapping[str, int]
 """What stands in one directory like `net.ipv4.conf.eth0`."""
 
 ALL: Final = "all"
@@ -30,7 +31,7 @@ _born: Final[dict[str, Conf]] = {}
 _NONE: Final[frozenset[str]] = frozenset()
 
 
-def share(table: dict[str, V]) -> dict[str, V]:
+def share(table: Mapping[str, V]) -> Mapping[str, V]:
     """Return the table that stands for all that are equal to `table`; nobody may write to it."""
     key = (tuple(table), tuple(table.values()))
     found = _shared.get(key)
@@ -58,7 +59,7 @@ class Directory:
     prefix: str
     entries: dict[str, Entry]
     copied: frozenset[str]
-    special: dict[str, Conf]
+    special: Mapping[str, Conf]
     views: dict[str, View] = attrs.field(factory=dict)
     replaced: Callable[[str, Conf], None] | None = None
     tables: dict[str, Conf] = attrs.field(factory=dict)
@@ -68,10 +69,10 @@ class Directory:
         numbers = _born.get(self.prefix)
         if numbers is None:
             plain = {name: entry.default for name, entry in self.entries.items()}
-            numbers = {name: value for name, value in plain.items() if isinstance(value, int)}
-            numbers = _born[self.prefix] = share(numbers)
+            numbers = share({name: value for name, value in plain.items() if isinstance(value, int)})
+            _born[self.prefix] = numbers
         if ALL in self.special:
-            self.tables[ALL] = share(numbers | self.special[ALL])
+            self.tables[ALL] = share({**numbers, **self.special[ALL]})
         self.tables[DEFAULT] = numbers
 
     def held(self, key: str) -> str:
@@ -89,7 +90,7 @@ class Directory:
         """Make the names of a new device, as `default` has them now."""
         table = self.tables[DEFAULT]
         if device in self.special:
-            table = share(table | self.special[device])
+            table = share({**table, **self.special[device]})
         self.tables[device] = table
         return table
 
@@ -132,7 +133,7 @@ class Directory:
         table = self.tables[device]
         if table[key] == value:
             return
-        table = self.tables[device] = share(table | {key: value})
+        table = self.tables[device] = share({**table, key: value})
         if self.replaced is not None:
             self.replaced(device, table)
 

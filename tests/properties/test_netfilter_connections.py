@@ -153,7 +153,8 @@ def test_damaged_packets_leave_nothing_behind_either(
 def test_a_full_table_forgets_only_what_may_be_forgotten(flows: list[Talk]) -> None:
     """It never grows beyond its limit, and what is not entered ends as a drop."""
     gateway = Gateway("*filter", "-A FORWARD -m conntrack --ctstate NEW -j ACCEPT", "COMMIT")
-    gateway.net.sysctl.values["net.netfilter.nf_conntrack_max"] = 3  # as the initial namespace sets it
+    sysctl = gateway.net.sysctl
+    sysctl.values = {**sysctl.values, "net.netfilter.nf_conntrack_max": 3}  # as the initial namespace sets it
     for talk in flows:
         gateway.send(talk.place, talk.flow.packet(b"12345678"))
         assert gateway.net.netfilter.conntrack.count <= 3

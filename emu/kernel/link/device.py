@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 import attrs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from emu.kernel.link.bridge import Port
     from emu.kernel.namespace import Namespace
     from emu.wire.addresses import IpAddress, MacAddress, Prefix
@@ -92,7 +94,7 @@ class Device:
     addresses: list[IfAddress] = attrs.field(factory=list)
     port: Port | None = None
     peer_index: int = 0
-    conf: dict[str, int] = attrs.field(factory=dict)
+    conf: Mapping[str, int] = attrs.field(factory=dict)
     counters: Counters = attrs.field(factory=Counters)
     activated: bool = False
 

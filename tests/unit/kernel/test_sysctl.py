@@ -294,7 +294,8 @@ class TestCombining:
         sysctl = Sysctl()
         sysctl.device_added("eth0")
         for name in names.CONF:
-            sysctl.conf["eth0"][name], sysctl.conf["all"][name] = own, shared
+            sysctl._conf.put("eth0", name, own)
+            sysctl._conf.put("all", name, shared)
         assert sysctl.effective("eth0", "rp_filter") == max(own, shared)
         assert bool(sysctl.effective("eth0", "proxy_arp")) == bool(own or shared)
         assert bool(sysctl.effective("eth0", "accept_source_route")) == bool(own and shared)
@@ -307,8 +308,9 @@ class TestCombining:
         """A device that forwards accepts redirects if it and `all` say so, a host if one does."""
         sysctl = Sysctl()
         sysctl.device_added("eth0")
-        sysctl.conf["eth0"].update(forwarding=forwards, accept_redirects=own)
-        sysctl.conf["all"]["accept_redirects"] = shared
+        sysctl._conf.put("eth0", "forwarding", forwards)
+        sysctl._conf.put("eth0", "accept_redirects", own)
+        sysctl._conf.put("all", "accept_redirects", shared)
         expected = (own and shared) if forwards else (own or shared)
         assert sysctl.effective("eth0", "accept_redirects") == expected
 

@@ -229,7 +229,7 @@ def test_a_full_table_drops_what_would_begin_a_connection() -> None:
     """Unless one that is not ASSURED can go; here all are."""
     gateway = Gateway(*COUNTING)
     sysctl = gateway.net.sysctl
-    sysctl.values = sysctl.values | {"net.netfilter.nf_conntrack_max": 2}  # as the initial namespace sets it
+    sysctl.values = {**sysctl.values, "net.netfilter.nf_conntrack_max": 2}  # as the initial namespace sets it
     flows = [Flow(47, CLIENT, ip(f"10.2.0.{host}"), 0, 0) for host in (2, 3, 4)]
     for flow in flows[:2]:
         for place, packet in (("left", flow), ("right", flow.reply), ("left", flow)):
