@@ -121,7 +121,11 @@ class Fleet:
     def _node_changed(self, change: Change) -> None:
         proxy = self.proxies.get(change.object.metadata.name)
         if proxy is not None and proxy.look_round():
-            self._wake_at(max(self.store.loop.now, proxy.next_sync), proxy)
+            self.wake(proxy)
+
+    def wake(self, proxy: Proxy) -> None:
+        """Have `proxy` sync as soon as its minimal period allows."""
+        self._wake_at(max(self.store.loop.now, proxy.next_sync), proxy)
 
     def _wake_soon(self) -> None:
         """Have all proxies look at what has changed, behind what else happens at this instant."""
@@ -131,9 +135,8 @@ class Fleet:
 
     def _wake(self) -> None:
         self._is_waking = False
-        now = self.store.loop.now
         for proxy in self.proxies.values():
-            self._wake_at(max(now, proxy.next_sync), proxy)
+            self.wake(proxy)
 
     def _wake_at(self, instant: Instant, proxy: Proxy) -> None:
         """Have `proxy` sync at `instant`; all that sync then are one event."""
@@ -162,7 +165,7 @@ class Fleet:
         if self.proxies.get(proxy.config.node_name) is not proxy:
             return
         if proxy.needs_attention():
-            self._wake_at(max(self.store.loop.now, proxy.next_sync), proxy)
+            self.wake(proxy)
         self._watch_canaries(proxy)
 
     # --- rules ---
@@ -263,6 +266,11 @@ class Proxy:
         self._options, self.place = now
         self._needs_full = True
         return True
+
+    def request_full_sync(self) -> None:
+        """Have everything written anew as soon as the minimal period allows."""
+        self._needs_full = True
+        self._fleet.wake(self)
 
     def needs_attention(self) -> bool:
         """Return whether a sync is due though no object has changed.
