@@ -172,7 +172,10 @@ def udp_size(query: dns.message.Message) -> int:
 
 
 def encode(reply: Reply, size: int) -> bytes:
-    """Return a reply's octets, cut and marked if there are more than `size`; nothing for None."""
+    """Return a reply's octets, cut and marked if there are more than `size`; nothing for None.
+
+    Records stand in the order they have in `reply`: which comes first is for whoever made it to say.
+    """
     if reply is None:
         return b""
-    return reply.to_wire(max_size=min(size, _MOST_SIZE), prefer_truncation=True)
+    return reply.to_wire(max_size=min(size, _MOST_SIZE), prefer_truncation=True, want_shuffle=False)
