@@ -7,9 +7,9 @@ controllers and daemons follow them, frames cross the cables.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
-from emu.cluster import node_objects, outside, points
+from emu.cluster import node_objects, outside, points, scenario
 from emu.cluster.daemons import Daemons
 from emu.cluster.emulation import Emulation, Host
 from emu.cluster.underlay import Underlay
@@ -39,15 +39,17 @@ from emu.kube.proxy.proxy import Fleet
 from emu.kube.scheduler import Scheduler
 from emu.kube.workloads import Workloads
 from emu.observe.recording import Recording
-from emu.sim.time import EPOCH, SECOND, START, Duration, later
+from emu.sim.time import EPOCH, SECOND, START, Duration, Instant, later
 from emu.wire.addresses import Prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from emu.apps.tools.finished import Finished
     from emu.cluster.node_objects import PlannedNode
     from emu.cluster.topology import Topology
-    from emu.kube.api.objects import Object
+    from emu.cluster.topology.spec import StepSpec
+    from emu.kube.api.objects import Known, Object
 
 _NAMESPACES: Final = ("default", "kube-node-lease", "kube-public", "kube-system")
 _SETTLE_LIMIT: Final[Duration] = 120 * SECOND
@@ -221,6 +223,49 @@ class Cluster(Emulation):
         if any(proxy.is_waiting for proxy in self.proxies.proxies.values()):
             return False
         return all(_is_at_rest(pod) for pod in self.store.each(Pod))
+
+    def take(self, step: StepSpec) -> Finished:
+        """Wait until it is time for a step, take it, and return what it printed; then let things settle.
+
+        Raises:
+            StormError: frames go round in circles.
+        """
+        self.wait_until(Instant(max(self.fabric.loop.now, step.at)))
+        finished = scenario.perform(self, step.words)
+        self.settle_down()
+        return finished
+
+    # --- objects ---
+
+    def kubectl(self, verb: Literal["get", "describe"], words: Sequence[str]) -> Finished:
+        """Return what `kubectl get` or `kubectl describe` prints.
+
+        Raises:
+            CommandError: the words make no sense to it.
+        """
+        from emu.kube.tables import command  # noqa: PLC0415 - most runs print no tables
+
+        now = self.epoch + self.fabric.loop.now
+        return command.run(verb, words, self.store, now=now, version=self.topology.cluster.kubernetes)
+
+    def apply(self, *objects: Object) -> None:
+        """Write objects to the API server, as `kubectl apply` does, and let things settle.
+
+        Raises:
+            DocumentError: some are refused; nothing of them is written then.
+            StormError: frames go round in circles.
+        """
+        self.writer.apply(objects)
+        self.settle_down()
+
+    def find(self, text: str, namespace: str = points.DEFAULT_NAMESPACE) -> Known:
+        """Return the object that `text` names: `POD`, `KIND/[NS/]NAME`.
+
+        Raises:
+            EndPointError: it has no such form.
+            UnknownNameError: there is none.
+        """
+        return points.find(self.store, points.parse(text, namespace))
 
     # --- who is there ---
 

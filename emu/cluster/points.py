@@ -19,6 +19,7 @@ from emu.kube.api.objects import (
     DaemonSet,
     Deployment,
     Job,
+    Node,
     Pod,
     ReplicaSet,
     ReplicationController,
@@ -114,6 +115,20 @@ def parse(text: str, namespace: str = DEFAULT_NAMESPACE) -> Point:
     if index is not None and kind not in WORKLOADS:
         raise EndPointError(f"{text!r}: only workloads have several pods to choose from")
     return Point(kind, parts[0], parts[1], index)
+
+
+def find(store: Store, point: Point) -> Known:
+    """Return the object that `point` names.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    kinds: dict[str, type[Known]] = {"pod": Pod, "svc": Service, "node": Node}
+    kind = WORKLOADS.get(point.kind) or kinds.get(point.kind)
+    found = store.find(kind, point.name, point.namespace) if kind is not None else None
+    if found is None:
+        raise UnknownNameError(_missing(store, kind or Pod, point))
+    return found
 
 
 def pods_of(store: Store, point: Point) -> list[Pod]:

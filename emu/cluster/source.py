@@ -66,12 +66,12 @@ class ClusterSource:
     topology: Topology
 
     def start(self, *, seed: int | None = None, epoch: int = EPOCH, steps: bool = True) -> Cluster:
-        """Return the cluster, at rest.
+        """Return the cluster, after its last step.
 
         Args:
             seed: in the place of the document's own.
             epoch: ns since 1970 of the start of the run.
-            steps: a cluster has none as yet.
+            steps: False leaves the steps of its scenarios undone.
 
         Raises:
             DocumentError: an API server would refuse objects; all are told.
@@ -79,8 +79,10 @@ class ClusterSource:
         """
         from emu.cluster.cluster import Cluster  # noqa: PLC0415 - the whole control plane
 
-        del steps
-        return Cluster(self.topology, seed=seed, epoch=epoch)
+        cluster = Cluster(self.topology, seed=seed, epoch=epoch)
+        for step in self.topology.steps if steps else ():
+            cluster.take(step)
+        return cluster
 
     @property
     def warnings(self) -> tuple[Warned, ...]:

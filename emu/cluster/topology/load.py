@@ -11,7 +11,8 @@ from emu.cluster.topology.cluster_reader import read_cluster
 from emu.cluster.topology.fabric_reader import read_fabric
 from emu.cluster.topology.kind_reader import API_VERSION as KIND
 from emu.cluster.topology.kind_reader import read_kind
-from emu.cluster.topology.spec import DEFAULT_VERSION, ClusterSpec, ExternalSpec, FabricSpec
+from emu.cluster.topology.scenario_reader import read_scenario
+from emu.cluster.topology.spec import DEFAULT_VERSION, ClusterSpec, ExternalSpec, FabricSpec, StepSpec
 from emu.document import MappingNode, SequenceNode
 from emu.document.fields import Place, Report
 from emu.errors import DocumentError, Fault
@@ -47,6 +48,7 @@ class Topology:
         objects: of the API, in document order.
         sources: where each of them stands.
         has_cluster: there is a `Cluster` document.
+        steps: what `Scenario` documents do, in the order of their times.
         warnings: what an API server would warn of.
         kept: kinds that do not matter to the network, with their numbers.
     """
@@ -56,6 +58,7 @@ class Topology:
     objects: tuple[Object, ...]
     sources: tuple[Source, ...]
     has_cluster: bool
+    steps: tuple[StepSpec, ...] = ()
     warnings: tuple[Fault, ...] = ()
 
     def sources_of(self, objects: Iterable[Object]) -> list[Source]:
@@ -80,62 +83,64 @@ def load_topology(documents: Sequence[Document], mode: Mode = Mode.STRICT) -> To
         DocumentError: with the faults of all documents, at most a thousand.
     """
     faults = [fault for each in documents for fault in each.faults]
-    clusters: list[ClusterSpec] = []
-    externals: list[ExternalSpec] = []
-    manifests: list[ManifestNode] = []
+    sorted_out = _Sorted()
     for each in documents:
         if each.faults:
             continue
         report = Report(each.file)
         try:
-            _sort(each, report, clusters, externals, manifests)
+            sorted_out.take(each, report)
             report.check()
         except DocumentError as error:
             faults += error.faults
-    cluster = clusters[0] if clusters else ClusterSpec()
-    findings = validate(manifests, mode, cluster.kubernetes or DEFAULT_VERSION)
+    cluster = sorted_out.clusters[0] if sorted_out.clusters else ClusterSpec()
+    findings = validate(sorted_out.manifests, mode, cluster.kubernetes or DEFAULT_VERSION)
     faults += findings.errors
-    objects, sources = _read(manifests, faults)
+    objects, sources = _read(sorted_out.manifests, faults)
     if faults:
         raise DocumentError(faults)
     return Topology(
         cluster,
-        FabricSpec(tuple(externals)),
+        FabricSpec(tuple(sorted_out.externals)),
         tuple(objects),
         tuple(sources),
-        has_cluster=bool(clusters),
+        has_cluster=bool(sorted_out.clusters),
+        steps=tuple(sorted(sorted_out.steps, key=lambda step: step.at)),
         warnings=findings.warnings,
     )
 
 
-def _sort(
-    document: Document,
-    report: Report,
-    clusters: list[ClusterSpec],
-    externals: list[ExternalSpec],
-    manifests: list[ManifestNode],
-) -> None:
-    """Put a document where it belongs."""
-    place = Place(document.value, report)
-    value = document.value
-    if not isinstance(value, MappingNode):
-        report.add(document.line, "$", "must be an object, with apiVersion and kind")
-        return
-    kind = value.get("apiVersion"), value.get("kind")
-    if kind in {(OURS, "Cluster"), (KIND, "Cluster")}:
-        if clusters:
-            report.add(value.line, "$", "a second Cluster document")
-        clusters.append(read_cluster(place) if kind[0] == OURS else read_kind(place))
-    elif kind == (OURS, "Fabric"):
-        externals += read_fabric(place).external
-    elif kind == (OURS, "Scenario"):
-        report.add(value.line, "$", "Scenario documents are not modelled yet")
-    elif kind[0] == OURS:
-        report.add(value.line_of("kind"), "$.kind", "must be one of Cluster, Fabric, Scenario in emu/v1")
-    elif "namespaces" in value and "kind" not in value:
-        report.add(value.line, "$", "a low-level network cannot be part of a cluster: name it alone")
-    else:
-        manifests += flatten(ManifestNode(document.file, value))
+@attrs.define
+class _Sorted:
+    """What kinds of documents there are."""
+
+    clusters: list[ClusterSpec] = attrs.field(factory=list)
+    externals: list[ExternalSpec] = attrs.field(factory=list)
+    steps: list[StepSpec] = attrs.field(factory=list)
+    manifests: list[ManifestNode] = attrs.field(factory=list)
+
+    def take(self, document: Document, report: Report) -> None:
+        """Put a document where it belongs."""
+        place = Place(document.value, report)
+        value = document.value
+        if not isinstance(value, MappingNode):
+            report.add(document.line, "$", "must be an object, with apiVersion and kind")
+            return
+        kind = value.get("apiVersion"), value.get("kind")
+        if kind in {(OURS, "Cluster"), (KIND, "Cluster")}:
+            if self.clusters:
+                report.add(value.line, "$", "a second Cluster document")
+            self.clusters.append(read_cluster(place) if kind[0] == OURS else read_kind(place))
+        elif kind == (OURS, "Fabric"):
+            self.externals += read_fabric(place).external
+        elif kind == (OURS, "Scenario"):
+            self.steps += read_scenario(place)
+        elif kind[0] == OURS:
+            report.add(value.line_of("kind"), "$.kind", "must be one of Cluster, Fabric, Scenario in emu/v1")
+        elif "namespaces" in value and "kind" not in value:
+            report.add(value.line, "$", "a low-level network cannot be part of a cluster: name it alone")
+        else:
+            self.manifests += flatten(ManifestNode(document.file, value))
 
 
 def flatten(manifest: ManifestNode) -> Iterator[ManifestNode]:

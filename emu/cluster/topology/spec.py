@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from emu.kube.api.objects.scheduling import Taint
+    from emu.sim.time import Duration
     from emu.wire.addresses import Interface, IpAddress
 
 ProviderName: TypeAlias = Literal["kubenet", "kindnet", "flannel", "none"]
@@ -111,3 +112,12 @@ class FabricSpec:
     """What is around the nodes."""
 
     external: tuple[ExternalSpec, ...] = ()
+
+
+@attrs.frozen
+class StepSpec:
+    """One thing that is done, `at` ns of virtual time or as soon as what came before it is done."""
+
+    at: Duration
+    words: tuple[str, ...]
+    line: int = attrs.field(default=0, eq=False, repr=False, kw_only=True)

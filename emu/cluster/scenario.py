@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What people do to a cluster, in a line: the steps of a `Scenario`.
+
+exec shop/client -- curl http://web
+get pods -o wide
+scale deploy/web --replicas=5
+delete pod/web-0
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from emu.apps.tools.finished import Finished
+from emu.errors import CommandError, EmuError
+from emu.kube.api.objects import Deployment, ReplicaSet, ReplicationController, StatefulSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from emu.cluster.cluster import Cluster
+    from emu.kube.api.objects import Known
+
+_REPLICAS: Final = re.compile(r"--replicas=(\d{1,6})")
+_SCALABLE: Final = (Deployment, ReplicaSet, ReplicationController, StatefulSet)
+
+
+def perform(cluster: Cluster, words: Sequence[str]) -> Finished:
+    """Do what a step says and return what is printed; a refusal is told there, never raised."""
+    try:
+        return VERBS[words[0]](cluster, words[1:])
+    except CommandError as error:
+        return Finished(error.stdout, f"{error}\n", error.status)
+    except EmuError as error:
+        return Finished("", f"error: {error}\n", 1)
+
+
+def _exec(cluster: Cluster, words: Sequence[str]) -> Finished:
+    target, *argv = words
+    argv = argv[1:] if argv[:1] == ["--"] else argv
+    return cluster.host(target).execute(argv)
+
+
+def _get(cluster: Cluster, words: Sequence[str]) -> Finished:
+    return cluster.kubectl("get", words)
+
+
+def _describe(cluster: Cluster, words: Sequence[str]) -> Finished:
+    return cluster.kubectl("describe", words)
+
+
+def _scale(cluster: Cluster, words: Sequence[str]) -> Finished:
+    numbers = [found for word in words if (found := _REPLICAS.fullmatch(word)) is not None]
+    names = [word for word in words if not word.startswith("--")]
+    if len(numbers) != 1 or len(names) != 1 or len(words) != 2:
+        raise CommandError("error: scale KIND/[NS/]NAME --replicas=N", 1)
+    return Finished(scale(cluster, names[0], int(numbers[0][1])))
+
+
+def scale(cluster: Cluster, name: str, replicas: int) -> str:
+    """Give a workload another number of replicas, and return kubectl's words.
+
+    Raises:
+        EndPointError: `name` is no end point.
+        UnknownNameError: there is no such workload.
+        CommandError: it has no number of replicas.
+    """
+    found = cluster.find(name)
+    if not isinstance(found, _SCALABLE):
+        raise CommandError(f"error: {found.KIND} has no replicas to scale", 1)
+    spec = attrs.evolve(found.spec, replicas=replicas)
+    cluster.store.put(attrs.evolve(found, spec=spec))  # type: ignore[arg-type]  # the spec of its own kind
+    return f"{_kind(found)}/{found.metadata.name} scaled\n"
+
+
+def _delete(cluster: Cluster, words: Sequence[str]) -> Finished:
+    force = "--force" in words
+    names = [word for word in words if not word.startswith("--")]
+    if not names:
+        raise CommandError("error: delete KIND/[NS/]NAME...", 1)
+    lines = []
+    for name in names:
+        found = cluster.find(name)
+        cluster.writer.delete(found, grace_seconds=0 if force else None, force=force)
+        namespace = f" from {found.metadata.namespace} namespace" if found.metadata.namespace else ""
+        lines.append(f'{_kind(found)} "{found.metadata.name}" deleted{namespace}\n')
+    return Finished("".join(lines))
+
+
+def _kind(found: Known) -> str:
+    """Return how kubectl calls the kind of an object: `deployment.apps`, `pod`."""
+    group, slash, _ = found.API_VERSION.partition("/")
+    return f"{found.KIND.lower()}.{group}" if slash else found.KIND.lower()
+
+
+VERBS: Final[Mapping[str, Callable[[Cluster, Sequence[str]], Finished]]] = {
+    "exec": _exec,
+    "get": _get,
+    "describe": _describe,
+    "scale": _scale,
+    "delete": _delete,
+}
+"""What a step may begin with."""
