@@ -133,7 +133,7 @@ class Proxies:
     def __init__(self, fabric: Fabric) -> None:
         self.fabric = fabric
         self.store = Store(fabric.loop, 0, random.Random(0))
-        self.fleet = Fleet(self.store)
+        self.fleet = Fleet(self.store, fabric=fabric)
 
     def put(self, *objects: Service | EndpointSlice | Node) -> None:
         """Add these objects, or put them in the place of others of their names."""

@@ -31,7 +31,7 @@ from emu.kube.proxy import names, stale
 from emu.kube.proxy.catalogue import Catalogue
 from emu.kube.proxy.config import Detect, Features, ProxyConfig, UnmodelledModeError
 from emu.kube.proxy.iptables import render
-from emu.kube.proxy.proxy import Fleet, Proxy, proxied_without_local
+from emu.kube.proxy.proxy import Fleet, proxied_without_local
 from emu.sim.time import SECOND, START, later
 from emu.verify.firstpacket import Question, follow, summary
 from emu.verify.nodewalk import Word
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emu.kernel.namespace import Namespace
+    from emu.kube.proxy.node import Proxy
 
 HERE: Final = Path(__file__).parent
 KINDS: Final = (Node, Service, EndpointSlice)

@@ -127,6 +127,7 @@ class Catalogue:
         self._dirty: dict[ServiceKey, None] = {}
         self._sorted: tuple[Entry, ...] | None = ()
         self._total: int | None = 0
+        self._health: dict[ServiceKey, int] | None = {}
 
     @classmethod
     def of(cls, services: Iterable[Service], slices: Iterable[EndpointSlice], family: int = 4) -> Catalogue:
@@ -196,7 +197,7 @@ class Catalogue:
             self._entries[key] = found
         if found != old:
             self.generation += 1
-            self._sorted = self._total = None
+            self._sorted = self._total = self._health = None
 
     # --- looking ---
 
@@ -216,6 +217,18 @@ class Catalogue:
         if self._total is None:
             self._total = sum(len(entry.backends.listed) for entry in self.entries)
         return self._total > LARGE
+
+    @property
+    def health_check_node_ports(self) -> Mapping[ServiceKey, int]:
+        """The health check node ports by Service."""
+        entries = self.entries
+        if self._health is None:
+            self._health = {
+                ServiceKey(*entry.port.key[:2]): entry.port.health_check_node_port
+                for entry in entries
+                if entry.port.health_check_node_port
+            }
+        return self._health
 
     def backends(self) -> Mapping[PortKey, Backends]:
         """Return the endpoints of all slices by namespace, name and port, with or without a Service."""

@@ -16,25 +16,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emu.errors import CommandError
 from emu.kube.api.objects.node import Node
 from emu.kube.api.objects.service import EndpointSlice, Service
-from emu.kube.proxy import stale
-from emu.kube.proxy.catalogue import Catalogue, ServiceKey
-from emu.kube.proxy.config import node_port_networks, options_of, place_of
-from emu.kube.proxy.endpoints import local_ready
+from emu.kube.proxy.catalogue import Catalogue
+from emu.kube.proxy.health import HealthServers
 from emu.kube.proxy.iptables import PortSet, assemble, chains_of
-from emu.kube.proxy.load import Loader, is_intact
+from emu.kube.proxy.load import Loader
+from emu.kube.proxy.node import Proxy
 from emu.sim.time import Instant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from emu.fabric.driver import Fabric
     from emu.kernel.namespace import Namespace
     from emu.kube.api.store import Change, Store
     from emu.kube.proxy.config import Options, Place, ProxyConfig
     from emu.kube.proxy.iptables import Ruleset
-    from emu.kube.proxy.load import Loaded
     from emu.kube.proxy.port_rules import PortRules
 
 _NEVER: Final = Instant(-1 << 62)
@@ -45,14 +43,17 @@ class Fleet:
 
     Args:
         store: where Services, EndpointSlices and Nodes are.
+        family: of the addresses, 4 or 6.
+        fabric: where the proxies' health servers run; None to have none.
 
     Attributes:
         catalogue: what all proxies know.
         proxies: by name of the node.
     """
 
-    def __init__(self, store: Store, family: int = 4) -> None:
+    def __init__(self, store: Store, family: int = 4, *, fabric: Fabric | None = None) -> None:
         self.store = store
+        self._fabric = fabric
         self.catalogue = Catalogue(family)
         self.proxies: dict[str, Proxy] = {}
         self.loader = Loader()
@@ -77,6 +78,8 @@ class Fleet:
         self._list()
         proxy = Proxy(self, net, config)
         self.proxies[config.node_name] = proxy
+        if self._fabric is not None:
+            proxy.servers = HealthServers(self._fabric, net, proxy)
         if proxy.serves_loopback:
             net.sysctl.set("net.ipv4.conf.all.route_localnet", 1)
         self._wake_at(self.store.loop.now, proxy)
@@ -87,6 +90,8 @@ class Fleet:
         """Stop a proxy; its rules stay where they are."""
         if self.proxies.get(proxy.config.node_name) is proxy:
             del self.proxies[proxy.config.node_name]
+            if proxy.servers is not None:
+                proxy.servers.stop()
 
     # --- changes ---
 
@@ -143,6 +148,8 @@ class Fleet:
         if proxy.is_waiting:
             return
         proxy.is_waiting = True
+        if proxy.pending_since is None:
+            proxy.pending_since = self.store.loop.now
         waiting = self._due.get(instant)
         if waiting is None:
             waiting = self._due[instant] = []
@@ -213,148 +220,6 @@ class _Uniform:
         rest = iter(others)
         ports = tuple([each if each is not None else next(rest) for each in self._rules])
         return PortSet(ports, self._chains, others)
-
-
-class Proxy:
-    """The kube-proxy of one node.
-
-    Attributes:
-        config: what it was told.
-        place: where it runs, as its Node says.
-        serves_loopback: node ports answer on loopback addresses.
-        next_sync: before this instant it does not sync again.
-        is_waiting: a sync is due.
-        is_synced: it has written its rules once.
-        failure: why the last sync could not be done; empty if it was.
-    """
-
-    def __init__(self, fleet: Fleet, net: Namespace, config: ProxyConfig) -> None:
-        self.config = config
-        self.next_sync = _NEVER
-        self.is_waiting = False
-        self.is_synced = False
-        self.failure = ""
-        self._fleet = fleet
-        self._net = net
-        self._loaded: Mapping[str, Loaded] = {}
-        self._ruleset: Ruleset | None = None
-        self._needs_full = True
-        self._udp_generation = -1
-        self._last_deletion = _NEVER
-        node = fleet.store.find(Node, config.node_name)
-        self._options = options_of(config, node)
-        self.place = place_of(config, node)
-
-    @property
-    def serves_loopback(self) -> bool:
-        """Whether node ports answer on loopback addresses."""
-        return self._options.localhost_node_ports
-
-    @property
-    def ruleset(self) -> Ruleset:
-        """The rules that its node should have now."""
-        return self._fleet.ruleset(self._options, self.place, self._served())
-
-    def look_round(self) -> bool:
-        """Look at the Node anew; return whether anything about it matters that was otherwise before."""
-        node = self._fleet.store.find(Node, self.config.node_name)
-        if node is None:
-            return False
-        now = options_of(self.config, node), place_of(self.config, node)
-        if now == (self._options, self.place):
-            return False
-        self._options, self.place = now
-        self._needs_full = True
-        return True
-
-    def request_full_sync(self) -> None:
-        """Have everything written anew as soon as the minimal period allows."""
-        self._needs_full = True
-        self._fleet.wake(self)
-
-    def needs_attention(self) -> bool:
-        """Return whether a sync is due though no object has changed.
-
-        So it is where somebody has taken rules away, the last sync failed, or
-        chains are left that are to be deleted.
-        """
-        if self.is_synced and not is_intact(self._net):
-            self._needs_full = True
-            return True
-        return bool(self.failure) or any(each.strangers.stale for each in self._loaded.values())
-
-    def sync(self) -> None:
-        """Make the rules of the node what they should be; nothing happens where they are.
-
-        A sync that fails changes nothing, and makes the next one a full one.
-        """
-        now = self._fleet.store.loop.now
-        ruleset = self.ruleset
-        catalogue = self._fleet.catalogue
-        is_large = catalogue.is_large
-        deletes = not is_large or now - self._last_deletion > self.config.sync_period
-        is_stale = deletes and any(each.strangers.stale for each in self._loaded.values())
-        if self._needs_full or ruleset is not self._ruleset or is_stale:
-            self.next_sync = Instant(now + self.config.min_sync_period)
-            try:
-                self._loaded = self._fleet.loader.load(
-                    self._net, ruleset, self._loaded, full=self._needs_full, deletes=deletes
-                )
-            except CommandError as error:
-                self.failure, self._needs_full = str(error), True
-                return
-            self.failure, self._needs_full, self._ruleset = "", False, ruleset
-            self.is_synced = True
-            if deletes:
-                self._last_deletion = now
-        if self._udp_generation != catalogue.udp_generation:
-            self._udp_generation = catalogue.udp_generation
-            self._clean(now)
-
-    def _clean(self, now: Instant) -> None:
-        """Delete connections of UDP that lead nowhere any more."""
-        netfilter = self._net.used_netfilter
-        if netfilter is not None:
-            entries = self._fleet.catalogue.entries
-            stale.clean(netfilter.conntrack, ((each.port, each.backends) for each in entries), now)
-
-    def _served(self) -> tuple[str, ...] | None:
-        """Return the node's addresses that serve node ports, None for all."""
-        networks = node_port_networks(self.config)
-        if not networks:
-            return None
-        own = [
-            address.address
-            for device in self._net.devices.values()
-            for address in device.addresses
-            if any(address.address in network for network in networks)
-        ]
-        served = [each for each in own if self.serves_loopback or not each.is_loopback]
-        return tuple(dict.fromkeys(str(each) for each in sorted(served, key=int)))
-
-    # --- health ---
-
-    def health_check_node_ports(self) -> Mapping[ServiceKey, int]:
-        """Return the health check node ports that are in force, by Service."""
-        return {
-            ServiceKey(*entry.port.key[:2]): entry.port.health_check_node_port
-            for entry in self._fleet.catalogue.entries
-            if entry.port.health_check_node_port
-        }
-
-    def local_endpoints(self) -> Mapping[ServiceKey, int]:
-        """Return how many ready endpoints are on the node, by Service; those with none are left out."""
-        catalogue = self._fleet.catalogue
-        found = {
-            key: self.local_endpoints_of(key)
-            for key in dict.fromkeys(ServiceKey(*key[:2]) for key in catalogue.backends())
-        }
-        return {key: count for key, count in found.items() if count}
-
-    def local_endpoints_of(self, service: ServiceKey) -> int:
-        """Return how many ready endpoints of a Service are on the node."""
-        backends = self._fleet.catalogue.backends_of(service)
-        return local_ready(backends.values(), self.config.node_name)
 
 
 def proxied_without_local(fleet: Fleet, place: Place) -> tuple[int, int]:
