@@ -116,7 +116,7 @@ def test_a_proxy_that_cannot_write_becomes_unhealthy(cluster: Proxies, net: Name
     """When a change has waited for more than two periods, of 30 s each."""
     chains = net.netfilter.tables["nat"].table.by_name
     chain = next(name for name in chains if name.startswith("KUBE-SVC-"))
-    iptables.prepare(["-t", "nat", "-A", "OUTPUT", "-j", chain])(net)
+    iptables.prepare(["-t", "nat", "-A", "OUTPUT", "-d", "192.0.2.1", "-j", chain])(net)
     cluster.wait(2 * SECOND)
     cluster.store.delete(Service, "web", "ns")
     cluster.wait(50 * SECOND)
