@@ -23,6 +23,7 @@ import dns.rrset
 from emu.kube.dns import records
 from emu.kube.dns.cache import ReplyCache, copy_sections
 from emu.kube.dns.records import Outcome, Record
+from emu.kube.dns.reverse import address_of
 from emu.kube.dns.settings import fqdn, is_below
 from emu.sim.choice import Uniform
 
@@ -252,7 +253,7 @@ class Chain:
             return None
         name = request.name.lower()
         if request.kind == "PTR":
-            address = records.address_of(name)
+            address = address_of(name)
             found = [other for known, other in hosts.entries if known == address and hosts.reverse]
             made = [Record(request.name, "PTR", hosts.ttl, other) for other in found]
             is_known = bool(made)

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from emu.errors import AddressError
 from emu.kube.controller import Key
+from emu.kube.dns.reverse import address_of
 from emu.kube.dns.settings import fqdn, is_below
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from emu.kube.api.objects import Service
     from emu.kube.dns.directory import Backend, Directory
@@ -367,35 +368,3 @@ def _is_address(text: str) -> bool:
     except AddressError:
         return False
     return True
-
-
-def address_of(name: str) -> str:
-    """Return the address whose reverse name `name` is, nothing if it is none."""
-    name = name.lower()
-    if name.endswith(".in-addr.arpa."):
-        return _text(".".join(reversed(name.removesuffix(".in-addr.arpa.").split("."))))
-    if name.endswith(".ip6.arpa."):
-        nibbles = name.removesuffix(".ip6.arpa.").split(".")[::-1]
-        if len(nibbles) != 32 or any(len(each) != 1 for each in nibbles):
-            return ""
-        return _text(":".join("".join(nibbles[at : at + 4]) for at in range(0, 32, 4)))
-    return ""
-
-
-def _text(text: str) -> str:
-    try:
-        return str(IpAddress.parse(text))
-    except AddressError:
-        return ""
-
-
-def reverse_names(addresses: Iterable[str]) -> tuple[str, ...]:
-    """Return the reverse names of addresses."""
-    found = []
-    for text in addresses:
-        address = IpAddress.parse(text)
-        if address.family == 4:
-            found.append(".".join(map(str, reversed(address))) + ".in-addr.arpa.")
-        else:
-            found.append(".".join(reversed(address.hex())) + ".ip6.arpa.")
-    return tuple(found)

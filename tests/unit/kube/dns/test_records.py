@@ -19,7 +19,8 @@ from emu.kube.api.objects.service import (
 )
 from emu.kube.api.store import Store
 from emu.kube.dns.directory import Directory
-from emu.kube.dns.records import Answer, Outcome, answer, reverse_names, soa
+from emu.kube.dns.records import Answer, Outcome, answer, soa
+from emu.kube.dns.reverse import reverse_names
 from emu.kube.dns.settings import Fallthrough, Kubernetes
 from emu.sim.loop import EventLoop
 
