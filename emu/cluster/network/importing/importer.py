@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from emu.cluster.network import paper
 from emu.cluster.network.actions import CapturePoint, TcpServer, UdpServer
 from emu.cluster.network.build import build
-from emu.cluster.network.importing import cables, paper, pods, settings, underlay, wiring
+from emu.cluster.network.importing import cables, pods, settings, underlay, wiring
 from emu.cluster.network.importing.draft import Draft, Remarks
 from emu.cluster.network.importing.folder import read_folder
 from emu.cluster.network.importing.node import Node, Role, role_of

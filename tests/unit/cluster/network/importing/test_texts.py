@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from emu.cluster.network.importing import paper
+from emu.cluster.network import paper
 from emu.cluster.network.importing.importer import import_nodes
 from emu.cluster.network.model import NetworkDocument
 from emu.cluster.network.reader import read_network

@@ -5,31 +5,30 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
-from emu.cluster.network.actions import Exec, TcpServer, UdpServer
 from emu.cluster.network.model import (
     ETHERNET_MTU,
     LOCAL_TABLE,
     MAIN_TABLE,
     VXLAN_PORT,
     BridgeSpec,
+    Compare,
     EndSpec,
     NeighbourSpec,
+    Normalize,
     PortSpec,
     RouteSpec,
     VxlanSpec,
 )
-from emu.sim.time import SECOND
+from emu.cluster.network.paper_steps import fields_of, in_seconds
+from emu.sim.time import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from emu.cluster.network.actions import Step
     from emu.cluster.network.model import NetworkDocument, Sysctl
-
-_Value: TypeAlias = "str | int | float | bool | list[_Value] | dict[str, _Value]"
-_Fields: TypeAlias = "dict[str, _Value]"
+    from emu.cluster.network.paper_steps import Fields, Value
 
 _BARE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*|[0-9]+(?:\.[0-9]+){3}(?:/[0-9]+)?")
 _RESERVED: Final = frozenset({"y", "n", "yes", "no", "true", "false", "on", "off", "null", "none"})
@@ -65,7 +64,7 @@ def quoted(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def flow(value: _Value) -> str:
+def flow(value: Value) -> str:
     """Return a value in one line."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{scalar(key)}: {flow(one)}" for key, one in value.items()) + "}"
@@ -81,14 +80,14 @@ def _document(document: NetworkDocument) -> Iterator[str]:
     yield from ("", "namespaces:")
     for spec in document.namespaces:
         yield from _namespace(spec.name, spec.sysctls, spec.if_sysctls)
-    links: list[_Value] = [{"a": _end(link.a), "b": _end(link.b)} for link in document.links]
+    links: list[Value] = [{"a": _end(link.a), "b": _end(link.b)} for link in document.links]
     yield from _section("links", links)
     yield from _section("bridges", map(_bridge, document.bridges))
     yield from _section("vxlans", map(_vxlan, document.vxlans))
     yield from _section("neigh", map(_neighbour, document.neighbours))
     yield from _section("routes", map(_route, document.routes))
     kinds = {"ipset": document.ipset, "iptables": document.iptables, "nft": document.nft}
-    files: _Fields = {
+    files: Fields = {
         kind: {ns: file.path for ns, file in named.items()} for kind, named in kinds.items() if named
     }
     if files:
@@ -97,12 +96,54 @@ def _document(document: NetworkDocument) -> Iterator[str]:
         yield f"{kind}: {flow(named)}"
     if document.iptables and document.iptables_backend != "nft":
         yield f"iptables_backend: {document.iptables_backend}"
-    points: list[_Value] = [str(point) for point in document.captures]
+    if document.conntrack:
+        yield f"conntrack: {flow(list(document.conntrack))}"
+    points: list[Value] = [str(point) for point in document.captures]
     yield from (_section("captures", points) if points else ("", "captures: []"))
-    yield from _section("actions", map(_step, document.actions))
+    yield from _section("actions", map(fields_of, document.actions))
+    yield from _end_of(document)
 
 
-def _section(key: str, values: Iterable[_Value]) -> Iterator[str]:
+def _end_of(document: NetworkDocument) -> Iterator[str]:
+    """Yield what is said about the end of a run, and about comparisons."""
+    rest: Fields = {}
+    if document.quiet != 400 * MILLISECOND:
+        rest["quiet"] = in_seconds(document.quiet)
+    if document.quiet_limit != 15 * SECOND:
+        rest["quiet_limit"] = in_seconds(document.quiet_limit)
+    if normalize := _normalize(document.normalize):
+        rest["normalize"] = normalize
+    if compare := _compare(document.compare):
+        rest["compare"] = compare
+    if rest:
+        yield ""
+    yield from (f"{key}: {flow(value)}" for key, value in rest.items())
+
+
+def _normalize(normalize: Normalize) -> Fields:
+    fields: Fields = {"random_ports": True} if normalize.random_ports else {}
+    if normalize.known_ports:
+        fields["known_ports"] = list(normalize.known_ports)
+    return fields
+
+
+def _compare(compare: Compare) -> Fields:
+    fields: Fields = {name: False for name in ("frames", "state", "results") if not getattr(compare, name)}
+    if compare.unordered:
+        unordered = compare.unordered
+        fields["unordered"] = True if unordered is True else [str(point) for point in unordered]
+    if compare.ignore:
+        fields["ignore"] = list(compare.ignore)
+    if compare.ignore_state:
+        fields["ignore_state"] = list(compare.ignore_state)
+    if compare.timing is not None:
+        fields["timing"] = in_seconds(compare.timing)
+    if compare.detour:
+        fields["detour"] = [str(point) for point in compare.detour]
+    return fields
+
+
+def _section(key: str, values: Iterable[Value]) -> Iterator[str]:
     lines = [f"- {flow(value)}" for value in values]
     if lines:
         yield from ("", f"{key}:")
@@ -120,8 +161,8 @@ def _namespace(name: str, early: Iterable[Sysctl], late: Iterable[Sysctl]) -> It
             yield f"      {scalar(setting)}: {value if _NUMBER.fullmatch(value) else quoted(value)}"
 
 
-def _end(end: EndSpec) -> _Fields:
-    fields: _Fields = {"ns": end.ns, "if": end.iface, "mac": str(end.mac)}
+def _end(end: EndSpec) -> Fields:
+    fields: Fields = {"ns": end.ns, "if": end.iface, "mac": str(end.mac)}
     if end.addresses:
         fields["addr"] = [str(address) for address in end.addresses]
     if end.mtu != ETHERNET_MTU:
@@ -131,8 +172,8 @@ def _end(end: EndSpec) -> _Fields:
     return fields
 
 
-def _bridge(bridge: BridgeSpec) -> _Fields:
-    fields: _Fields = {"ns": bridge.ns, "if": bridge.iface, "mac": str(bridge.mac)}
+def _bridge(bridge: BridgeSpec) -> Fields:
+    fields: Fields = {"ns": bridge.ns, "if": bridge.iface, "mac": str(bridge.mac)}
     if bridge.addresses:
         fields["addr"] = [str(address) for address in bridge.addresses]
     if bridge.mtu is not None:
@@ -140,26 +181,22 @@ def _bridge(bridge: BridgeSpec) -> _Fields:
     if not bridge.up:
         fields["up"] = False
     if bridge.ageing != 300 * SECOND:
-        fields["ageing"] = _seconds(bridge.ageing)
+        fields["ageing"] = in_seconds(bridge.ageing)
     if bridge.ports:
         fields["ports"] = [_port(port) for port in bridge.ports]
     return fields
 
 
-def _seconds(duration: int) -> int | float:
-    return duration // SECOND if duration % SECOND == 0 else duration / SECOND
-
-
-def _port(port: PortSpec) -> _Value:
+def _port(port: PortSpec) -> Value:
     switches = {"hairpin": False, "learning": True, "flood": True, "isolated": False}
-    given: _Fields = {
+    given: Fields = {
         name: getattr(port, name) for name, usual in switches.items() if getattr(port, name) != usual
     }
     return {"if": port.iface, **given} if given else port.iface
 
 
-def _vxlan(vxlan: VxlanSpec) -> _Fields:
-    fields: _Fields = {"ns": vxlan.ns, "if": vxlan.iface, "mac": str(vxlan.mac)}
+def _vxlan(vxlan: VxlanSpec) -> Fields:
+    fields: Fields = {"ns": vxlan.ns, "if": vxlan.iface, "mac": str(vxlan.mac)}
     if vxlan.addresses:
         fields["addr"] = [str(address) for address in vxlan.addresses]
     fields |= {"vni": vxlan.vni, "local": str(vxlan.local), "dev": vxlan.dev}
@@ -174,13 +211,13 @@ def _vxlan(vxlan: VxlanSpec) -> _Fields:
     return fields
 
 
-def _neighbour(entry: NeighbourSpec) -> _Fields:
-    fields: _Fields = {"ns": entry.ns, "dev": entry.dev, "ip": str(entry.ip), "mac": str(entry.mac)}
+def _neighbour(entry: NeighbourSpec) -> Fields:
+    fields: Fields = {"ns": entry.ns, "dev": entry.dev, "ip": str(entry.ip), "mac": str(entry.mac)}
     return fields if entry.state == "permanent" else fields | {"state": entry.state}
 
 
-def _route(route: RouteSpec) -> _Fields:
-    fields: _Fields = {"ns": route.ns, "dst": "default" if route.dst.length == 0 else str(route.dst)}
+def _route(route: RouteSpec) -> Fields:
+    fields: Fields = {"ns": route.ns, "dst": "default" if route.dst.length == 0 else str(route.dst)}
     if route.type != "unicast":
         fields["type"] = route.type
     for key, value in (("via", route.via), ("dev", route.dev), ("src", route.src)):
@@ -200,13 +237,3 @@ def _route(route: RouteSpec) -> _Fields:
     if route.onlink:
         fields["onlink"] = True
     return fields
-
-
-def _step(step: Step) -> _Fields:
-    match step.action:
-        case Exec(ns=ns, argv=argv):
-            return {"exec": {"ns": ns, "argv": list(argv)}}
-        case TcpServer(ns=ns, port=port) | UdpServer(ns=ns, port=port):
-            return {step.kind: {"ns": ns, "port": port}}
-        case _:
-            raise TypeError(step)
