@@ -129,9 +129,10 @@ def _normalize(normalize: Normalize) -> Fields:
 
 def _compare(compare: Compare) -> Fields:
     fields: Fields = {name: False for name in ("frames", "state", "results") if not getattr(compare, name)}
-    if compare.unordered:
-        unordered = compare.unordered
-        fields["unordered"] = True if unordered is True else [str(point) for point in unordered]
+    if isinstance(compare.unordered, tuple):
+        fields["unordered"] = [str(point) for point in compare.unordered]
+    elif compare.unordered:
+        fields["unordered"] = True
     if compare.ignore:
         fields["ignore"] = list(compare.ignore)
     if compare.ignore_state:

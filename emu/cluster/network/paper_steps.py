@@ -12,7 +12,7 @@ from emu.sim.time import SECOND
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
-    from emu.cluster.network.actions import Step
+    from emu.cluster.network.actions import Action, Step
     from emu.sim.time import Duration
 
 Value: TypeAlias = "str | int | float | bool | list[Value] | dict[str, Value]"
@@ -35,7 +35,7 @@ def fields_of(step: Step) -> Fields:
     return {step.kind: fields}
 
 
-def _given(what: object) -> Fields:
+def _given(what: Action | Step) -> Fields:
     found: Fields = {}
     for field in attrs.fields(type(what)):
         name, value = field.name, getattr(what, field.name)
@@ -53,7 +53,7 @@ def _is_counting(payload: bytes) -> bool:
     return payload == bytes(index & 0xFF for index in range(len(payload)))
 
 
-def _value(what: object, name: str, value: object) -> Value:
+def _value(what: Action | Step, name: str, value: object) -> Value:
     if name in _TIMES and isinstance(value, int):
         return in_seconds(value)
     if isinstance(what, Inject) and name == "frames":
