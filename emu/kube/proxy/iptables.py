@@ -7,14 +7,14 @@ looks at what a node has. Source: pkg/proxy/iptables/proxier.go.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from functools import cached_property
-from operator import attrgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
 
-from emu.kube.proxy.lines import Written, join
-from emu.kube.proxy.port_rules import Shared
+from emu.kube.proxy.lines import Written
+from emu.kube.proxy.port_rules import BY_NAME, Shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -79,18 +79,78 @@ _LAST: Final = (
 )
 
 
+class Placed(NamedTuple):
+    """A chain, and how many others have names before its own; no two have the same name."""
+
+    at: int
+    name: str
+    chain: Chain
+
+
+@attrs.frozen(eq=False)
+class UniformChains:
+    """The chains of those service ports that are the same on all nodes.
+
+    Attributes:
+        chains: sorted by name.
+    """
+
+    chains: tuple[Chain, ...] = ()
+
+    @classmethod
+    def of(cls, ports: Iterable[PortRules]) -> UniformChains:
+        """Return the chains of these ports."""
+        return cls(tuple(sorted([written.chain for port in ports for written in port.own], key=BY_NAME)))
+
+    @cached_property
+    def by_name(self) -> dict[str, Chain]:
+        """The chains by their names, in that order."""
+        return {chain.name: chain for chain in self.chains}
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [chain.name for chain in self.chains]
+
+    @cached_property
+    def _of_ports(self) -> dict[int, tuple[PortRules, list[Placed]]]:
+        """Where the chains of other ports belong: it is the same for all nodes that have them."""
+        return {}
+
+    def placed(self, chains: Iterable[Chain]) -> list[Placed]:
+        """Return `chains` with their places among these."""
+        return [Placed(bisect_left(self._names, chain.name), chain.name, chain) for chain in chains]
+
+    def placed_of(self, port: PortRules) -> list[Placed]:
+        """Return the chains of a port with their places among these."""
+        found = self._of_ports.get(id(port))
+        if found is None:
+            found = self._of_ports[id(port)] = port, self.placed(port.by_name.values())
+        return found[1]
+
+    def merged(self, others: Sequence[Placed]) -> list[Chain]:
+        """Return all chains, sorted by name."""
+        merged: list[Chain] = []
+        done = 0
+        for at, _, chain in sorted(others):
+            merged += self.chains[done:at]
+            merged.append(chain)
+            done = at
+        merged += self.chains[done:]
+        return merged
+
+
 @attrs.frozen(eq=False)
 class PortSet:
     """The service ports of a node, in order.
 
     Attributes:
         ports: the rules of each.
-        uniform: the chains of those that are the same on all nodes, sorted by name.
+        uniform: the chains of those that are the same on all nodes.
         others: the rules of those that are not.
     """
 
     ports: tuple[PortRules, ...] = ()
-    uniform: tuple[Chain, ...] = ()
+    uniform: UniformChains = UniformChains()
     others: tuple[PortRules, ...] = ()
 
     @property
@@ -98,18 +158,20 @@ class PortSet:
         """The ports' own chains, as they are written."""
         return (written for port in self.ports for written in port.own)
 
-    @cached_property
-    def special(self) -> tuple[Chain, ...]:
-        """The chains of those ports that are not the same on all nodes."""
-        return chains_of(self.others)
+    def merged(self, beside: Iterable[Chain]) -> list[Chain]:
+        """Return the ports' own chains and those `beside` them, sorted by name."""
+        placed = self.uniform.placed(beside)
+        for port in self.others:
+            placed += self.uniform.placed_of(port)
+        return self.uniform.merged(placed)
+
+    def shared(self, place: Shared) -> Written:
+        """Return the rules of all ports in a chain that they share."""
+        at = _PLACES[place]
+        return Written(place.chain, (), tuple([each for port in self.ports if (each := port.shared[at])]))
 
 
-def chains_of(ports: Iterable[PortRules]) -> tuple[Chain, ...]:
-    """Return the chains that belong to single ports, sorted by name."""
-    return tuple(sorted([written.chain for port in ports for written in port.own], key=BY_NAME))
-
-
-BY_NAME: Final = attrgetter("name")
+_PLACES: Final = {place: number for number, place in enumerate(Shared)}
 
 
 @attrs.frozen(eq=False)
@@ -174,22 +236,17 @@ def assemble(options: Options, ports: PortSet, served: Sequence[str] | None) -> 
         ports: the rules of the service ports.
         served: the node's addresses that serve node ports; None for all.
     """
-    parts: dict[Shared, list[Written]] = {each: [] for each in Shared}
-    for port in ports.ports:
-        for place, written in port.shared.items():
-            parts[place].append(written)
-    joined = {place: join(place.chain, written) for place, written in parts.items()}
-    dispatch = _node_port_dispatch(options, served)
     filter_ = (
-        joined[Shared.SERVICES],
-        joined[Shared.EXTERNAL_SERVICES],
+        ports.shared(Shared.SERVICES),
+        ports.shared(Shared.EXTERNAL_SERVICES),
         _forward(options),
-        joined[Shared.NODE_PORTS],
-        joined[Shared.FIREWALL],
+        ports.shared(Shared.NODE_PORTS),
+        ports.shared(Shared.FIREWALL),
         *_localnet(options),
     )
-    services = join("KUBE-SERVICES", [joined[Shared.NAT_SERVICES], dispatch])
-    nat = services, joined[Shared.NAT_NODE_PORTS], _postrouting(options), _mark(options)
+    own = ports.shared(Shared.NAT_SERVICES)
+    services = attrs.evolve(own, parts=(*own.parts, _node_port_dispatch(options, served)))
+    nat = services, ports.shared(Shared.NAT_NODE_PORTS), _postrouting(options), _mark(options)
     return Ruleset(TableRules("filter", filter_), TableRules("nat", nat, ports))
 
 

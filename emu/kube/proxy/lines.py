@@ -16,8 +16,6 @@ from emu.kernel.netfilter.ruleset import Chain
 from emu.tools.iptables import command, lines, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from emu.kernel.netfilter.ruleset import Rule
 
 
@@ -37,27 +35,27 @@ class Written:
 
     Attributes:
         name: of the chain.
-        lines: its rules, in order.
+        given: its rules, in order; none if it is put together from others.
         parts: what it is put together from, if it is: their rules are read once for all such chains.
     """
 
     name: str
-    lines: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
     parts: tuple[Written, ...] = ()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Its rules as they are written, in order."""
+        return self.given + tuple([line for part in self.parts for line in part.lines])
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """Its rules as values."""
         if self.parts:
             return tuple([rule for part in self.parts for rule in part.rules])
-        return tuple([read_rule(self.name, line) for line in self.lines])
+        return tuple([read_rule(self.name, line) for line in self.given])
 
     @cached_property
     def chain(self) -> Chain:
         """The chain as a value, the same object each time."""
         return Chain(self.name, self.rules)
-
-
-def join(name: str, parts: Sequence[Written]) -> Written:
-    """Return the chain `name` with the rules of `parts`."""
-    return Written(name, tuple([line for part in parts for line in part.lines]), tuple(parts))

@@ -17,12 +17,12 @@ import attrs
 from emu.errors import CommandError
 from emu.kernel.netfilter.ruleset import Goto, Jump, Table, empty
 from emu.kernel.netfilter.xtables import ChainCounts, Count
-from emu.kube.proxy.iptables import BY_NAME, CANARY, ENSURED, JUMPS, TABLES, TableRules
+from emu.kube.proxy.iptables import CANARY, ENSURED, JUMPS, TABLES, TableRules
 from emu.kube.proxy.lines import Written, read_rule
 from emu.kube.proxy.names import PER_SERVICE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from emu.kernel.namespace import Namespace
     from emu.kernel.netfilter.ruleset import Chain, Rule
@@ -59,13 +59,11 @@ class Loader:
 
     _made: dict[tuple[int, Strangers, bool], Loaded] = attrs.field(factory=dict, init=False)
     _gone: dict[tuple[int, int], tuple[Loaded, tuple[str, ...]]] = attrs.field(factory=dict, init=False)
-    _by_name: dict[int, tuple[object, dict[str, Chain]]] = attrs.field(factory=dict, init=False)
 
     def forget(self) -> None:
         """Forget the tables of rules that nobody will load again."""
         self._made.clear()
         self._gone.clear()
-        self._by_name.clear()
 
     def load(
         self, net: Namespace, ruleset: Ruleset, before: Mapping[str, Loaded], *, full: bool, deletes: bool
@@ -108,20 +106,7 @@ class Loader:
         found = self._made.get(key)
         if found is None:
             found = self._made[key] = _merged(present, rules, strangers, full=full)
-            self._index(found)
         return found
-
-    def _index(self, loaded: Loaded) -> None:
-        """Have a table's chains found by name, without a dictionary of them all for each table.
-
-        Tables of different nodes have almost all chains in common.
-        """
-        uniform = loaded.rules.ports.uniform
-        known = self._by_name.get(id(uniform))
-        if known is None:
-            known = self._by_name[id(uniform)] = uniform, {chain.name: chain for chain in uniform}
-        others = {chain.name: chain for chain in _beside_uniform(loaded.rules, loaded.strangers)}
-        object.__setattr__(loaded.table, "by_name", ChainMap(others, known[1]) if uniform else others)
 
     def _strangers(self, present: Table, rules: TableRules, before: Loaded | None) -> Strangers:
         """Return what of the present table is not wanted by `rules`."""
@@ -161,14 +146,6 @@ def _found_strangers(present: Table, rules: TableRules) -> Strangers:
     return Strangers(chains, tuple(stale))
 
 
-def _beside_uniform(rules: TableRules, strangers: Strangers) -> Iterator[Chain]:
-    """Yield all chains but those that are the same on all nodes."""
-    yield from rules.common_chains
-    yield from rules.ports.special
-    yield from strangers.chains
-    yield from strangers.stale
-
-
 def is_intact(net: Namespace) -> bool:
     """Return whether the canaries are all there: nobody has flushed the tables."""
     tables = net.netfilter.tables
@@ -197,14 +174,21 @@ def _merged(present: Table, rules: TableRules, strangers: Strangers, *, full: bo
             chain = others[name]
             if rule not in chain.rules:
                 others[name] = attrs.evolve(chain, rules=(rule, *chain.rules))
-    builtin = [others[chain.name] for chain in present.chains if chain.policy is not None]
-    after = strangers._replace(
-        chains=(*builtin, *(chain for chain in others.values() if chain.policy is None))
-    )
-    users = [chain for chain in _beside_uniform(rules, after) if chain.policy is None]
-    is_plain = all(chain.name.isascii() for chain in users)
-    users = sorted([*rules.ports.uniform, *users], key=BY_NAME if is_plain else _octets)
-    return Loaded(Table(rules.name, (*builtin, *users), present.family), rules, after)
+    builtin = [chain for chain in others.values() if chain.policy is not None]
+    foreign = [chain for chain in others.values() if chain.policy is None]
+    beside = [*rules.common_chains, *foreign, *strangers.stale]
+    chains = rules.ports.merged(beside)
+    if not all(chain.name.isascii() for chain in foreign):
+        chains.sort(key=_octets)
+    table = Table(rules.name, (*builtin, *chains), present.family)
+    uniform = rules.ports.uniform
+    if uniform.chains:
+        # Tables of different nodes have almost all chains in common: a dictionary of the others is enough.
+        known = {chain.name: chain for chain in (*builtin, *beside)}
+        for port in rules.ports.others:
+            known.update(port.by_name)
+        object.__setattr__(table, "by_name", ChainMap(known, uniform.by_name))
+    return Loaded(table, rules, Strangers((*builtin, *foreign), strangers.stale))
 
 
 def _octets(chain: Chain) -> bytes:
@@ -223,11 +207,10 @@ def _kept(
     """Return what rules that stay have counted, and what they remember."""
     if xtable is None:
         return {}, {}
-    anew = set(rules.common_names)
-    if full:
-        anew.update(written.name for written in rules.ports.own)
     moved = {}
-    for name in {*xtable.known_counts(), *(chain for chain, _ in xtable.memories)} - anew:
+    for name in {*xtable.known_counts(), *(chain for chain, _ in xtable.memories)} - rules.common_names:
+        if full and name.startswith(PER_SERVICE):
+            continue
         was, chain = xtable.table.by_name[name], table.by_name.get(name)
         if chain is not None and (chain.policy is not None or chain.rules == was.rules):
             moved[name] = len(chain.rules) - len(was.rules)

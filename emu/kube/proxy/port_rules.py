@@ -12,7 +12,9 @@ Source: pkg/proxy/iptables/proxier.go `syncProxyRules`, `writeServiceToEndpointR
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
+from functools import cached_property
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -22,10 +24,14 @@ from emu.kube.proxy.names import endpoint_chain, probability
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from emu.kernel.netfilter.ruleset import Chain
     from emu.kube.proxy.config import Options
     from emu.kube.proxy.endpoints import Backend
     from emu.kube.proxy.services import ProxiedPort
     from emu.kube.proxy.topology import Usable
+
+
+BY_NAME: Final = attrgetter("name")
 
 
 class Shared(enum.Enum):
@@ -54,12 +60,18 @@ class PortRules:
     """What one service port adds to the rules of a node.
 
     Attributes:
-        shared: its rules in chains that all have in common.
+        shared: its rules in chains that all have in common, one for each of `Shared`;
+            None where it has none.
         own: its own chains of the table nat.
     """
 
-    shared: Mapping[Shared, Written]
+    shared: tuple[Written | None, ...]
     own: tuple[Written, ...] = ()
+
+    @cached_property
+    def by_name(self) -> dict[str, Chain]:
+        """Its own chains as values, by their names."""
+        return {written.name: written.chain for written in self.own}
 
 
 class PortWriter:
@@ -114,8 +126,8 @@ class PortWriter:
         if usable.local:
             own.append(self._spread("KUBE-SVL-", usable.local, masquerades=port.internal_local))
         own += [self._endpoint(each) for each in usable.reachable]
-        written = {each: self._chain(each.chain, lines) for each, lines in shared.items() if lines}
-        return PortRules(written, tuple(own))
+        written = [self._chain(each.chain, shared[each]) if shared[each] else None for each in Shared]
+        return PortRules(tuple(written), tuple(own))
 
     # --- words ---
 

@@ -14,19 +14,21 @@ Source: pkg/proxy/iptables/proxier.go, pkg/proxy/runner/bounded_frequency_runner
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from emu.kube.api.objects.node import Node
 from emu.kube.api.objects.service import EndpointSlice, Service
 from emu.kube.proxy.catalogue import Catalogue
 from emu.kube.proxy.health import HealthServers
-from emu.kube.proxy.iptables import PortSet, assemble, chains_of
+from emu.kube.proxy.iptables import PortSet, UniformChains, assemble
 from emu.kube.proxy.load import Loader
 from emu.kube.proxy.node import Proxy
 from emu.sim.time import Instant
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from emu.fabric.driver import Fabric
     from emu.kernel.namespace import Namespace
@@ -157,10 +159,11 @@ class Fleet:
         waiting.append(proxy)
 
     def _sync_due(self, instant: Instant) -> None:
-        for proxy in self._due.pop(instant):
-            proxy.is_waiting = False
-            if self.proxies.get(proxy.config.node_name) is proxy:
-                proxy.sync()
+        with _without_collections():
+            for proxy in self._due.pop(instant):
+                proxy.is_waiting = False
+                if self.proxies.get(proxy.config.node_name) is proxy:
+                    proxy.sync()
 
     def _watch_canaries(self, proxy: Proxy) -> None:
         period = proxy.config.sync_period
@@ -207,13 +210,25 @@ class Fleet:
         return found
 
 
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Hold off the garbage collector: rules by the ten thousand hold no circles that it could find."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 class _Uniform:
     """The rules of those service ports that are the same on all nodes, with gaps for the others."""
 
     def __init__(self, rules: Sequence[PortRules | None]) -> None:
         self.gaps = [at for at, each in enumerate(rules) if each is None]
         self._rules = rules
-        self._chains = chains_of(each for each in rules if each is not None)
+        self._chains = UniformChains.of(each for each in rules if each is not None)
 
     def filled(self, others: tuple[PortRules, ...]) -> PortSet:
         """Return the rules of all service ports, the gaps filled by `others`."""
