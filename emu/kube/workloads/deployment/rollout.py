@@ -153,10 +153,10 @@ def scaled(deployment: Deployment, new: ReplicaSet | None, old: Sequence[Replica
     if len(alive) <= 1:
         only = alive[0] if alive else (new or (by_age(old)[-1] if old else None))
         return [] if only is None else [Scale(only, wanted)]
-    if new is not None and _is_saturated(deployment, new):
+    if deployment.spec.strategy.type == RECREATE or (new is not None and _is_saturated(deployment, new)):
+        # Kubernetes does nothing under Recreate, and then never gets on: only a strategy that was
+        # changed in the middle of a rollout comes here.
         return down(old)
-    if deployment.spec.strategy.type == RECREATE:
-        return []
     return _proportional(deployment, alive)
 
 

@@ -90,7 +90,7 @@ class JobController:
         ledger = self._ledgers.get(job.metadata.uid)
         if ledger is None:
             ledger = self._ledgers[job.metadata.uid] = Ledger.of(job, pods)
-        progress = ledger.update(pods, store.loop.now)
+        progress = ledger.update(pods, store.loop.now, store.epoch)
         active = [pod for pod in pods if is_active(pod)]
         status = self._begun(job)
         found = verdict(job, active, progress, self._running_for(status))
@@ -192,7 +192,7 @@ class JobController:
     def _finish(self, job: Job, status: JobStatus, found: Verdict, ledger: Ledger) -> None:
         """Write how the Job ended; with pods still ending, first that it will."""
         store, now = self._store, self._store.now
-        progress = ledger.update(self._pods.of(job), store.loop.now)
+        progress = ledger.update(self._pods.of(job), store.loop.now, store.epoch)
         status = self._counted(job, status, progress)
         kind, herald = (COMPLETE, "SuccessCriteriaMet") if found.is_complete else (FAILED, "FailureTarget")
         if self._version >= _CRITERIA_SINCE:

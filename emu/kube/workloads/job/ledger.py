@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from emu.kube.api.timestamps import parse
 from emu.kube.workloads.job.plan import Progress, index_of, parse_ranges
+from emu.kube.workloads.pods import condition_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,19 +47,20 @@ class Ledger:
             )
         )
 
-    def update(self, pods: Iterable[Pod], now: Instant) -> Progress:
+    def update(self, pods: Iterable[Pod], now: Instant, epoch: int) -> Progress:
         """Count the pods that have come to their end since the last time, and return the progress.
 
         Args:
             pods: all of the Job that are there.
-            now: when failures are said to have been.
+            now: when those ended that do not say it themselves.
+            epoch: nanoseconds since 1970 of the clock's zero.
         """
         present = {pod.metadata.uid: pod for pod in pods}
         for uid, pod in present.items():
             if uid in self._counted:
                 continue
             if pod.is_finished:
-                self._count(pod, now, is_success=pod.status.phase == "Succeeded")
+                self._count(pod, _ended(pod, now, epoch), is_success=pod.status.phase == "Succeeded")
             else:
                 self._open[uid] = pod
         for uid in [uid for uid in self._open if uid not in present]:
@@ -71,13 +74,13 @@ class Ledger:
             self._open.pop(pod.metadata.uid, None)
             self._counted.add(pod.metadata.uid)
 
-    def _count(self, pod: Pod, now: Instant, *, is_success: bool) -> None:
+    def _count(self, pod: Pod, ended: Instant, *, is_success: bool) -> None:
         self._open.pop(pod.metadata.uid, None)
         self._counted.add(pod.metadata.uid)
         progress = self.progress
         if not is_success:
             self.progress = progress._replace(
-                failed=progress.failed + 1, since_success=progress.since_success + 1, last_failure=now
+                failed=progress.failed + 1, since_success=progress.since_success + 1, last_failure=ended
             )
             return
         index = index_of(pod)
@@ -86,3 +89,16 @@ class Ledger:
             since_success=0,
             indexes=progress.indexes if index is None else progress.indexes | {index},
         )
+
+
+def _ended(pod: Pod, now: Instant, epoch: int) -> Instant:
+    """Return when the last of a pod's containers ended, or else when the pod stopped being ready."""
+    texts = [
+        each.state.terminated.finished_at
+        for each in pod.status.container_statuses
+        if each.state.terminated is not None
+    ]
+    ready = condition_of(pod, "Ready")
+    latest = max((text for text in texts if text), default=ready.last_transition_time if ready else None)
+    found = parse(latest, epoch) if latest else None
+    return now if found is None else min(found, now)
