@@ -17,7 +17,7 @@ from emu.kernel.rtnetlink import set_master
 from emu.testing.proxies import Proxies
 from emu.verify.firstpacket import Judgement, Question, judge
 from emu.verify.nodewalk import Word, pod_device, send
-from emu.verify.replica import replica
+from emu.verify.replica import Replicas, replica
 from emu.wire.addresses import IpAddress, MacAddress
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def a_node(*rules: str) -> Namespace:
 def ask(net: Namespace, source: str, to: str, iif: str = "eth0", protocol: str = "TCP") -> Judgement:
     """Send a first packet to port 80."""
     question = Question(IpAddress.parse(source), IpAddress.parse(to), 80, protocol, iif)
-    return judge(lambda: replica(net), question)
+    return judge(Replicas(net), question)
 
 
 def test_without_rules_nothing_is_changed() -> None:
