@@ -31,6 +31,7 @@ VERBS: Final = {
     "rules": "emu.cli.rules:rules",
     "explain": "emu.cli.explain:explain",
     "import": "emu.cli.importing:import_",
+    "export": "emu.cli.exporting:export",
 }
 """Each verb and where its command is."""
 
@@ -50,6 +51,7 @@ _SUMMARIES: Final = {
     "rules": "Print the rules of a node.",
     "explain": "Print a page about a reason code.",
     "import": "Make a network document of real nodes' dumps.",
+    "export": "Write a network document of a cluster.",
 }
 
 

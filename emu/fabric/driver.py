@@ -146,6 +146,11 @@ class Fabric:
         plug = self._plugs.get((net.name, iface))
         return None if plug is None else (plug.net, plug.iface)
 
+    def cable(self, net: Namespace, iface: str) -> Cable | None:
+        """Return the cable in device `iface`; None if there is none, and for a veth pair."""
+        plug = self._plugs.get((net.name, iface))
+        return None if plug is None else plug.cable
+
     def disconnect(self, net: Namespace, iface: str) -> None:
         """Unplug device `iface`, if something is plugged in; what is under way then still arrives."""
         plug = self._plugs.pop((net.name, iface), None)

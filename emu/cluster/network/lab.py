@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emu.cluster.emulation import Emulation
 from emu.cluster.network.modelled import CHECKS, unobeyed
 from emu.cluster.network.reader import load_network
 from emu.cluster.network.run import NetworkRun
+
+if TYPE_CHECKING:
+    from emu.cluster.network.model import NetworkDocument
 
 
 def load(path: str | Path, *, seed: int = 0, steps: bool = True) -> Network:
@@ -40,6 +44,11 @@ class Network(Emulation):
         self._run = run
         self.unexpected: list[str] = []
 
+    def _rebuilt(self) -> Network:
+        made = type(self)(NetworkRun(self._run.document, seed=self.fabric.streams.seed))
+        made.epoch = self.epoch
+        return made
+
     def take_steps(self) -> None:
         """Carry out the actions of the document.
 
@@ -47,7 +56,13 @@ class Network(Emulation):
             DocumentError: an action that reports no outcome could not be carried out.
             StormError: frames go round in circles.
         """
+        self.remember(lambda other: other.take_steps() if isinstance(other, Network) else None)
         self.unexpected = self._run.run().unexpected
+
+    @property
+    def document(self) -> NetworkDocument:
+        """What it was built from."""
+        return self._run.document
 
     @property
     def unobeyed(self) -> list[str]:
