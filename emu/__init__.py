@@ -8,24 +8,27 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from emu.cluster.network.lab import Network
+    from emu.lab import Cluster, Network
 
 __all__ = ["__version__", "load"]
 
 __version__ = "0.1.0"
 
 
-def load(path: str | Path, *, seed: int = 0, steps: bool = True) -> Network:
-    """Return the network in the document at `path`, after its last step.
+def load(
+    *paths: str | Path, seed: int | None = None, steps: bool = True, validate: str = "strict"
+) -> Cluster | Network:
+    """Return the cluster or network that some files describe together, after its last step.
 
     Args:
-        path: a network document.
-        seed: decides all that is random.
+        paths: manifests, `Cluster` documents, folders of them, or one network document.
+        seed: decides all that is random, in the place of the document's own.
         steps: False leaves the document's actions undone.
+        validate: `strict`, `warn` or `ignore` unknown fields of manifests.
 
     Raises:
-        DocumentError: the document cannot be read or has faults; all are told.
+        DocumentError: a file cannot be read or has faults; all are told.
     """
-    from emu.cluster.network import lab  # noqa: PLC0415 - `import emu` alone stays cheap
+    from emu import lab  # noqa: PLC0415 - `import emu` alone stays cheap
 
-    return lab.load(path, seed=seed, steps=steps)
+    return lab.load(*map(str, paths), seed=seed, steps=steps, validate=validate)

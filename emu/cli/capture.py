@@ -73,7 +73,7 @@ def capture(
         network.settle()
         for sink, part in zip(sinks, recorded.capture.split() if split else [recorded.capture], strict=True):
             if sink is not None:
-                sink.write(part, network.fabric)
+                sink.write(part, network.fabric, network.names())
     click.echo(finished.stdout, nl=False, err=output in (None, STDOUT))
     click.echo(finished.stderr, nl=False, err=True)
     if output is None:

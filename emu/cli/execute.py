@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from emu.cli.source import Input
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
+class _Exec(click.Command):
+    """Takes options behind TARGET for its own where `--` says that the command comes later."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.allow_interspersed_args = "--" in args
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=_Exec)
 @source.given
 @source.namespace
 @click.option("-c", "--container", default="", metavar="NAME", help="Of a pod; the first one where absent.")

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from emu.fabric.driver import Fabric
     from emu.observe.capture import Capture
+    from emu.wire.addresses import IpAddress
 
 STDOUT: Final = "-"
 
@@ -32,11 +33,11 @@ class Sink:
     name: str
     stream: BinaryIO
 
-    def write(self, capture: Capture, fabric: Fabric) -> None:
-        """Write `capture`: classic pcap if the file is called so, else pcapng."""
+    def write(self, capture: Capture, fabric: Fabric, names: Mapping[IpAddress, str] | None = None) -> None:
+        """Write `capture`: classic pcap if the file is called so, else pcapng, with `names` for addresses."""
         from emu.observe.output import write_capture
 
-        write_capture(Path(self.name), self.stream, capture, fabric)
+        write_capture(Path(self.name), self.stream, capture, fabric, names)
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def send(
         network.settle(wait)
         recorded.capture.keep(lambda frame: frame.direction is back)
         if sink is not None:
-            sink.write(recorded.capture, network.fabric)
+            sink.write(recorded.capture, network.fabric, network.names())
     if output is None:
         print_lines(recorded)
     for line in losses.lines:

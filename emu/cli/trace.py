@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @source.given
+@source.namespace
 @click.option("--branch", type=click.IntRange(min=1), metavar="N", help="Only branch N of chance.")
 @click.option("--all-branches", is_flag=True, help="Tell the story of every branch.")
 @click.option("--dropped-only", is_flag=True, help="Only branches that fail.")
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 @click.argument("target", metavar="TO")
 def trace(
     given: Input,
+    namespace: str,
     branch: int | None,
     all_branches: bool,
     dropped_only: bool,
@@ -43,8 +45,9 @@ def trace(
 ) -> int:
     """Tell whether FROM reaches TO, and stage by stage why: `emu trace -f lab.yaml pod1 pod2:8080`.
 
-    FROM is a namespace or an address of one; TO is NAME or ADDRESS, then :PORT
-    and /tcp, /udp, /sctp or /icmp. TCP is meant where there is a port, a ping where
+    FROM is a pod, node/NAME or ext/NAME (in a network document a namespace), or
+    an address of one; TO is the same, svc/NAME, or a DNS name, then :PORT and
+    /tcp, /udp, /sctp or /icmp. TCP is meant where there is a port, a ping where
     there is none. Nothing listens for the occasion: a closed port is refused.
 
     The packets are sent in the state after the document's last step, once for
@@ -55,7 +58,7 @@ def trace(
     if branch is not None and all_branches:
         raise click.UsageError("--branch and --all-branches exclude each other")
     first = given.start()
-    verdict = judge(given.starts(first), asker, target)
+    verdict = judge(given.starts(first), asker, target, namespace=namespace)
     shown = _shown(verdict, branch, dropped_only=dropped_only)
     click.echo(_write(verdict, shown, form, tell_all=all_branches or branch is not None))
     options.tell_unobeyed(first.fabric)
@@ -79,7 +82,7 @@ def _write(verdict: Verdict, shown: Sequence[tuple[int, Outcome]], form: str, *,
         from emu.verify.report import report
 
         return json.dumps(report(verdict, [outcome for _, outcome in shown]), indent=2)
-    from emu.cli import trace_text
+    from emu.verify import trace_text
 
     told = [number for number, one in shown if tell_all or one is (verdict.failure or verdict.outcomes[0])]
     write = trace_text.markdown if form == "md" else trace_text.text

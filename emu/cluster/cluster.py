@@ -9,51 +9,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
-from emu.cluster import node_objects, outside, points, scenario
-from emu.cluster.daemons import Daemons
+from emu.cluster import scenario
+from emu.cluster.control_plane import ControlPlane
 from emu.cluster.emulation import Emulation, Host
-from emu.cluster.underlay import Underlay
-from emu.cluster.writing import Writer
+from emu.cluster.points import DEFAULT_NAMESPACE, find_object, names_of, parse_point, pods_of
 from emu.errors import UnknownNameError
 from emu.fabric.driver import Fabric
 from emu.fabric.userland import Userland
-from emu.kube import endpoints
-from emu.kube.api.objects import Namespace, Node, Pod
-from emu.kube.api.objects.meta import Meta
-from emu.kube.api.store import Store
+from emu.kube.api.objects import Pod
 from emu.kube.controller import Key
-from emu.kube.dns import addon
-from emu.kube.dns.image import CoreDns
-from emu.kube.endpoints import apiserver
-from emu.kube.ipam.cluster_ips import ClusterIps
-from emu.kube.ipam.pod_cidrs import PodCidrs
-from emu.kube.ipam.services import ServiceRanges
-from emu.kube.kubelet import hosts
-from emu.kube.kubelet.kubelet import Settings
-from emu.kube.kubelet.kubelets import Kubelets
-from emu.kube.kubelet.machine import Machine
-from emu.kube.kubelet.resolv_conf import ClusterDns
-from emu.kube.providers import PROVIDERS
-from emu.kube.proxy.config import Features, ProxyConfig
-from emu.kube.proxy.proxy import Fleet
-from emu.kube.scheduler import Scheduler
-from emu.kube.workloads import Workloads
 from emu.observe.recording import Recording
-from emu.sim.time import EPOCH, SECOND, START, Duration, Instant, later
-from emu.wire.addresses import Prefix
+from emu.sim.time import EPOCH, SECOND, Duration, Instant, later
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from emu.apps.tools.finished import Finished
-    from emu.cluster.node_objects import PlannedNode
     from emu.cluster.topology import Topology
     from emu.cluster.topology.spec import StepSpec
     from emu.kube.api.objects import Known, Object
+    from emu.wire.addresses import IpAddress
 
-_NAMESPACES: Final = ("default", "kube-node-lease", "kube-public", "kube-system")
 _SETTLE_LIMIT: Final[Duration] = 120 * SECOND
-_DOMAIN: Final = "cluster.local"
 
 
 class Cluster(Emulation):
@@ -68,135 +45,27 @@ class Cluster(Emulation):
         warnings: what was taken in another way than it was said, a line each.
     """
 
+    is_cluster = True
+
     def __init__(self, topology: Topology, *, seed: int | None = None, epoch: int = EPOCH) -> None:
         """Build it, and let it come to rest.
 
         Raises:
             DocumentError: an API server would refuse objects; all are told.
         """
-        spec = topology.cluster
-        fabric = Fabric(seed=spec.seed if seed is None else seed)
-        recording = Recording()
-        super().__init__(fabric, recording, epoch=epoch)
+        fabric = Fabric(seed=topology.cluster.seed if seed is None else seed)
+        super().__init__(fabric, Recording(), epoch=epoch)
         self.topology = topology
-        self.machines: dict[str, Machine] = {}
-        self.warnings: list[str] = []
-        self.store = Store(fabric.loop, epoch, fabric.streams.stream("uids"))
-        version = (1, int(spec.kubernetes.partition(".")[2]))
-        ranges = ServiceRanges(fabric.streams, [ClusterIps(spec.service_cidr)])
-        self._pod_cidrs = PodCidrs([spec.pod_cidr])
-        self.writer = Writer(self.store, ranges, self.warnings)
-        endpoints.start(self.store, fabric.streams, minor=version[1])
-        self.workloads = Workloads(self.store, fabric.streams, version)
-        self.scheduler = Scheduler(self.store, fabric.streams, version)
-        dns = ClusterDns((ranges.dns_address,), _DOMAIN)
-        images = {"coredns": CoreDns(self.store, fabric.streams)}
-        self.kubelets = Kubelets(fabric, self.store, Settings(dns, spec.kubernetes, images))
-        self.proxies = Fleet(self.store)
-        provider = PROVIDERS[spec.network.provider](spec.network.options)
-        self._daemons = Daemons(fabric, self.store, provider, spec.pod_cidr, self._network_is_ready)
-        planned = node_objects.plan(topology)
-        self.underlay = Underlay(
-            fabric,
-            node_objects.segments(planned),
-            frozenset(each.address for node in planned for device in node.devices for each in device),
-        )
-        self._resolver = outside.build(self.underlay, topology.fabric)
-        self._start(planned, ranges)
-        fabric.record(recording)
-
-    # --- beginning ---
-
-    def _start(self, planned: Sequence[PlannedNode], ranges: ServiceRanges) -> None:
-        """Begin as an installer does: control planes, their add-ons, workers, then what the input holds."""
-        for name in _NAMESPACES:
-            self.store.put(Namespace(Meta(name, labels={"kubernetes.io/metadata.name": name})))
-        objects = [each for each in self.topology.objects if not isinstance(each, Node)]
-        controls = [each for each in planned if each.is_control_plane]
-        self._register(controls)
-        addresses = [str(each.devices[0][0].address) for each in controls]
-        self._publish_api(ranges, addresses, objects)
-        self.writer.apply(addon.objects(objects, self.topology.cluster.kubernetes, ranges.dns_address))
-        if controls:
-            self.fabric.loop.run_until(START)
-        self._register([each for each in planned if not each.is_control_plane])
-        self.writer.apply(objects, self.topology.sources_of(objects))
+        self.control_plane = plane = ControlPlane(fabric, topology, epoch)
+        self.store, self.writer, self.warnings = plane.store, plane.writer, plane.warnings
+        self.machines, self.kubelets, self.proxies = plane.machines, plane.kubelets, plane.proxies
+        self.userlands.update(plane.userlands)
+        plane.start()
         self.settle_down()
+        fabric.record(self.recording)
 
-    def _register(self, planned: Sequence[PlannedNode]) -> None:
-        """Let nodes join: machines, kubelets, the provider's daemons, kube-proxies."""
-        nodes = self._pod_cidrs.register([each.node for each in planned])
-        spec = self.topology.cluster
-        for each, node in zip(planned, nodes, strict=True):
-            machine = self._build(each)
-            self.store.put(node)
-            self._daemons.start(machine, each.devices[0][0].prefix)
-            self.kubelets.start(machine)
-            if spec.proxy.mode != "none":
-                self.proxies.start(machine.net, self._proxy_config(node))
-        self.underlay.route_pods(
-            (Prefix.parse(node.spec.pod_cidr), each.devices[0][0].address)
-            for each, node in zip(planned, nodes, strict=True)
-            if node.spec.pod_cidr
-        )
-
-    def _build(self, planned: PlannedNode) -> Machine:
-        """Make the machine of a node."""
-        name = planned.node.metadata.name
-        net = self.fabric.add_namespace(f"node/{name}")
-        net.sysctl.set("net.ipv4.ip_forward", 1)
-        self.underlay.add_node(net, planned.devices)
-        for setting, value in planned.sysctls.items():
-            net.sysctl.set(setting, value)
-        address = str(planned.devices[0][0].address)
-        files = {
-            "/etc/hosts": hosts.of_node(name, address),
-            "/etc/hostname": f"{name}\n",
-            "/etc/resolv.conf": f"nameserver {self._resolver}\n",
-        }
-        machine = self.machines[name] = Machine(name, net, userland=Userland(name, files))
-        self.userlands[net.name] = machine.userland
-        if planned.is_control_plane:
-            self.fabric.spawn(net, outside.api_server(apiserver.PORT))
-        return machine
-
-    def _proxy_config(self, node: Node) -> ProxyConfig:
-        spec, proxy = self.topology.cluster, self.topology.cluster.proxy
-        return ProxyConfig(
-            node.metadata.name,
-            node.addresses("InternalIP"),
-            cluster_cidr=str(spec.pod_cidr) if proxy.cluster_cidr is None else proxy.cluster_cidr,
-            masquerade_all=proxy.masquerade_all,
-            masquerade_bit=proxy.masquerade_bit,
-            node_port_addresses=proxy.node_port_addresses,
-            localhost_node_ports=proxy.localhost_node_ports,
-            tcp_be_liberal=proxy.tcp_be_liberal,
-            features=Features(proxy.nfacct, proxy.random_fully),
-        )
-
-    def _publish_api(self, ranges: ServiceRanges, addresses: list[str], given: Iterable[Object]) -> None:
-        """Make the Service `kubernetes` and what stands behind it, unless the input brings them."""
-        known = {(type(each), each.metadata.namespace, each.metadata.name) for each in given}
-        made: list[Object] = [apiserver.service(ranges.kubernetes_address)]
-        if addresses:
-            made += [apiserver.endpoint_slice(addresses), apiserver.endpoints(addresses)]
-        self.writer.apply(each for each in made if (type(each), "default", each.metadata.name) not in known)
-
-    def _network_is_ready(self, machine: Machine) -> None:
-        """Let a node become Ready now that pods can be attached to the network, and try those that wait."""
-        node = self.store.find(Node, machine.name)
-        if node is None:
-            return
-        for name, value in self._sysctls(machine.name).items():
-            machine.net.sysctl.set(name, value)
-        self.store.put(
-            node_objects.with_readiness(node, self.store.now, is_ready=machine.network is not None)
-        )
-        self.kubelets.look_again(machine.name)
-
-    def _sysctls(self, name: str) -> dict[str, str]:
-        entries = (each for each in self.topology.cluster.nodes if each.name == name)
-        return dict(next((each.sysctls for each in entries), {}))
+    def _rebuilt(self) -> Cluster:
+        return type(self)(self.topology, seed=self.fabric.streams.seed, epoch=self.epoch)
 
     # --- time ---
 
@@ -231,7 +100,18 @@ class Cluster(Emulation):
             StormError: frames go round in circles.
         """
         self.wait_until(Instant(max(self.fabric.loop.now, step.at)))
-        finished = scenario.perform(self, step.words)
+        return self.do(step.words)
+
+    def do(self, words: Sequence[str]) -> Finished:
+        """Do what a step of a `Scenario` may say, let things settle, and return what it printed.
+
+        Raises:
+            StormError: frames go round in circles.
+        """
+        finished = scenario.perform(self, words)
+        if words[0] not in scenario.LOOKING:
+            again = tuple(words)
+            self.remember(lambda other: other.do(again) if isinstance(other, Cluster) else None)
         self.settle_down()
         return finished
 
@@ -255,19 +135,45 @@ class Cluster(Emulation):
             DocumentError: some are refused; nothing of them is written then.
             StormError: frames go round in circles.
         """
+        self.remember(lambda other: other.apply(*objects) if isinstance(other, Cluster) else None)
         self.writer.apply(objects)
         self.settle_down()
 
-    def find(self, text: str, namespace: str = points.DEFAULT_NAMESPACE) -> Known:
+    def find(self, text: str, namespace: str = DEFAULT_NAMESPACE) -> Known:
         """Return the object that `text` names: `POD`, `KIND/[NS/]NAME`.
 
         Raises:
             EndPointError: it has no such form.
             UnknownNameError: there is none.
         """
-        return points.find(self.store, points.parse(text, namespace))
+        return find_object(self.store, parse_point(text, namespace))
 
     # --- who is there ---
+
+    def owners(self, net: str) -> tuple[str | None, str | None]:
+        """Return the pod (as `NS/NAME`) and the node that network namespace `net` belongs to, or None."""
+        kind, _, name = net.partition("/")
+        if kind == "node":
+            return None, name
+        namespace, _, pod_name = net.removeprefix("pod/").partition("/")
+        pod = self.store.find(Pod, pod_name, namespace)
+        return (None, None) if pod is None else (f"{namespace}/{pod_name}", pod.spec.node_name)
+
+    def names(self) -> dict[IpAddress, str]:
+        """Return whose each address is, as captures show it: `web-0.default.pod`, `web.default.svc`."""
+        return names_of(self.store, super().names())
+
+    def points(self, pattern: str = "any") -> list[tuple[str, str]]:
+        """Return the capture points that `pattern` means: `any`, or `OWNER/DEVICE` with `*` in the device.
+
+        Raises:
+            EndPointError: OWNER is no end point.
+            UnknownNameError: it means none.
+        """
+        owner, slash, device = pattern.rpartition("/")
+        if slash and "*" not in owner and owner not in self.fabric.namespaces:
+            pattern = f"{self.namespace(owner).net.name}/{device}"
+        return super().points(pattern)
 
     def pod(self, name: str) -> Host:
         """Return a pod, by `NAME` (of the namespace default) or `NS/NAME`, to do things in.
@@ -293,7 +199,7 @@ class Cluster(Emulation):
         """
         return self.host(f"ext/{name}")
 
-    def host(self, text: str, *, namespace: str = points.DEFAULT_NAMESPACE, container: str = "") -> Host:
+    def host(self, text: str, *, namespace: str = DEFAULT_NAMESPACE, container: str = "") -> Host:
         """Return whom `text` means (see `emu.cluster.points`), to do things in; of several pods the first.
 
         Args:
@@ -305,7 +211,7 @@ class Cluster(Emulation):
             EndPointError: it is no end point.
             UnknownNameError: there is no such, or it does not run.
         """
-        point = points.parse(text, namespace)
+        point = parse_point(text, namespace)
         if point.kind == "node":
             machine = self.machines.get(point.name)
             if machine is None:
@@ -315,7 +221,7 @@ class Cluster(Emulation):
             return super().namespace(f"ext/{point.name}")
         if point.kind == "svc":
             raise UnknownNameError(f"{point}: nothing runs in a Service; name one of its pods")
-        found = points.pods_of(self.store, point)
+        found = pods_of(self.store, point)
         if not found:
             raise UnknownNameError(f"{point} has no pods")
         return self._container(found[0], container)

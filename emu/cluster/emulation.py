@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import shlex
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
@@ -16,7 +17,7 @@ from emu.errors import CommandError, FrameSyntaxError, UnknownNameError
 from emu.fabric.userland import Userland
 from emu.kernel import netdev, raw
 from emu.kernel.routing import route_output
-from emu.observe.capture import Capture
+from emu.observe.capture import Capture, name_table
 from emu.observe.filter import CaptureFilter
 from emu.observe.output import write_capture, writing
 from emu.observe.recording import Kind
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 _PROGRAM_LIMIT = 3600 * SECOND  # a command that takes longer on the virtual clock is given up
 
 
-class Emulation:
+class Emulation(ABC):
     """Namespaces that live, and time that passes while something is done in them.
 
     Attributes:
@@ -48,11 +49,41 @@ class Emulation:
         userlands: what the commands run in a namespace see beside it, by its name.
     """
 
+    is_cluster: ClassVar[bool] = False
+    """Whether there are objects of Kubernetes, by which people name things."""
+
     def __init__(self, fabric: Fabric, recording: Recording, *, epoch: int = EPOCH) -> None:
         self.fabric = fabric
         self.recording = recording
         self.epoch = epoch
         self.userlands: dict[str, Userland] = {}
+        self._history: list[Callable[[Emulation], object]] = []
+
+    # --- doing it again ---
+
+    def again(self) -> Emulation:
+        """Return the same once more: built anew, and with all that people have done to it since.
+
+        What was done past the doors of this class and of `Host` (to tables or
+        objects directly) is not known, and so not done again.
+
+        Raises:
+            StormError: frames go round in circles.
+        """
+        made = self._rebuilt()
+        for do in self._history:
+            do(made)
+        return made
+
+    @abstractmethod
+    def _rebuilt(self) -> Emulation:
+        """Return what this was when it was built."""
+
+    def remember(self, do: Callable[[Emulation], object]) -> None:
+        """Note what somebody does, so that `again` can do it too."""
+        self._history.append(do)
+
+    # --- what there is ---
 
     def namespace(self, name: str) -> Host:
         """Return the namespace `name`.
@@ -74,6 +105,14 @@ class Emulation:
         """
         del namespace, container  # names of Kubernetes
         return self.namespace(text)
+
+    def owners(self, net: str) -> tuple[str | None, str | None]:  # noqa: ARG002 - of a network nobody
+        """Return the pod (as `NS/NAME`) and the node that network namespace `net` belongs to, or None."""
+        return None, None
+
+    def names(self) -> dict[IpAddress, str]:
+        """Return whose each address is, as captures show it."""
+        return name_table(self.fabric)
 
     def points(self, pattern: str = "any") -> list[tuple[str, str]]:
         """Return the capture points that `pattern` means: `any`, or `NS/DEVICE` with `*` in either.
@@ -110,7 +149,7 @@ class Emulation:
             dict.fromkeys(point for pattern in patterns or ("any",) for point in self.points(pattern))
         )
         wanted = CaptureFilter.compile(condition) if condition else None
-        recorded = Recorded(Capture(points, condition=wanted, limit=limit, epoch=self.epoch), self.fabric)
+        recorded = Recorded(Capture(points, condition=wanted, limit=limit, epoch=self.epoch), self)
         self.recording.add(recorded.capture)
         try:
             yield recorded
@@ -154,6 +193,7 @@ class Emulation:
         """
         net, device = self.find_device(point)
         check_length(octets, device.mtu)
+        self.remember(lambda other: other.inject(point, octets, outwards=outwards))
         put = self.fabric.send_frame if outwards else self.fabric.receive_frame
         return put(net, device.name, octets)
 
@@ -177,6 +217,7 @@ class Emulation:
         Raises:
             StormError: frames go round in circles.
         """
+        self.remember(lambda other: other.wait_until(instant))
         self.fabric.loop.replenish()
         self.fabric.loop.run_until(instant)
 
@@ -194,7 +235,7 @@ class Recorded:
     """What a capture recorded."""
 
     capture: Capture
-    _fabric: Fabric
+    _emulation: Emulation
 
     @property
     def frames(self) -> list[bytes]:
@@ -215,7 +256,7 @@ class Recorded:
             OutputError: it cannot be written; what was there before still is.
         """
         with writing(Path(path)) as stream:
-            write_capture(Path(path), stream, self.capture, self._fabric)
+            write_capture(Path(path), stream, self.capture, self._emulation.fabric, self._emulation.names())
 
 
 @attrs.frozen(eq=False)
@@ -235,6 +276,8 @@ class Host:
         """
         if not argv:
             raise CommandError("no command is given")
+        again, words = self.net.name, tuple(argv)
+        self.emulation.remember(lambda other: other.namespace(again).execute(words))
         self.emulation.fabric.loop.replenish()
         process = self.emulation.fabric.spawn(self.net, console.run(argv, self.userland))
         self.emulation.finish(process)
@@ -272,6 +315,8 @@ class Host:
             OSError: there is no route.
             UnknownNameError: no such device, or several and none named.
         """
+        again = self.net.name
+        self.emulation.remember(lambda other: other.namespace(again).send(packet, iface=iface))
         if craft.is_frame(packet):
             _, device = self.emulation.find_device(f"{self.net.name}/{iface or self._only_device()}")
             octets = craft.octets_of(packet, mac=device.mac)
@@ -291,6 +336,10 @@ class Host:
         Raises:
             OSError: there is no route.
         """
+        again = self.net.name
+        self.emulation.remember(
+            lambda other: other.namespace(again).sr1(packet, timeout=timeout, iface=iface)
+        )
         watch = _Watch(self.net.name, packet)
         self.emulation.recording.add(watch)
         try:

@@ -9,6 +9,7 @@ from emu.apps import association, datagram, dns_server
 from emu.apps.http import server
 from emu.apps.http.message import Response
 from emu.cluster.topology.spec import ExternalSpec
+from emu.fabric.userland import Userland
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
@@ -30,17 +31,23 @@ LAPTOP: Final = ExternalSpec("laptop", IpAddress.parse("198.51.100.7"))
 _TTL: Final = 300
 
 
-def build(underlay: Underlay, fabric: FabricSpec) -> IpAddress:
-    """Make the hosts outside and the resolver, and return the resolver's address."""
+def build(underlay: Underlay, fabric: FabricSpec) -> tuple[IpAddress, dict[str, Userland]]:
+    """Make the hosts outside and the resolver.
+
+    Returns:
+        The resolver's address, and what programs on each host see, by its network namespace.
+    """
     externals = fabric.external or (LAPTOP,)
+    userlands: dict[str, Userland] = {}
     for each in externals:
         net = underlay.add_external(each.name, each.address)
+        userlands[net.name] = Userland(each.name, {"/etc/resolv.conf": f"nameserver {RESOLVER}\n"})
         for protocol, port in each.serves:
             underlay.fabric.spawn(net, _serve(each.name, protocol, port))
     names = {each.name: each.address for each in externals}
     net = underlay.add_external("resolver", RESOLVER)
     underlay.fabric.spawn(net, dns_server.serve(lambda query, _client, _how: answer(query, names)))
-    return RESOLVER
+    return RESOLVER, userlands
 
 
 def _serve(name: str, protocol: str, port: int) -> Program[None]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from emu.errors import EndPointError, UnknownNameError, did_you_mean
+from emu.errors import AddressError, EndPointError, UnknownNameError, did_you_mean
 from emu.kube.api.objects import (
     CronJob,
     DaemonSet,
@@ -26,6 +26,7 @@ from emu.kube.api.objects import (
     Service,
     StatefulSet,
 )
+from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +84,7 @@ class Point:
         return name if self.index is None else f"{name}[{self.index}]"
 
 
-def parse(text: str, namespace: str = DEFAULT_NAMESPACE) -> Point:
+def parse_point(text: str, namespace: str = DEFAULT_NAMESPACE) -> Point:
     """Return whom `text` means; `namespace` is that of names without one.
 
     Raises:
@@ -117,7 +118,7 @@ def parse(text: str, namespace: str = DEFAULT_NAMESPACE) -> Point:
     return Point(kind, parts[0], parts[1], index)
 
 
-def find(store: Store, point: Point) -> Known:
+def find_object(store: Store, point: Point) -> Known:
     """Return the object that `point` names.
 
     Raises:
@@ -128,6 +129,31 @@ def find(store: Store, point: Point) -> Known:
     found = store.find(kind, point.name, point.namespace) if kind is not None else None
     if found is None:
         raise UnknownNameError(_missing(store, kind or Pod, point))
+    return found
+
+
+def names_of(store: Store, namespaces: Mapping[IpAddress, str]) -> dict[IpAddress, str]:
+    """Return whose each address is, as names that may stand for an address.
+
+    Args:
+        store: where Services and pods are.
+        namespaces: the network namespace of each address.
+    """
+    pods = {f"{each.metadata.namespace}/{each.metadata.name}": each for each in store.each(Pod)}
+    found = {}
+    for address, net in namespaces.items():
+        kind, _, name = net.partition("/")
+        pod = pods.get(net.removeprefix("pod/"))
+        if pod is not None:
+            found[address] = f"{pod.metadata.name}.{pod.metadata.namespace}.pod"
+        else:
+            found[address] = f"{name}.{kind}" if name else net
+    for service in store.each(Service):
+        for text in (*service.spec.cluster_ips, *service.spec.external_ips):
+            try:
+                found[IpAddress.parse(text)] = f"{service.metadata.name}.{service.metadata.namespace}.svc"
+            except AddressError:
+                continue  # `None` of a headless one
     return found
 
 

@@ -104,3 +104,6 @@ VERBS: Final[Mapping[str, Callable[[Cluster, Sequence[str]], Finished]]] = {
     "delete": _delete,
 }
 """What a step may begin with."""
+
+LOOKING: Final = frozenset(("exec", "get", "describe"))
+"""Those that change nothing, or (`exec`) are remembered by where they run."""

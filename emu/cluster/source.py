@@ -32,10 +32,18 @@ class NetworkSource:
 
     document: NetworkDocument
 
-    def start(self, *, seed: int | None = None, epoch: int = EPOCH, steps: bool = True) -> Network:
+    def start(
+        self,
+        *,
+        seed: int | None = None,
+        epoch: int = EPOCH,
+        steps: bool = True,
+        kind: type[Network] | None = None,
+    ) -> Network:
         """Return the network, after the document's last step.
 
         Args:
+            kind: the class to make it of.
             seed: decides all that is random; 0 where it is left out.
             epoch: ns since 1970 of the start of the run.
             steps: False leaves the document's actions undone.
@@ -47,7 +55,7 @@ class NetworkSource:
         from emu.cluster.network.lab import Network  # noqa: PLC0415 - its programs cost time
         from emu.cluster.network.run import NetworkRun  # noqa: PLC0415
 
-        network = Network(NetworkRun(self.document, seed=seed or 0))
+        network = (kind or Network)(NetworkRun(self.document, seed=seed or 0))
         network.epoch = epoch
         if steps:
             network.take_steps()
@@ -65,10 +73,18 @@ class ClusterSource:
 
     topology: Topology
 
-    def start(self, *, seed: int | None = None, epoch: int = EPOCH, steps: bool = True) -> Cluster:
+    def start(
+        self,
+        *,
+        seed: int | None = None,
+        epoch: int = EPOCH,
+        steps: bool = True,
+        kind: type[Cluster] | None = None,
+    ) -> Cluster:
         """Return the cluster, after its last step.
 
         Args:
+            kind: the class to make it of.
             seed: in the place of the document's own.
             epoch: ns since 1970 of the start of the run.
             steps: False leaves the steps of its scenarios undone.
@@ -79,7 +95,7 @@ class ClusterSource:
         """
         from emu.cluster.cluster import Cluster  # noqa: PLC0415 - the whole control plane
 
-        cluster = Cluster(self.topology, seed=seed, epoch=epoch)
+        cluster = (kind or Cluster)(self.topology, seed=seed, epoch=epoch)
         for step in self.topology.steps if steps else ():
             cluster.take(step)
         return cluster

@@ -3,13 +3,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from emu.errors import DocumentError, Fault
 from emu.kube.api import admission, deletion
-from emu.kube.api.objects import Namespace, Other, Pod, Service
+from emu.kube.api.objects import (
+    CronJob,
+    DaemonSet,
+    Deployment,
+    Job,
+    Namespace,
+    Other,
+    Pod,
+    ReplicaSet,
+    ReplicationController,
+    Service,
+    StatefulSet,
+)
 from emu.kube.api.objects.meta import Meta
 from emu.kube.ipam.errors import RefusedError, RefusedObjectsError
 
@@ -21,7 +33,17 @@ if TYPE_CHECKING:
     from emu.kube.api.store import Store
     from emu.kube.ipam.services import ServiceRanges
 
-_NAME_LABEL = "kubernetes.io/metadata.name"
+_NAME_LABEL: Final = "kubernetes.io/metadata.name"
+_WORKLOADS: Final = (
+    Pod,
+    Deployment,
+    ReplicaSet,
+    ReplicationController,
+    StatefulSet,
+    DaemonSet,
+    Job,
+    CronJob,
+)
 
 
 class Writer:
@@ -56,7 +78,12 @@ class Writer:
         for each in found:
             if isinstance(each, Namespace):
                 self._store.put(_named(each))
+        before: type[Known] | None = None
         for each in found:
+            if isinstance(each, _WORKLOADS) and before is not None and type(each) is not before:
+                self._store.loop.run_until(self._store.loop.now)  # what came first gets the first addresses
+            if isinstance(each, _WORKLOADS):
+                before = type(each)
             if isinstance(each, Service):
                 self._store.put(written[_key(each)])
             elif isinstance(each, Pod):

@@ -14,10 +14,11 @@ from emu.errors import OutputError
 from emu.observe.capture import describe, name_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from emu.fabric.driver import Fabric
     from emu.observe.capture import Capture
+    from emu.wire.addresses import IpAddress
 
 
 @contextmanager
@@ -80,8 +81,21 @@ def _mode(target: Path) -> int:
     return 0o666 & ~mask
 
 
-def write_capture(path: Path, stream: BinaryIO, capture: Capture, fabric: Fabric) -> None:
+def write_capture(
+    path: Path,
+    stream: BinaryIO,
+    capture: Capture,
+    fabric: Fabric,
+    names: Mapping[IpAddress, str] | None = None,
+) -> None:
     """Write `capture` to `stream`, as the name of the file at `path` says: classic pcap, or else pcapng.
+
+    Args:
+        path: the file.
+        stream: where the octets go.
+        capture: what was recorded.
+        fabric: where.
+        names: whose each address is; None for the names of namespaces.
 
     Raises:
         OutputError: it cannot be written.
@@ -90,4 +104,6 @@ def write_capture(path: Path, stream: BinaryIO, capture: Capture, fabric: Fabric
         if path.name.endswith(".pcap"):
             capture.write_pcap(stream)
         else:
-            capture.write_pcapng(stream, describe(fabric, capture.points), name_table(fabric))
+            capture.write_pcapng(
+                stream, describe(fabric, capture.points), name_table(fabric) if names is None else names
+            )

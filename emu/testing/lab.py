@@ -67,14 +67,12 @@ class Lab(Network):
     """A network with a memory.
 
     Attributes:
-        document: what it was built from.
         steps: everything that happened since it was built, in order.
     """
 
     def __init__(self, document: NetworkDocument, *, seed: int = 0, budget: int | None = None) -> None:
         """Build `document` and leave its actions undone; stop after `budget` events of one call."""
         super().__init__(NetworkRun(document, seed=seed))
-        self.document = document
         self.steps: list[Step] = []
         self.recording.add(self)
         for net in self.fabric.namespaces.values():

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from emu.cluster.emulation import Emulation
     from emu.kernel.namespace import Namespace
 
-_LITERAL: Final = re.compile(r"[0-9.]+|\[.*|.*:.*:.*")  # no name: digits and dots, or what looks like IPv6
+LITERAL: Final = re.compile(r"[0-9.]+|\[.*|.*:.*:.*")  # no name: digits and dots, or what looks like IPv6
 _HIGHEST_PORT: Final = 65535
 
 
@@ -79,7 +79,7 @@ def find_source(network: Emulation, text: str) -> Source:
         EndPointError: it has a port, or is no unicast address of IPv4.
         UnknownNameError: no namespace has this name or address, or several have the address.
     """
-    if _LITERAL.fullmatch(text):
+    if LITERAL.fullmatch(text):
         address = _address(text)
         return Source(text, _owner(network, address).name, address)
     if "/" in text or ":" in text:
@@ -100,11 +100,11 @@ def find_target(network: Emulation, text: str) -> Target:
         raise EndPointError(
             f"{text!r}: TO is NAME or ADDRESS, then :PORT and /tcp, /udp, /sctp or /icmp as wanted"
         )
-    port = 0 if digits is None else _port(text, digits)
+    port = 0 if digits is None else port_number(text, digits)
     protocol = _protocol(text, name, has_port=bool(port))
-    if _LITERAL.fullmatch(point):
+    if LITERAL.fullmatch(point):
         return Target(point, _address(point), protocol, port)
-    return Target(point, _first_address(network.namespace(point).net), protocol, port)
+    return Target(point, first_address(network.namespace(point).net), protocol, port)
 
 
 def _split(text: str) -> tuple[str, str | None, str | None]:
@@ -120,7 +120,12 @@ def _split(text: str) -> tuple[str, str | None, str | None]:
     return point, port, protocol if slash else None
 
 
-def _port(text: str, digits: str) -> int:
+def port_number(text: str, digits: str) -> int:
+    """Return the port that `digits` of the end point `text` name.
+
+    Raises:
+        EndPointError: it is none.
+    """
     if not (digits.isascii() and digits.isdigit() and 0 < int(digits) <= _HIGHEST_PORT):
         raise EndPointError(f"{text!r}: a port is a number from 1 to {_HIGHEST_PORT}")
     return int(digits)
@@ -159,7 +164,12 @@ def _addresses(net: Namespace) -> list[IpAddress]:
     return [own.address for device in devices for own in device.addresses]
 
 
-def _first_address(net: Namespace) -> IpAddress:
+def first_address(net: Namespace) -> IpAddress:
+    """Return the address by which a namespace is asked.
+
+    Raises:
+        UnknownNameError: it has none.
+    """
     found = [address for address in _addresses(net) if not address.is_loopback]
     if not found:
         raise UnknownNameError(f"namespace {net.name} has no address")

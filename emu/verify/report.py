@@ -32,8 +32,8 @@ class EndpointReport(SocketReport):
     """Who got the request; `pod` and `node` are null in a network document."""
 
     namespace: str
-    pod: None
-    node: None
+    pod: str | None
+    node: str | None
 
 
 class HopReport(TypedDict):
@@ -132,7 +132,11 @@ def outcome_report(outcome: Outcome) -> OutcomeReport:
 
 def _endpoint(arrival: Arrival) -> EndpointReport:
     return EndpointReport(
-        namespace=arrival.net, pod=None, node=None, ip=str(arrival.address), port=arrival.port
+        namespace=arrival.net,
+        pod=arrival.pod,
+        node=arrival.node,
+        ip=str(arrival.address),
+        port=arrival.port,
     )
 
 

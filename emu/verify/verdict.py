@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from emu.cluster.emulation import Emulation
-    from emu.sim.choice import Taken
+    from emu.sim.choice import ScriptedChoice, Taken
     from emu.verify.endpoint import Source, Target
     from emu.verify.exchange import Exchange
     from emu.verify.reasons import Cause
@@ -51,13 +51,18 @@ class Word(enum.Enum):
 
 @attrs.frozen
 class Arrival:
-    """Where the request arrived, and from whom, as the host there saw it; ports are None for ICMP."""
+    """Where the request arrived, and from whom, as the host there saw it; ports are None for ICMP.
+
+    `pod` (as `NS/NAME`) and `node` are None where there is none such.
+    """
 
     net: str
     address: IpAddress
     port: int | None
     source: IpAddress
     source_port: int | None
+    pod: str | None = None
+    node: str | None = None
 
 
 @attrs.frozen
@@ -130,20 +135,22 @@ class Verdict:
         return max(failed, key=lambda one: one.probability, default=None)
 
 
-def judge(start: Callable[[], Emulation], source: str, target: str) -> Verdict:
+def judge(start: Callable[[], Emulation], source: str, target: str, *, namespace: str = "default") -> Verdict:
     """Ask `target` from `source` on every branch.
 
     Args:
         start: gives the network, in the same state each time.
-        source: an end point, as in `emu.verify.endpoint`.
+        source: an end point, as in `emu.verify.endpoint`; of a cluster, as in
+            `emu.verify.cluster_endpoint`.
         target: an end point.
+        namespace: of names of Kubernetes without one.
 
     Raises:
         EndPointError: an end point is wrong.
         UnknownNameError: it is not in the network.
     """
     network = start()
-    asker, asked = endpoint.find_source(network, source), endpoint.find_target(network, target)
+    asker, asked = _end_points(network, source, target, namespace)
     outcomes: list[Outcome] = []
     was_steady = False
     for choice in islice(branches(), MAX_BRANCHES + 1):
@@ -156,10 +163,21 @@ def judge(start: Callable[[], Emulation], source: str, target: str) -> Verdict:
         exchange = ask(network, asker, asked)
         network.recording.remove(steady)
         was_steady |= steady.was_steady
-        outcomes.append(_outcome(exchange, asker, asked, choice.probability, tuple(choice.taken)))
+        outcomes.append(_outcome(network, exchange, asker, asked, choice))
     return Verdict(
         asker, asked, tuple(outcomes), _unknown(outcomes), assumptions=(ASSUMPTION,) if was_steady else ()
     )
+
+
+def _end_points(network: Emulation, source: str, target: str, namespace: str) -> tuple[Source, Target]:
+    if not network.is_cluster:
+        return endpoint.find_source(network, source), endpoint.find_target(network, target)
+    from emu.cluster.cluster import Cluster  # noqa: PLC0415 - a network needs no control plane
+    from emu.verify import cluster_endpoint  # noqa: PLC0415
+
+    assert isinstance(network, Cluster)
+    asker = cluster_endpoint.find_source(network, source, namespace)
+    return asker, cluster_endpoint.find_target(network, target, asker, namespace)
 
 
 def _unknown(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
@@ -168,20 +186,20 @@ def _unknown(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
 
 
 def _outcome(
-    exchange: Exchange, source: Source, target: Target, probability: Fraction, choices: tuple[Taken, ...]
+    network: Emulation, exchange: Exchange, source: Source, target: Target, choice: ScriptedChoice
 ) -> Outcome:
     told = story.tell(exchange, source, target)
     result = _result(exchange, told, source)
     delivered = result is Result.DELIVERED
     tuples = told.request.tuples if told.request is not None else ()
     return Outcome(
-        probability,
+        choice.probability,
         result,
         None if delivered else reasons.find_cause(exchange, told, source, target),
-        None if told.request is None else _arrival(told.request),
+        None if told.request is None else _arrival(told.request, network),
         dnat=any((one.dst, one.dport) != (tuples[0].dst, tuples[0].dport) for one in tuples),
         masquerade=any((one.src, one.sport) != (tuples[0].src, tuples[0].sport) for one in tuples),
-        choices=choices,
+        choices=tuple(choice.taken),
         story=told,
         unknown=() if delivered else _unknown_steps(exchange),
     )
@@ -204,11 +222,12 @@ def _result(exchange: Exchange, told: Story, source: Source) -> Result:
     return Result.REFUSED if complains else Result.DROPPED
 
 
-def _arrival(request: Packet) -> Arrival | None:
+def _arrival(request: Packet, network: Emulation) -> Arrival | None:
     """Return where `request` met the protocols above IP, None if it did not."""
     step = request.end.step
     if not request.is_accepted and step.reason is not DropReason.NO_SOCKET:
         return None
     there = request.tuples[-1]
     port, source_port = (there.dport, there.sport) if there.has_ports else (None, None)
-    return Arrival(step.net, there.dst, port, there.src, source_port)
+    pod, node = network.owners(step.net)
+    return Arrival(step.net, there.dst, port, there.src, source_port, pod, node)

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from emu.cluster.network.lab import Network
     from emu.fabric.driver import Fabric
 
-TOPOLOGIES = sorted((Path(__file__).parents[4] / "topologies").glob("*.yaml"))
+TOPOLOGIES = sorted(
+    path
+    for path in (Path(__file__).parents[4] / "topologies").glob("*.yaml")
+    if "\nnamespaces:" in path.read_text()
+)
 
 LAB = """
 namespaces:

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The machines and the control plane of a cluster, and how they are set up.
+
+Everything follows the store: controllers make pods of workloads, the scheduler
+binds them, kubelets run them, daemons and kube-proxies write what packets follow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from emu.cluster import node_objects, outside
+from emu.cluster.daemons import Daemons
+from emu.cluster.underlay import Underlay
+from emu.cluster.writing import Writer
+from emu.fabric.userland import Userland
+from emu.kube import endpoints
+from emu.kube.api.objects import Namespace, Node
+from emu.kube.api.objects.meta import Meta
+from emu.kube.api.store import Store
+from emu.kube.dns import addon
+from emu.kube.dns.image import CoreDns
+from emu.kube.endpoints import apiserver
+from emu.kube.ipam.cluster_ips import ClusterIps
+from emu.kube.ipam.pod_cidrs import PodCidrs
+from emu.kube.ipam.services import ServiceRanges
+from emu.kube.kubelet import hosts
+from emu.kube.kubelet.kubelet import Settings
+from emu.kube.kubelet.kubelets import Kubelets
+from emu.kube.kubelet.machine import Machine
+from emu.kube.kubelet.resolv_conf import ClusterDns
+from emu.kube.providers import PROVIDERS
+from emu.kube.proxy.config import Features, ProxyConfig
+from emu.kube.proxy.proxy import Fleet
+from emu.kube.scheduler import Scheduler
+from emu.kube.workloads import Workloads
+from emu.sim.time import START
+from emu.wire.addresses import Prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from emu.cluster.node_objects import PlannedNode
+    from emu.cluster.topology import Topology
+    from emu.fabric.driver import Fabric
+    from emu.kube.api.objects import Object
+
+_NAMESPACES: Final = ("default", "kube-node-lease", "kube-public", "kube-system")
+_DOMAIN: Final = "cluster.local"
+
+
+class ControlPlane:
+    """What a cluster is run by.
+
+    Attributes:
+        fabric: where its machines are.
+        topology: what it is made from.
+        store: the API server.
+        writer: who writes to it for users.
+        machines: the nodes, by name.
+        kubelets: what runs the pods.
+        proxies: what writes the rules of Services; without any in the mode `none`.
+        underlay: what the nodes hang on.
+        userlands: what programs on hosts outside see, by network namespace.
+        warnings: what was taken in another way than it was said, a line each.
+    """
+
+    def __init__(self, fabric: Fabric, topology: Topology, epoch: int) -> None:
+        spec = topology.cluster
+        version = (1, int(spec.kubernetes.partition(".")[2]))
+        self.fabric = fabric
+        self.topology = topology
+        self.machines: dict[str, Machine] = {}
+        self.warnings: list[str] = []
+        self.store = Store(fabric.loop, epoch, fabric.streams.stream("uids"))
+        self._ranges = ServiceRanges(fabric.streams, [ClusterIps(spec.service_cidr)])
+        self._pod_cidrs = PodCidrs([spec.pod_cidr])
+        self.writer = Writer(self.store, self._ranges, self.warnings)
+        endpoints.start(self.store, fabric.streams, minor=version[1])
+        self.workloads = Workloads(self.store, fabric.streams, version)
+        self.scheduler = Scheduler(self.store, fabric.streams, version)
+        dns = ClusterDns((self._ranges.dns_address,), _DOMAIN)
+        images = {"coredns": CoreDns(self.store, fabric.streams)}
+        self.kubelets = Kubelets(fabric, self.store, Settings(dns, spec.kubernetes, images))
+        self.proxies = Fleet(self.store, fabric=fabric)
+        provider = PROVIDERS[spec.network.provider](spec.network.options)
+        self._daemons = Daemons(fabric, self.store, provider, spec.pod_cidr, self._network_is_ready)
+        self._planned = node_objects.plan(topology)
+        self.underlay = Underlay(
+            fabric,
+            node_objects.segments(self._planned),
+            frozenset(each.address for node in self._planned for device in node.devices for each in device),
+        )
+        self._resolver, self.userlands = outside.build(self.underlay, topology.fabric)
+
+    def start(self) -> None:
+        """Begin as an installer does: control planes, their add-ons, workers, then what the input holds.
+
+        Raises:
+            DocumentError: an API server would refuse objects; all are told.
+        """
+        for name in _NAMESPACES:
+            self.store.put(Namespace(Meta(name, labels={"kubernetes.io/metadata.name": name})))
+        objects = [each for each in self.topology.objects if not isinstance(each, Node)]
+        controls = [each for each in self._planned if each.is_control_plane]
+        self._register(controls)
+        addresses = [str(each.devices[0][0].address) for each in controls]
+        self._publish_api(addresses, objects)
+        dns = addon.objects(objects, self.topology.cluster.kubernetes, self._ranges.dns_address)
+        self.writer.apply(dns)
+        if controls:
+            self.fabric.loop.run_until(START)
+        self._register([each for each in self._planned if not each.is_control_plane])
+        self.writer.apply(objects, self.topology.sources_of(objects))
+
+    def _register(self, planned: Sequence[PlannedNode]) -> None:
+        """Let nodes join: machines, kubelets, the provider's daemons, kube-proxies."""
+        nodes = self._pod_cidrs.register([each.node for each in planned])
+        spec = self.topology.cluster
+        for each, node in zip(planned, nodes, strict=True):
+            machine = self._build(each)
+            self.store.put(node)
+            self._daemons.start(machine, each.devices[0][0].prefix)
+            self.kubelets.start(machine)
+            if spec.proxy.mode != "none":
+                self.proxies.start(machine.net, self._proxy_config(node))
+            for setting, value in each.sysctls.items():
+                machine.net.sysctl.set(setting, value)  # the last word
+        self.underlay.route_pods(
+            (Prefix.parse(node.spec.pod_cidr), each.devices[0][0].address)
+            for each, node in zip(planned, nodes, strict=True)
+            if node.spec.pod_cidr
+        )
+
+    def _build(self, planned: PlannedNode) -> Machine:
+        """Make the machine of a node."""
+        name = planned.node.metadata.name
+        net = self.fabric.add_namespace(f"node/{name}")
+        net.sysctl.set("net.ipv4.ip_forward", 1)
+        self.underlay.add_node(net, planned.devices)
+        address = str(planned.devices[0][0].address)
+        files = {
+            "/etc/hosts": hosts.of_node(name, address),
+            "/etc/hostname": f"{name}\n",
+            "/etc/resolv.conf": f"nameserver {self._resolver}\n",
+        }
+        machine = self.machines[name] = Machine(name, net, userland=Userland(name, files))
+        if planned.is_control_plane:
+            self.fabric.spawn(net, outside.api_server(apiserver.PORT))
+        return machine
+
+    def _proxy_config(self, node: Node) -> ProxyConfig:
+        spec, proxy = self.topology.cluster, self.topology.cluster.proxy
+        return ProxyConfig(
+            node.metadata.name,
+            node.addresses("InternalIP"),
+            mode=proxy.mode,
+            cluster_cidr=str(spec.pod_cidr) if proxy.cluster_cidr is None else proxy.cluster_cidr,
+            masquerade_all=proxy.masquerade_all,
+            masquerade_bit=proxy.masquerade_bit,
+            node_port_addresses=proxy.node_port_addresses,
+            localhost_node_ports=proxy.localhost_node_ports,
+            tcp_be_liberal=proxy.tcp_be_liberal,
+            features=Features(proxy.nfacct, proxy.random_fully),
+        )
+
+    def _publish_api(self, addresses: list[str], given: Iterable[Object]) -> None:
+        """Make the Service `kubernetes` and what stands behind it, unless the input brings them."""
+        known = {(type(each), each.metadata.namespace, each.metadata.name) for each in given}
+        made: list[Object] = [apiserver.service(self._ranges.kubernetes_address)]
+        if addresses:
+            made += [apiserver.endpoint_slice(addresses), apiserver.endpoints(addresses)]
+        self.writer.apply(each for each in made if (type(each), "default", each.metadata.name) not in known)
+
+    def _network_is_ready(self, machine: Machine) -> None:
+        """Let a node become Ready now that pods can be attached to the network, and try those that wait."""
+        node = self.store.find(Node, machine.name)
+        if node is None:
+            return
+        for name, value in self._sysctls(machine.name).items():
+            machine.net.sysctl.set(name, value)
+        self.store.put(
+            node_objects.with_readiness(node, self.store.now, is_ready=machine.network is not None)
+        )
+        self.kubelets.look_again(machine.name)
+
+    def _sysctls(self, name: str) -> dict[str, str]:
+        entries = (each for each in self.topology.cluster.nodes if each.name == name)
+        return dict(next((each.sysctls for each in entries), {}))

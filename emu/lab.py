@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What `emu.load` gives: clusters and networks that can also be asked for verdicts."""
+
+from __future__ import annotations
+
+from emu.cluster import cluster, emulation
+from emu.cluster.network import lab
+from emu.cluster.source import ClusterSource, read_source
+from emu.verify.flow import Flow
+
+
+class Asked(emulation.Emulation):
+    """An emulation that answers whether somebody reaches somebody."""
+
+    def flow(self, source: str, target: str, *, namespace: str = "default") -> Flow:
+        """Return the question whether `source` reaches `target`, on every branch of chance.
+
+        It is asked of this emulation made again, with all that was done to it,
+        so asking changes nothing here.
+
+        Args:
+            source: an end point.
+            target: an end point, with `:PORT` and `/PROTOCOL`.
+            namespace: of names of Kubernetes without one.
+        """
+        return Flow(self.again, source, target, namespace=namespace)
+
+
+class Cluster(Asked, cluster.Cluster):
+    """A cluster that answers."""
+
+
+class Network(Asked, lab.Network):
+    """A network that answers."""
+
+
+def load(
+    *paths: str, seed: int | None = None, steps: bool = True, validate: str = "strict"
+) -> Cluster | Network:
+    """Return what some files describe together; see `emu.load`."""
+    source = read_source(paths, validate=validate)
+    if isinstance(source, ClusterSource):
+        made = source.start(seed=seed, steps=steps, kind=Cluster)
+        assert isinstance(made, Cluster)
+        return made
+    network = source.start(seed=seed, steps=steps, kind=Network)
+    assert isinstance(network, Network)
+    return network

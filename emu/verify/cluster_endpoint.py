@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The end points of a question about a cluster: who asks, and whom.
+
+    FROM = POINT | ADDRESS
+    TO   = (POINT | ADDRESS | DNS-NAME) [":" PORT-or-port-name] ["/" (tcp | udp | sctp | icmp)]
+
+A POINT is a pod, a Service, a node, a host outside (`emu.cluster.points`). A DNS
+name is looked up from where the question is asked, packets and all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from emu.apps.resolver.lookup import Unresolved, look_up
+from emu.cluster.points import DEFAULT_NAMESPACE, parse_point, pods_of, service_of
+from emu.errors import EndPointError, UnknownNameError
+from emu.kube.api.objects import Pod
+from emu.verify import endpoint
+from emu.verify.endpoint import LITERAL, Protocol, Source, Target
+from emu.wire.addresses import IpAddress
+
+if TYPE_CHECKING:
+    from emu.cluster.cluster import Cluster
+    from emu.cluster.points import Point
+    from emu.kube.api.objects import Service
+
+_PROTOCOLS: Final = {protocol.value.lower(): protocol for protocol in Protocol}
+
+
+def find_source(cluster: Cluster, text: str, namespace: str = DEFAULT_NAMESPACE) -> Source:
+    """Return the asker that `text` names.
+
+    Raises:
+        EndPointError: it has a port, or is no end point that asks.
+        UnknownNameError: there is none, or it does not run.
+    """
+    if LITERAL.fullmatch(text):
+        return endpoint.find_source(cluster, text)
+    if ":" in text:
+        raise EndPointError(f"{text!r}: FROM has no port")
+    point = parse_point(text, namespace)
+    pods = pods_of(cluster.store, point)
+    if len(pods) > 1:
+        raise EndPointError(f"{text!r} has {len(pods)} pods: say which one, like {text}[0]")
+    return Source(str(point), cluster.host(text, namespace=namespace).net.name)
+
+
+def find_target(cluster: Cluster, text: str, source: Source, namespace: str = DEFAULT_NAMESPACE) -> Target:
+    """Return whom `text` asks, and with what.
+
+    Raises:
+        EndPointError: it is no end point, or port and protocol do not go together.
+        UnknownNameError: there is none, or it has no address.
+    """
+    rest, protocol = _split_protocol(text)
+    name, port = _split_port(rest)
+    if LITERAL.fullmatch(name):
+        return endpoint.find_target(cluster, text)
+    if _is_dns_name(cluster, name, namespace):
+        address, number = _look_up(cluster, name, source), _number(text, port)
+        return _target(text, name, address, number, protocol)
+    point = parse_point(name, namespace)
+    match point.kind:
+        case "svc":
+            service = service_of(cluster.store, point)
+            return _target(
+                text, str(point), _cluster_ip(service), _service_port(text, service, port), protocol
+            )
+        case "node" | "ext":
+            host = cluster.host(name, namespace=namespace)
+            address = endpoint.first_address(host.net)
+            return _target(text, str(point), address, _number(text, port), protocol)
+        case _:
+            pod = _one_pod(cluster, point, text)
+            address = IpAddress.parse(pod.status.pod_ip)
+            return _target(text, str(point), address, _pod_port(text, pod, port), protocol)
+
+
+def _split_protocol(text: str) -> tuple[str, Protocol | None]:
+    rest, slash, word = text.rpartition("/")
+    protocol = _PROTOCOLS.get(word.lower()) if slash else None
+    return (text, None) if protocol is None else (rest, protocol)
+
+
+def _split_port(text: str) -> tuple[str, str]:
+    if text.startswith("["):
+        address, _, rest = text.partition("]")
+        return f"{address}]", rest.removeprefix(":")
+    name, colon, port = text.rpartition(":")
+    return (name, port) if colon and text.count(":") == 1 else (text, "")
+
+
+def _is_dns_name(cluster: Cluster, name: str, namespace: str) -> bool:
+    """Return whether a name is one for DNS: it has dots, and no pod is called so."""
+    return "." in name and "/" not in name and cluster.store.find(Pod, name, namespace) is None
+
+
+def _look_up(cluster: Cluster, name: str, source: Source) -> IpAddress:
+    """Ask the cluster's DNS from where the question is asked."""
+    host = cluster.namespace(source.namespace)
+    process = cluster.fabric.spawn(host.net, look_up(name, host.userland, family=4))
+    cluster.finish(process)
+    if not process.done:
+        process.kill()
+        raise UnknownNameError(f"{name}: nobody answers who that is")
+    found = process.result
+    if isinstance(found, Unresolved):
+        raise UnknownNameError(f"{name}: {found}")
+    return found.addresses[0]
+
+
+def _target(text: str, name: str, address: IpAddress, port: int, protocol: Protocol | None) -> Target:
+    if protocol is None:
+        protocol = Protocol.TCP if port else Protocol.ICMP
+    if port and protocol is Protocol.ICMP:
+        raise EndPointError(f"{text!r}: ICMP has no ports")
+    if not port and protocol is not Protocol.ICMP:
+        raise EndPointError(f"{text!r}: {protocol.value} needs a port")
+    return Target(name, address, protocol, port)
+
+
+def _number(text: str, port: str) -> int:
+    return endpoint.port_number(text, port) if port else 0
+
+
+def _cluster_ip(service: Service) -> IpAddress:
+    address = service.spec.cluster_ip
+    if not address or service.is_headless:
+        kind = "headless" if service.is_headless else service.spec.type
+        raise EndPointError(f"svc/{service.metadata.name} is {kind}: it has no address, ask by its DNS name")
+    return IpAddress.parse(address)
+
+
+def _service_port(text: str, service: Service, port: str) -> int:
+    """Return a Service's port, by number or name; where there is but one, it may be left out."""
+    ports = service.spec.ports
+    if not port and len(ports) == 1:
+        return ports[0].port
+    if port.isdigit():
+        return endpoint.port_number(text, port)
+    named = [each.port for each in ports if each.name == port]
+    if not named:
+        known = ", ".join(f"{each.name or each.port}" for each in ports)
+        raise EndPointError(f"{text!r}: which port? ({known})")
+    return named[0]
+
+
+def _one_pod(cluster: Cluster, point: Point, text: str) -> Pod:
+    pods = pods_of(cluster.store, point)
+    if len(pods) != 1:
+        raise EndPointError(f"{text!r} has {len(pods)} pods: say which one, like {point}[0]")
+    if not pods[0].status.pod_ip:
+        raise UnknownNameError(f"pod {pods[0].metadata.name} has no address: it is {pods[0].status.phase}")
+    return pods[0]
+
+
+def _pod_port(text: str, pod: Pod, port: str) -> int:
+    if not port or port.isdigit():
+        return _number(text, port)
+    ports = [each for container in pod.spec.containers for each in container.ports]
+    named = [each.container_port for each in ports if each.name == port]
+    if not named:
+        known = ", ".join(each.name for each in ports if each.name) or "none has a name"
+        raise EndPointError(f"{text!r}: the pod has no port {port} ({known})")
+    return named[0]

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A question about a living emulation, for tests: does it arrive, always?
+
+flow = cluster.flow("client", "svc/web:80")
+assert flow.always, flow.explain()
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from emu.verify.verdict import Word, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from fractions import Fraction
+
+    from emu.cluster.emulation import Emulation
+    from emu.verify.verdict import Verdict
+
+
+class Flow:
+    """An exchange between two end points, asked on every branch of chance when it is first needed.
+
+    Args:
+        start: gives the emulation, in the same state each time.
+        source: who asks.
+        target: whom, with port and protocol.
+        namespace: of names without one.
+    """
+
+    def __init__(
+        self, start: Callable[[], Emulation], source: str, target: str, *, namespace: str = "default"
+    ) -> None:
+        self.source = source
+        self.target = target
+        self._start = start
+        self._namespace = namespace
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """The whole answer.
+
+        Raises:
+            EndPointError: an end point is wrong.
+            UnknownNameError: there is none such.
+        """
+        return judge(self._start, self.source, self.target, namespace=self._namespace)
+
+    @property
+    def always(self) -> bool:
+        """Whether it is delivered on every branch."""
+        return self.verdict.word is Word.ALWAYS
+
+    @property
+    def never(self) -> bool:
+        """Whether it is delivered on no branch."""
+        return self.verdict.word is Word.NEVER
+
+    @property
+    def delivered(self) -> Fraction | None:
+        """The exact probability that it is delivered; None if that is not known."""
+        return self.verdict.delivered
+
+    @property
+    def reason(self) -> str | None:
+        """Why the most probable failure failed, as a reason code; None if nothing fails."""
+        failure = self.verdict.failure
+        return None if failure is None or failure.cause is None else failure.cause.code
+
+    def explain(self) -> str:
+        """Return the verdict and the story of its most telling branch, as `emu trace` prints them."""
+        from emu.verify.trace_text import text  # noqa: PLC0415 - only failures need it
+
+        verdict = self.verdict
+        shown = list(enumerate(verdict.outcomes, 1))
+        told = [number for number, one in shown if one is (verdict.failure or verdict.outcomes[0])]
+        return text(verdict, shown, told)
+
+    def __repr__(self) -> str:
+        return f"<Flow {self.source} -> {self.target}>"
