@@ -44,7 +44,7 @@ def test_a_flow_that_fails_explains_itself(tmp_path: Path) -> None:
 
 def test_an_option_names_the_topology_of_all_tests(tmp_path: Path) -> None:
     """For tests that load nothing themselves."""
-    output = run(tmp_path, "pass", "--emu-topology", f"{ROOT}/topologies/tiers.yaml")
+    output = run(tmp_path, "pass", f"--emu-topology={ROOT}/topologies/tiers.yaml")
     assert "1 failed, 1 passed" in output
 
 
