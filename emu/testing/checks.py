@@ -16,13 +16,14 @@ from emu.kernel.link.dummy import Dummy
 from emu.kernel.link.loopback import Loopback
 from emu.kernel.link.vxlan import Vxlan
 from emu.observe.recording import Kind
-from emu.wire import ethernet, icmp, ipv4, tcp, udp, vxlan
+from emu.wire import ethernet, icmp, ipv4, sctp, tcp, udp, vxlan
 from emu.wire.ipv4 import Ipv4
 from emu.wire.udp import Udp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from emu.kernel.link.device import Link
     from emu.observe.recording import Step
     from emu.testing.lab import Lab
 
@@ -54,13 +55,29 @@ def unaccounted(lab: Lab) -> list[str]:
     makes goes on; and every packet that arrives goes on, is handed to a
     program or to the kernel itself, or is dropped with a reason.
     """
-    ledger = _Ledger(lab)
-    faults = [f"{_name(step)}: {fault}" for step in lab.steps for fault in ledger.faults(step)]
+
+    def beyond(step: Step) -> tuple[Link, str | None]:
+        point = f"{step.net}/{step.device}"
+        return lab.find(point)[1].link, lab.peer(point)
+
+    faults = lost(lab.steps, beyond)
     counted = Counter(step.net for step in lab.drops)
     for name, net in lab.fabric.namespaces.items():
         if net.drops.total() != counted[name]:
             faults.append(f"{name}: {net.drops.total()} drops counted and {counted[name]} told")
     return faults
+
+
+def lost(steps: Sequence[Step], beyond: Callable[[Step], tuple[Link, str | None]]) -> list[str]:
+    """Return what became of packets without a word, as in `unaccounted`.
+
+    Args:
+        steps: all of them, of a network that is at rest.
+        beyond: gives, for a step out of a device, what the device is and the
+            point at the other end of its cable.
+    """
+    ledger = _Ledger(steps, beyond)
+    return [f"{_name(step)}: {fault}" for step in steps for fault in ledger.faults(step)]
 
 
 def _name(step: Step) -> str:
@@ -70,13 +87,13 @@ def _name(step: Step) -> str:
 
 
 class _Ledger:
-    """The steps of a lab as a forest: each with those that follow from it."""
+    """The steps of a network as a forest: each with those that follow from it."""
 
-    def __init__(self, lab: Lab) -> None:
-        self._lab = lab
+    def __init__(self, steps: Sequence[Step], beyond: Callable[[Step], tuple[Link, str | None]]) -> None:
+        self._beyond = beyond
         self._after: defaultdict[int, list[Step]] = defaultdict(list)
         self._wholes: defaultdict[tuple[str, bytes], list[Step]] = defaultdict(list)
-        for step in lab.steps:
+        for step in steps:
             self._after[step.parent].append(step)
             if step.stage == "reassembly" and step.detail.startswith("whole"):
                 self._wholes[step.net, _datagram(step.octets)].append(step)
@@ -101,12 +118,12 @@ class _Ledger:
         if len(after) != 1 or after[0].kind is Kind.DROP:
             return
         follower, point = after[0], f"{step.net}/{step.device}"
-        link = self._lab.find(point)[1].link
+        link, far_end = self._beyond(step)
         if isinstance(link, Bridge | Vxlan | Dummy):
             if follower.stage != link.kind:
                 yield f"a {link.kind} sent it, and then comes {follower.stage or follower.kind.value}"
             return
-        target = point if isinstance(link, Loopback) else self._lab.peer(point)
+        target = point if isinstance(link, Loopback) else far_end
         if follower.kind is not Kind.IN or f"{follower.net}/{follower.device}" != target:
             yield f"it should arrive at {target}"
         elif follower.octets != step.octets:
@@ -193,6 +210,8 @@ def _wrong_in_packet(octets: bytes) -> list[str]:
         wrong.append("ICMP")
     if header.protocol == ipv4.TCP and len(body) >= tcp.MIN_HEADER and not sums_up(pseudo + body):
         wrong.append("TCP")
+    if header.protocol == ipv4.SCTP and len(body) >= sctp.HEADER_LENGTH and not _crc_holds(body):
+        wrong.append("SCTP")
     if header.protocol == ipv4.UDP and len(body) >= udp.HEADER_LENGTH:
         if any(body[6:8]) and not sums_up(pseudo + body):
             wrong.append("UDP")
@@ -200,3 +219,13 @@ def _wrong_in_packet(octets: bytes) -> list[str]:
             inner = body[udp.HEADER_LENGTH + vxlan.HEADER_LENGTH :]
             wrong += [f"{layer} inside" for layer in wrong_checksums(inner)]
     return wrong
+
+
+def _crc_holds(octets: bytes) -> bool:
+    """Return whether the CRC32c of an SCTP packet is right, counted bit by bit (RFC 9260 appendix A)."""
+    found = 0xFFFFFFFF
+    for octet in octets[:8] + bytes(4) + octets[12:]:
+        found ^= octet
+        for _ in range(8):
+            found = found >> 1 ^ (0x82F63B78 if found & 1 else 0)
+    return (found ^ 0xFFFFFFFF).to_bytes(4, "little") == octets[8:12]
