@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections import Counter
+from operator import add
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
@@ -160,7 +161,7 @@ class Cycle:
         refusals: Counter[Refusal] = Counter()
         feasible: list[NodeState] = []
         if not checks:
-            feasible = [nodes[place] for place in ordered[:enough]]
+            feasible = list(map(nodes.__getitem__, ordered[:enough]))
             last = ordered[len(feasible) - 1] if feasible else -1
         else:
             last = -1
@@ -184,26 +185,23 @@ class Cycle:
         """
         if len(nodes) == 1:
             return nodes[0]
-        total: list[int] | None = None
+        total: list[int] = []
         for plugin in SCORES:
             rates = plugin.rate(pod, self.view, nodes)
-            if rates is None:
-                continue
-            weight = plugin.weight
-            if total is None:
-                total = rates if weight == 1 else [rate * weight for rate in rates]
-            elif weight == 1:
-                total = [known + rate for known, rate in zip(total, rates, strict=True)]
-            else:
-                total = [known + rate * weight for known, rate in zip(total, rates, strict=True)]
-        assert total is not None
+            if rates is not None:
+                weighted = rates if plugin.weight == 1 else map(plugin.weight.__mul__, rates)
+                total = list(map(add, total, weighted)) if total else list(weighted)
         most = max(total)
-        best = [state for state, score in zip(nodes, total, strict=True) if score == most]
-        if len(best) == 1:
-            return best[0]
+        count = total.count(most)
+        if count == 1:
+            return nodes[total.index(most)]
         if not self.view.of_owner(pod):
+            best = (state for state, score in zip(nodes, total, strict=True) if score == most)
             return min(best, key=lambda state: state.name)
-        return best[self._draw(pod, len(best))]
+        place = -1
+        for _ in range(self._draw(pod, count) + 1):
+            place = total.index(most, place + 1)
+        return nodes[place]
 
     def _draw(self, pod: Pod, count: int) -> int:
         """Return a number below `count` that the seed and the pod's name decide.

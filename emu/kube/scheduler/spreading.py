@@ -12,6 +12,7 @@ Source: pkg/scheduler/framework/plugins/podtopologyspread/{filtering,scoring,com
 from __future__ import annotations
 
 import math
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from emu.kube.scheduler.node_affinity import is_wanted
@@ -36,6 +37,8 @@ SPREAD_KINDS: Final = frozenset({"ReplicaSet", "StatefulSet", "ReplicationContro
 HOST_SKEW: Final = 3
 ZONE_SKEW: Final = 5
 FULL: Final = 100
+
+_NAME: Final = attrgetter("name")
 
 
 def filter_(pod: Pod, view: Occupancy) -> Check | None:
@@ -140,14 +143,13 @@ def _score_by_owner(pod: Pod, view: Occupancy, nodes: Sequence[NodeState]) -> li
     if owner is None or owner.kind not in SPREAD_KINDS or not counts:
         return None
     weight = math.log(len(nodes) + 2)
-    count_of = counts.get
     if not view.has_zones:
-        # This is where most pods of a large cluster come by: each count is looked at once.
-        on_nodes = [count_of(state.name, 0) for state in nodes]
-        raw_of = {count: round(count * weight + HOST_SKEW - 1) for count in set(on_nodes)}
+        # Most pods of a large cluster come by here: no loop of Python's own over the nodes.
+        on_nodes = list(map(counts.get, map(_NAME, nodes)))
+        raw_of = {count: round((count or 0) * weight + HOST_SKEW - 1) for count in set(on_nodes)}
         table = _normalised(list(raw_of.values()))
         score_of = {count: table[value] for count, value in raw_of.items()}
-        return [score_of[count] for count in on_nodes]
+        return list(map(score_of.__getitem__, on_nodes))
     hosts = _raw(key=HOSTNAME, skew=HOST_SKEW, counts=counts, nodes=nodes, eligible=nodes, view=view)
     zones = _raw(key=ZONE, skew=ZONE_SKEW, counts=counts, nodes=nodes, eligible=nodes, view=view)
     raw = [round(host + zone) for host, zone in zip(hosts, zones, strict=True)]
