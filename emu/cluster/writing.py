@@ -13,8 +13,10 @@ from emu.kube.api.objects import (
     CronJob,
     DaemonSet,
     Deployment,
+    Ingress,
     Job,
     Namespace,
+    NetworkPolicy,
     Other,
     Pod,
     ReplicaSet,
@@ -26,7 +28,7 @@ from emu.kube.api.objects.meta import Meta
 from emu.kube.ipam.errors import RefusedError, RefusedObjectsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from emu.cluster.topology.load import Source
     from emu.kube.api.objects import Known, Object
@@ -34,6 +36,10 @@ if TYPE_CHECKING:
     from emu.kube.ipam.services import ServiceRanges
 
 _NAME_LABEL: Final = "kubernetes.io/metadata.name"
+_UNFOLLOWED: Final[Mapping[type[Known], str]] = {
+    NetworkPolicy: "not modelled: no network provider that is modelled enforces NetworkPolicies; they are kept",
+    Ingress: "not modelled: there is no Ingress controller; Ingresses are kept",
+}
 _WORKLOADS: Final = (
     Pod,
     Deployment,
@@ -90,12 +96,19 @@ class Writer:
                 self._write_pod(each)
             elif not isinstance(each, Namespace):
                 self._store.keep(each)
+        self._tell_unfollowed()
 
     def delete(self, obj: Known, *, grace_seconds: int | None = None, force: bool = False) -> None:
         """Delete an object, or begin to; a Service gives its addresses back."""
         if isinstance(obj, Service):
             self._ranges.delete(obj)
         deletion.delete(self._store, obj, grace_seconds, force=force)
+
+    def _tell_unfollowed(self) -> None:
+        """Say once which kinds of objects nobody follows."""
+        for kind, words in _UNFOLLOWED.items():
+            if self._store.count(kind) and words not in self.warnings:
+                self.warnings.append(words)
 
     def _write_services(
         self, services: Sequence[Service], places: dict[int, Source]

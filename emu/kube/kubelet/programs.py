@@ -54,7 +54,7 @@ def of_container(
         return image(pod, container, userland)
     listeners = serving.listeners(pod, container)
     if listeners:
-        return [_listen(listener, userland) for listener in listeners]
+        return [_listen(listener, pod.metadata.name, userland) for listener in listeners]
     command = [*container.command, *container.args]
     if command[:1] == ["sleep"]:
         return [_sleep(command[1:])]
@@ -63,11 +63,11 @@ def of_container(
     return [] if pod.spec.restart_policy == "Always" else [_complete()]
 
 
-def _listen(listener: Listener, userland: Userland) -> Program[int]:
+def _listen(listener: Listener, pod: str, userland: Userland) -> Program[int]:
     text = listener.text
     match listener.protocol:
         case "TCP":
-            yield from server.serve(listener.port, _handler(listener, userland))
+            yield from server.serve(listener.port, _handler(listener, pod, userland))
         case "UDP":
             answer = None if text is None else text.encode()
             yield from datagram.serve(listener.port, reply=lambda data: data if answer is None else answer)
@@ -76,12 +76,11 @@ def _listen(listener: Listener, userland: Userland) -> Program[int]:
     return 0
 
 
-def _handler(listener: Listener, userland: Userland) -> Handler:
+def _handler(listener: Listener, pod: str, userland: Userland) -> Handler:
+    """Return what answers requests: the text that was asked for, or the name of the pod."""
     if listener.style == "netexec":
         return handlers.netexec(userland)
-    if listener.text is None:
-        return handlers.hostname(userland)
-    response = Response.text(listener.text)
+    response = Response.text(f"{pod}\n" if listener.text is None else listener.text)
 
     def answer(_: Request) -> Response:
         return response
