@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _NAME_LABEL: Final = "kubernetes.io/metadata.name"
 _UNFOLLOWED: Final[Mapping[type[Known], str]] = {
-    NetworkPolicy: "not modelled: no network provider that is modelled enforces NetworkPolicies; they are kept",
+    NetworkPolicy: "not modelled: no modelled network provider enforces NetworkPolicies; they are kept",
     Ingress: "not modelled: there is no Ingress controller; Ingresses are kept",
 }
 _WORKLOADS: Final = (
