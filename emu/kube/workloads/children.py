@@ -10,7 +10,7 @@ another UID: so are pods of a dump from which owners or UIDs were taken out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
 import attrs
 
@@ -22,10 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emu.kube.api.objects import Known
+    from emu.kube.api.objects.field import Labels
     from emu.kube.api.store import Change, Store
     from emu.kube.controller import Queue
 
 C = TypeVar("C", Pod, ReplicaSet, Job)
+K = TypeVar("K")
+
+Pair: TypeAlias = tuple[str, str]
+"""A label and its value."""
+
+ANY: Final[Pair] = ("", "")
+"""No label in particular."""
 
 
 def owned_by(owner: Known) -> OwnerReference:
@@ -49,13 +57,33 @@ def adopted(child: C, owner: Known) -> C:
     return attrs.evolve(child, metadata=metadata)
 
 
+def released(child: C, owner: Known) -> C:
+    """Return `child` as one that `owner` controls no more."""
+    references = [each for each in child.metadata.owner_references if each.uid != owner.metadata.uid]
+    metadata = attrs.evolve(child.metadata, owner_references=tuple(references))
+    return attrs.evolve(child, metadata=metadata)
+
+
+def rarest(labels: Labels) -> Pair:
+    """Return one of the labels that whatever is selected has to have; nothing if there is none.
+
+    A hash says more than a name that a dozen workloads share.
+    """
+    return max(labels.items(), key=lambda pair: (pair[0].endswith("-hash"), pair), default=ANY)
+
+
+def pairs(labels: Labels) -> list[Pair]:
+    """Return all under which something with `labels` is looked for."""
+    return [ANY, *labels.items()]
+
+
 class Children(Generic[C]):
     """The objects of one kind by controller, and those without one by namespace."""
 
     def __init__(self, store: Store, kind: type[C]) -> None:
         self._store = store
         self._owned: dict[str, dict[str, C]] = {}
-        self._lone: dict[str, dict[str, C]] = {}
+        self._lone: dict[tuple[str, Pair], dict[str, C]] = {}
         self._strays: dict[str, dict[str, C]] = {}
         self._queues: dict[str, Queue] = {}
         self._on_lone: list[Callable[[C], None]] = []
@@ -80,10 +108,26 @@ class Children(Generic[C]):
         found = self._owned.get(owner.metadata.uid)
         return [] if found is None else list(found.values())
 
-    def lone(self, namespace: str) -> list[C]:
-        """Return the children in a namespace that have no controller."""
-        found = self._lone.get(namespace)
+    def lone(self, namespace: str, pair: Pair = ANY) -> list[C]:
+        """Return the children in a namespace that have no controller, and have a label."""
+        found = self._lone.get((namespace, pair))
         return [] if found is None else list(found.values())
+
+    def claim(self, owner: Known, labels: Labels, belongs: Callable[[C], bool]) -> None:
+        """Adopt what belongs to `owner` and to nobody else, and let go of what no longer does.
+
+        Args:
+            owner: who may control children.
+            labels: that all of them have.
+            belongs: whether one is the owner's by its name and labels.
+        """
+        namespace = owner.metadata.namespace
+        for child in self.of(owner):
+            if not child.metadata.is_terminating and not belongs(child):
+                self._store.put(released(child, owner))
+        for child in self.lone(namespace, rarest(labels)) + self.strays(namespace, owner):
+            if not child.metadata.is_terminating and belongs(child):
+                self._store.put(adopted(child, owner))
 
     def strays(self, namespace: str, owner: Known | None = None) -> list[C]:
         """Return the strays in a namespace: those that name `owner`, or else nobody who is there."""
@@ -110,7 +154,7 @@ class Children(Generic[C]):
         old, new = change
         before = None if old is None else old.metadata.controller
         after = None if new is None else new.metadata.controller
-        if old is not None and (new is None or before != after):
+        if old is not None and (new is None or before != after or _is_moved(old, new, after)):
             self._drop(old)  # type: ignore[arg-type]  # of the kind that is watched
         if new is not None:
             self._add(new)  # type: ignore[arg-type]  # so here
@@ -119,7 +163,8 @@ class Children(Generic[C]):
             queue = None if owner is None else self._queues.get(owner.kind)
             if owner is not None and queue is not None:
                 queue.add(Key(namespace, owner.name))
-        if new is not None and after is None and (old is None or old.metadata.labels != new.metadata.labels):
+        is_alike = old is not None and new is not None and old.metadata.labels == new.metadata.labels
+        if new is not None and after is None and (before is not None or not is_alike):
             for call in self._on_lone:
                 call(new)  # type: ignore[arg-type]  # so here
 
@@ -127,7 +172,8 @@ class Children(Generic[C]):
         metadata = child.metadata
         reference = metadata.controller
         if reference is None:
-            self._lone.setdefault(metadata.namespace, {})[metadata.name] = child
+            for pair in pairs(metadata.labels):
+                self._lone.setdefault((metadata.namespace, pair), {})[metadata.name] = child
             return
         known = self._owned.setdefault(reference.uid, {})
         if metadata.name not in known:
@@ -142,8 +188,19 @@ class Children(Generic[C]):
         metadata = child.metadata
         reference = metadata.controller
         self._strays.get(metadata.namespace, {}).pop(metadata.name, None)
-        kept = self._lone if reference is None else self._owned
-        key = metadata.namespace if reference is None else reference.uid
-        del kept[key][metadata.name]
-        if not kept[key]:
-            del kept[key]
+        if reference is None:
+            for pair in pairs(metadata.labels):
+                _take_out(self._lone, (metadata.namespace, pair), metadata.name)
+        else:
+            _take_out(self._owned, reference.uid, metadata.name)
+
+
+def _is_moved(old: Known, new: Known, owner: OwnerReference | None) -> bool:
+    """Return whether a child without a controller is found under other labels now."""
+    return owner is None and old.metadata.labels != new.metadata.labels
+
+
+def _take_out(kept: dict[K, dict[str, C]], key: K, name: str) -> None:
+    del kept[key][name]
+    if not kept[key]:
+        del kept[key]

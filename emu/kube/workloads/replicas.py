@@ -13,7 +13,7 @@ import attrs
 from emu.kube.api.objects import ReplicaSet, ReplicationController
 from emu.kube.api.selectors import contains, selects
 from emu.kube.controller import Key, Queue
-from emu.kube.workloads.children import adopted
+from emu.kube.workloads.children import pairs, rarest, released
 from emu.kube.workloads.control import AT_ONCE, PodControl
 from emu.kube.workloads.pods import first_to_go, is_active, until_available
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from emu.kube.api.objects.field import Labels
     from emu.kube.api.objects.workload import WorkloadStatus
     from emu.kube.api.store import Change, Store
-    from emu.kube.workloads.children import Children
+    from emu.kube.workloads.children import Children, Pair
     from emu.sim.rng import Streams
     from emu.sim.time import Duration, Instant
 
@@ -99,7 +99,8 @@ class ReplicasController(Generic[R]):
         self._pods = pods
         self._control = PodControl(store, streams, self.COMPONENTS[kind])
         self._families: dict[str, dict[str, R]] = {}
-        self._looking: dict[Key, bool] = {}  # sets that have not yet looked for pods to adopt
+        self._by_label: dict[tuple[str, Pair], dict[str, None]] = {}  # names of sets that ask for a label
+        self._looking: dict[Key, None] = {}  # sets that have not yet looked for pods to adopt
         self.queue: Final = Queue(store, self)
         pods.notify(kind.KIND, self.queue, self._on_lone)
         for each in store.each(kind):
@@ -112,8 +113,7 @@ class ReplicasController(Generic[R]):
         owner = store.find(self._kind, key.name, key.namespace)
         if owner is None:
             return
-        if self._looking.pop(key, False):
-            self._claim(owner)
+        self._claim(key, owner)
         active = [pod for pod in self._pods.of(owner) if is_active(pod)]
         if not owner.metadata.is_terminating:
             todo = plan(
@@ -138,25 +138,38 @@ class ReplicasController(Generic[R]):
         family = [owner] if above is None else self._families.get(above.uid, {}).values()
         return [pod for each in family for pod in self._pods.of(each) if is_active(pod)]
 
-    def _claim(self, owner: R) -> None:
-        """Adopt the pods that match and have no controller, or one that was called as `owner` is."""
-        namespace = owner.metadata.namespace
-        for pod in self._pods.lone(namespace) + self._pods.strays(namespace, owner):
-            if is_active(pod) and matches(owner, pod.metadata.labels):
-                self._store.put(adopted(pod, owner))
+    def _claim(self, key: Key, owner: R) -> None:
+        """Adopt pods that match and nobody has, if there may be some; let go of others."""
+        if key in self._looking:
+            del self._looking[key]
+            self._pods.claim(owner, plain_labels(owner), lambda pod: _belongs(owner, pod))
+            return
+        for pod in self._pods.of(owner):
+            if is_active(pod) and not matches(owner, pod.metadata.labels):
+                self._store.put(released(pod, owner))
 
     def _on_lone(self, pod: Pod) -> None:
-        for owner in self._store.each(self._kind):
-            if owner.metadata.namespace == pod.metadata.namespace and matches(owner, pod.metadata.labels):
-                self._look(owner)
+        namespace, labels = pod.metadata.namespace, pod.metadata.labels
+        for pair in pairs(labels):
+            for name in list(self._by_label.get((namespace, pair), ())):
+                owner = self._store.find(self._kind, name, namespace)
+                if owner is not None and matches(owner, labels):
+                    self._look(owner)
 
     def _changed(self, change: Change) -> None:
         self._changed_one(change.old, change.new)  # type: ignore[arg-type]  # of the kind that is watched
 
     def _changed_one(self, old: R | None, new: R | None) -> None:
         for each, is_there in ((old, False), (new, True)):
-            above = None if each is None else each.metadata.controller
-            if each is None or above is None:
+            if each is None:
+                continue
+            asking = self._by_label.setdefault((each.metadata.namespace, rarest(plain_labels(each))), {})
+            if is_there:
+                asking[each.metadata.name] = None
+            else:
+                asking.pop(each.metadata.name, None)
+            above = each.metadata.controller
+            if above is None:
                 continue
             family = self._families.setdefault(above.uid, {})
             if is_there:
@@ -172,14 +185,24 @@ class ReplicasController(Generic[R]):
 
     def _look(self, owner: R) -> None:
         key = Key(owner.metadata.namespace, owner.metadata.name)
-        self._looking[key] = True
+        self._looking[key] = None
         self.queue.add(key)
+
+
+def plain_labels(owner: ReplicaSet | ReplicationController) -> Labels:
+    """Return the labels that all pods of `owner` have to have."""
+    if isinstance(owner, ReplicationController):
+        return owner.spec.selector or owner.spec.template.metadata.labels
+    return owner.spec.selector.match_labels
 
 
 def matches(owner: ReplicaSet | ReplicationController, labels: Labels) -> bool:
     """Return whether a pod with `labels` may belong to `owner`."""
-    selector = owner.spec.selector
     if isinstance(owner, ReplicationController):
-        plain = selector or owner.spec.template.metadata.labels
-        return bool(plain) and contains(labels, plain)  # type: ignore[arg-type]  # the kind has plain labels
-    return selects(selector, labels)  # type: ignore[arg-type]  # the other a selector
+        plain = plain_labels(owner)
+        return bool(plain) and contains(labels, plain)
+    return selects(owner.spec.selector, labels)
+
+
+def _belongs(owner: ReplicaSet | ReplicationController, pod: Pod) -> bool:
+    return not pod.is_finished and matches(owner, pod.metadata.labels)

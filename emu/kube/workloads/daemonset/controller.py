@@ -13,7 +13,6 @@ import attrs
 from emu.kube.api.objects import DaemonSet, Node, Pod
 from emu.kube.api.selectors import selects
 from emu.kube.controller import Key, Queue
-from emu.kube.workloads.children import adopted
 from emu.kube.workloads.control import PodControl, labelled
 from emu.kube.workloads.daemonset.plan import (
     Fit,
@@ -161,10 +160,8 @@ class DaemonSetController:
             self._control.keep(owner, pod, name, generate_name=base)
 
     def _claim(self, owner: DaemonSet) -> None:
-        namespace = owner.metadata.namespace
-        for pod in self._pods.lone(namespace) + self._pods.strays(namespace, owner):
-            if not pod.metadata.is_terminating and selects(owner.spec.selector, pod.metadata.labels):
-                self._store.put(adopted(pod, owner))
+        selector = owner.spec.selector
+        self._pods.claim(owner, selector.match_labels, lambda pod: selects(selector, pod.metadata.labels))
 
     def _on_lone(self, pod: Pod) -> None:
         for owner in self._store.each(DaemonSet):

@@ -14,10 +14,11 @@ import attrs
 from emu.kube import conditions
 from emu.kube.api.deletion import delete
 from emu.kube.api.objects import Deployment, Pod, ReplicaSet
+from emu.kube.api.objects.field import NOTHING
 from emu.kube.api.selectors import selects
 from emu.kube.controller import Key, Queue
 from emu.kube.events import NORMAL, record
-from emu.kube.workloads.children import adopted
+from emu.kube.workloads.children import rarest
 from emu.kube.workloads.deployment import revisions, rollout, status
 from emu.kube.workloads.deployment.lost import recovered
 
@@ -222,11 +223,13 @@ class DeploymentController:
     def _claim(self, deployment: Deployment) -> None:
         """Adopt sets without a controller that match, and those that a dump does not have."""
         namespace = deployment.metadata.namespace
-        for each in (*self._sets.lone(namespace), *self._sets.strays(namespace, deployment)):
-            if selects(deployment.spec.selector, each.spec.template.metadata.labels):
-                self._store.put(adopted(each, deployment))
+        selector = deployment.spec.selector
+        self._sets.claim(
+            deployment, NOTHING, lambda each: selects(selector, each.spec.template.metadata.labels)
+        )
         if not self._sets.of(deployment):
-            pods = (*self._pods.strays(namespace), *self._pods.lone(namespace))
+            lone = self._pods.lone(namespace, rarest(selector.match_labels))
+            pods = self._pods.strays(namespace) + lone
             for each in recovered(deployment, pods):
                 self._store.put(each)
 

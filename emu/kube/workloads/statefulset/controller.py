@@ -17,7 +17,6 @@ from emu.kube.api.objects import Pod, StatefulSet
 from emu.kube.api.selectors import selects
 from emu.kube.controller import Key, Queue
 from emu.kube.events import NORMAL, WARNING, record
-from emu.kube.workloads.children import adopted
 from emu.kube.workloads.control import PodControl, labelled
 from emu.kube.workloads.history import LABEL, History
 from emu.kube.workloads.pods import until_available
@@ -130,15 +129,11 @@ class StatefulSetController:
         return labelled(attrs.evolve(prototype, spec=spec), labels)
 
     def _claim(self, owner: StatefulSet) -> None:
-        namespace = owner.metadata.namespace
-        for pod in self._pods.lone(namespace) + self._pods.strays(namespace, owner):
+        def belongs(pod: Pod) -> bool:
             is_named = ordinal_of(pod.metadata.name, owner.metadata.name) is not None
-            if (
-                is_named
-                and not pod.metadata.is_terminating
-                and selects(owner.spec.selector, pod.metadata.labels)
-            ):
-                self._store.put(adopted(pod, owner))
+            return is_named and selects(owner.spec.selector, pod.metadata.labels)
+
+        self._pods.claim(owner, owner.spec.selector.match_labels, belongs)
 
     def _on_lone(self, pod: Pod) -> None:
         found = _ORDINAL.fullmatch(pod.metadata.name)

@@ -309,6 +309,22 @@ class TestScaling:
         assert plane.store.list(Pod) == []
         assert list(plane.sets().values()) == [0]
 
+    def test_a_pod_that_loses_its_labels_is_let_go(self, plane: ControlPlane) -> None:
+        """It runs on by itself, and another takes its place; with its labels it comes back."""
+        plane.store.put(deployment("web", 2))
+        plane.settle()
+        pod = plane.pods()[0]
+        plane.store.put(attrs.evolve(pod, metadata=attrs.evolve(pod.metadata, labels={"app": "look"})))
+        plane.settle()
+        freed = plane.store.get(Pod, pod.metadata.name, NAMESPACE)
+        assert freed.metadata.controller is None
+        assert len(plane.pods(app="web")) == 2
+        plane.store.put(
+            attrs.evolve(freed, metadata=attrs.evolve(freed.metadata, labels=pod.metadata.labels))
+        )
+        plane.settle()
+        assert len(plane.pods()) == 2
+
 
 class TestDeleting:
     """What a Deployment leaves behind."""
