@@ -97,7 +97,7 @@ class Fabric:
             raise UnknownNameError(f"there is a namespace {name} already")
         net = Namespace(
             name,
-            random=self.streams.stream(name),
+            random=self.streams.late(name),
             choice=self.choice,
             packet_ids=self._packet_ids,
             flow_secret=self._flow_secret,

@@ -39,7 +39,6 @@ from emu.kernel.route import (
 from emu.kernel.route_check import RouteCheck
 from emu.kernel.rules import ECN_MASK, RoutingRule, RuleAction, RulePattern
 from emu.kernel.tables import Flow, Lookup, RoutingTables, found_by, never
-from emu.wire.addresses import Prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -185,7 +184,7 @@ class Fib:
             raise RouteError(errno.EAFNOSUPPORT)
         if route.tos & ECN_MASK:
             raise RouteError(errno.EINVAL, "Invalid dsfield (tos): ECN bits must be 0")
-        if Prefix.of(route.dst.address, route.dst.length) != route.dst:
+        if route.dst.has_host_bits:
             raise RouteError(errno.EINVAL, "Invalid prefix for given prefix length")
         entered = self.insert(route, how)
         if route.type is RouteType.LOCAL:
@@ -196,7 +195,8 @@ class Fib:
         """Do the same for a route that comes with an address, whose parts are known to be sound."""
         table = self._tables.make(route.table)
         route = self._check.complete(route)
-        equals = [known for known in table.at(route.dst) if _rank(known) == _rank(route)]
+        there = table.at(route.dst)
+        equals = [known for known in there if _rank(known) == _rank(route)] if there else []
         replaces = how in (Insertion.REPLACE, Insertion.CHANGE)
         if not equals and how is Insertion.CHANGE:
             raise RouteError(errno.ENOENT)
@@ -290,12 +290,12 @@ class Fib:
             return attrs.evolve(hop, dead=True, linkdown=True)
 
         self._rewrite(name, died)
-        if any(table.uses[name] for table in self._tables.maps()):
+        if self._is_used(name):
             self._dead_by.add(name)
 
     def device_removed(self, name: str) -> None:
         """Delete every route that leads by device `name`, which is gone."""
-        if any(table.uses[name] for table in self._tables.maps()):
+        if self._is_used(name):
             self.flush(lambda route: any(hop.device == name for hop in route.nexthops))
         self._dead_by.discard(name)
 
@@ -331,7 +331,7 @@ class Fib:
         """Change the nexthops by device `name`, and delete the routes that are dead then."""
         changed = False
         for table in self._tables.maps():
-            for route in tuple(table) if table.uses[name] else ():
+            for route in tuple(table) if table.uses.get(name) else ():
                 nexthops = tuple(map(change, route.nexthops))
                 if all(map(operator.is_, nexthops, route.nexthops)):
                     continue
@@ -344,10 +344,16 @@ class Fib:
         if changed:
             self._changed()
 
+    def _is_used(self, name: str) -> bool:
+        """Return whether a route leads by device `name`."""
+        return any(table.uses.get(name) for table in self._tables.maps())
+
     def _changed(self) -> None:
         self.generation += 1
-        self._cache.clear()
-        self._types.clear()
+        if self._cache:
+            self._cache = {}
+        if self._types:
+            self._types = {}
 
 
 def _rank(route: Route) -> tuple[int, int, int]:

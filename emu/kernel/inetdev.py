@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -20,6 +21,7 @@ import attrs
 from emu.kernel.link.device import Device, IfAddress
 from emu.kernel.route import (
     PROTOCOL_KERNEL,
+    TABLE_LOCAL,
     TABLE_MAIN,
     Insertion,
     Nexthop,
@@ -136,14 +138,36 @@ def _primary(addresses: list[IfAddress], address: IfAddress) -> IfAddress:
 
 
 def _route(device: Device, kind: RouteType, dst: Prefix, prefsrc: IpAddress) -> Route:
+    if device.is_loopback:
+        return _loopback_route(device.name, kind, dst, prefsrc, linkdown=not device.carrier)
+    return _kernel_route(device.name, kind, dst, prefsrc, linkdown=not device.carrier)
+
+
+def _kernel_route(device: str, kind: RouteType, dst: Prefix, prefsrc: IpAddress, *, linkdown: bool) -> Route:
+    """Return a route of the kernel's own; what the FIB finds out about its nexthop stands there already."""
+    is_local = kind is RouteType.LOCAL
     return Route(
         dst,
         kind,
-        (Nexthop(device.name),),
-        scope=Scope.HOST if kind is RouteType.LOCAL else Scope.LINK,
+        _hop(device) if is_local else _linked(device, linkdown=linkdown),
+        table=TABLE_MAIN if kind is RouteType.UNICAST else TABLE_LOCAL,
+        scope=Scope.HOST if is_local else Scope.LINK,
         prefsrc=prefsrc,
         protocol=PROTOCOL_KERNEL,
     )
+
+
+_loopback_route = lru_cache(maxsize=1024)(_kernel_route)  # the same in every namespace
+
+
+@lru_cache(maxsize=1024)
+def _hop(device: str) -> tuple[Nexthop, ...]:
+    return (Nexthop(device),)
+
+
+@lru_cache(maxsize=1024)
+def _linked(device: str, *, linkdown: bool) -> tuple[Nexthop, ...]:
+    return (Nexthop(device, scope=Scope.HOST, linkdown=linkdown),)
 
 
 # --- deleting ---

@@ -29,6 +29,7 @@ from emu.kernel.sctp import SctpTable
 from emu.kernel.sockets import SocketTable
 from emu.kernel.sysctl import Sysctl
 from emu.kernel.tcp import TcpTable
+from emu.sim.rng import LateStream
 from emu.sim.time import START, Instant
 from emu.wire.addresses import ZERO_MAC
 from emu.wire.frame import Frame
@@ -55,7 +56,6 @@ class Namespace:
     Attributes:
         name: how people call it, like `node1`.
         now: the instant of the call under way.
-        random: what the kernel draws at random here: ports, sequence numbers, timers.
         choice: decides what can change a packet's fate.
         flow_secret: key of the flow hash. One for all namespaces of a run, as a kernel has one.
         sysctl: `/proc/sys/net` of this namespace.
@@ -81,14 +81,14 @@ class Namespace:
         self,
         name: str,
         *,
-        random: random.Random,
+        random: random.Random | LateStream,
         choice: Choice,
         packet_ids: Iterator[int] | None = None,
         flow_secret: int = 0,
     ) -> None:
         self.name = name
         self.now = START
-        self.random = random
+        self._random = random
         self.choice = choice
         self.flow_secret = flow_secret
         self.recorder: Recorder | None = None
@@ -98,7 +98,7 @@ class Namespace:
         self.fib = Fib(self.devices, lambda name: self.sysctl.conf_or(name, "ignore_routes_with_linkdown"))
         self.exceptions = PathExceptions(self.fib)
         self.route_cache = RouteCache()
-        self.neighbours: NeighbourTable[Skb] = NeighbourTable(self.sysctl.neigh.__getitem__, random)
+        self.neighbours: NeighbourTable[Skb] = NeighbourTable(self.sysctl.neigh.__getitem__, self._draw)
         self.reassembly = fragment.Reassembly()
         self.icmp_limits = IcmpLimits()
         self.sockets = SocketTable()
@@ -108,7 +108,7 @@ class Namespace:
         self.unseen: Mapping[str, str] = {}
         self.drops: Counter[DropReason] = Counter()
         self.sends_icmp = False
-        self._identification = random.getrandbits(16)
+        self._identification: int | None = None  # drawn before all else, but not before it is needed
         self._packet_ids = itertools.count(1) if packet_ids is None else packet_ids
         self._indices = itertools.count(1)
         self._effects: list[Effect] = []
@@ -221,8 +221,26 @@ class Namespace:
 
     def next_identification(self) -> int:
         """Return the IP identification for a packet that belongs to no connection, never 0."""
+        if self._identification is None:
+            self._identification = self._begin_to_draw().getrandbits(16)
         self._identification = self._identification % 0xFFFF + 1
         return self._identification
+
+    def _begin_to_draw(self) -> random.Random:
+        if isinstance(self._random, LateStream):
+            self._random = self._random.open()
+        return self._random
+
+    @property
+    def random(self) -> random.Random:
+        """What the kernel draws at random here: ports, sequence numbers, timers."""
+        if self._identification is None:
+            self._identification = self._begin_to_draw().getrandbits(16)
+        assert not isinstance(self._random, LateStream)
+        return self._random
+
+    def _draw(self, stop: int) -> int:
+        return self.random.randrange(stop)
 
     @cached_property
     def netfilter(self) -> Netfilter:

@@ -26,7 +26,6 @@ from emu.sim.time import MILLISECOND, SECOND, Duration, Instant, later
 from emu.wire.addresses import ZERO_MAC, IpAddress, MacAddress
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from emu.kernel.neighbour import Action
@@ -54,7 +53,7 @@ class NeighbourTable(Generic[PacketT]):
     Args:
         parameters: gives the values of `net.ipv4.neigh.NAME.*` for a device's name or
             `default`, as the files show them.
-        random: draws reachable times and the delays of proxied replies.
+        draw: gives a random number below another: for reachable times and the delays of proxied replies.
 
     Attributes:
         thresholds: how large the table may become.
@@ -63,15 +62,15 @@ class NeighbourTable(Generic[PacketT]):
         proxy_queue: requests for such addresses, to be answered a little later.
     """
 
-    def __init__(self, parameters: Callable[[str], Mapping[str, int]], random: random.Random) -> None:
+    def __init__(self, parameters: Callable[[str], Mapping[str, int]], draw: Callable[[int], int]) -> None:
         self._parameters = parameters
-        self._resolution: Resolution[PacketT] = Resolution(parameters, random)
+        self._resolution: Resolution[PacketT] = Resolution(parameters, draw)
         self._entries: dict[tuple[str, bytes], Neighbour[PacketT]] = {}
         self._collect_at: Instant | None = None
         self._forced_at: Instant | None = None
         self.thresholds = Thresholds()
         self.proxies: set[tuple[str, bytes]] = set()
-        self.proxy_queue = ProxyQueue(random)
+        self.proxy_queue = ProxyQueue(draw)
 
     def __iter__(self) -> Iterator[Neighbour[PacketT]]:
         """Give all entries, the oldest first."""

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Routes by destination, for the longest prefix first.
 
-A dictionary per prefix length that is in use, keyed by the prefix' bits as a
-number: looking up costs one shift and one `get` for each length, whatever the
-number of routes.
+One dictionary, keyed by a prefix' bits as a number, with a 1 in front that tells
+how many they are: looking up costs one shift and one `get` for each length in
+use, whatever the number of routes. A small table is small.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from emu.wire.addresses import Prefix
 
 _BITS: Final = 32
+_NONE: Final[tuple[Route, ...]] = ()
 
 
 def _rank(route: Route) -> tuple[int, int, int]:
@@ -29,72 +30,86 @@ class PrefixMap:
     """Routes of one table, or of two (see `emu.kernel.fib`).
 
     Attributes:
-        levels: for each prefix length in use, the longest first: by how much an
-            address is shifted to the right to be a key, and the routes by key.
-            Routes to one prefix are in the order in which they are tried.
-        uses: how many nexthops lead by a device, by its name.
+        leaves: the routes by key, those to one prefix in the order in which
+            they are tried.
+        levels: for each prefix length that was ever in use, the longest first:
+            by how much an address is shifted to the right, and what is added
+            then, to be a key.
+        uses: how many nexthops lead by a device, by its name; not all are above 0.
     """
 
-    __slots__ = ("_by_length", "levels", "uses")
+    __slots__ = ("leaves", "levels", "uses")
 
     def __init__(self) -> None:
-        self._by_length: dict[int, dict[int, list[Route]]] = {}
-        self.levels: list[tuple[int, dict[int, list[Route]]]] = []
-        self.uses: Counter[str] = Counter()
+        self.leaves: dict[int, tuple[Route, ...]] = {}
+        self.levels: tuple[tuple[int, int], ...] = ()
+        self.uses: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[Route]:
         """Yield all in the order of `ip route show`: by address, the longer prefix first."""
-        found = [
-            (key << _BITS - length, -length, routes)
-            for length, leaves in self._by_length.items()
-            for key, routes in leaves.items()
-        ]
-        for _, _, routes in sorted(found, key=lambda item: item[:2]):
-            yield from tuple(routes)
+        for _, _, routes in sorted(map(_placed, self.leaves.items()), key=lambda item: item[:2]):
+            yield from routes
 
-    def at(self, prefix: Prefix) -> list[Route]:
-        """Return the routes to exactly `prefix`; don't change the list."""
-        return self._by_length.get(prefix.length, {}).get(_key(prefix), [])
+    def at(self, prefix: Prefix) -> tuple[Route, ...]:
+        """Return the routes to exactly `prefix`."""
+        return self.leaves.get(_key(prefix), _NONE)
 
     def insert(self, route: Route, *, behind_equals: bool) -> None:
         """Enter `route`, before or behind those of the same table, TOS and metric."""
-        leaves = self._by_length.setdefault(route.dst.length, {})
-        if not leaves:
-            self._relevel()
-        routes = leaves.setdefault(_key(route.dst), [])
-        rank = _rank(route)
-        if behind_equals:
-            place = sum(_rank(known) <= rank for known in routes)
+        key = _key(route.dst)
+        routes = self.leaves.get(key)
+        if routes is None:
+            self.leaves[key] = (route,)
+            self.levels = _with_length(self.levels, route.dst.length)
         else:
-            place = sum(_rank(known) < rank for known in routes)
-        routes.insert(place, route)
-        for nexthop in route.nexthops:
-            self.uses[nexthop.device] += 1
+            rank = _rank(route)
+            if behind_equals:
+                place = sum([_rank(known) <= rank for known in routes])
+            else:
+                place = sum([_rank(known) < rank for known in routes])
+            self.leaves[key] = (*routes[:place], route, *routes[place:])
+        self._count(route, 1)
 
     def replace(self, route: Route, successor: Route) -> None:
         """Put `successor` in the place of `route`, whose prefix it has."""
-        routes = self._by_length[route.dst.length][_key(route.dst)]
-        routes[routes.index(route)] = successor
-        self.uses.subtract(nexthop.device for nexthop in route.nexthops)
-        self.uses.update(nexthop.device for nexthop in successor.nexthops)
+        key = _key(route.dst)
+        routes = self.leaves[key]
+        place = routes.index(route)
+        self.leaves[key] = (*routes[:place], successor, *routes[place + 1 :])
+        self._count(route, -1)
+        self._count(successor, 1)
 
     def remove(self, route: Route) -> None:
         """Take `route` out."""
-        leaves = self._by_length[route.dst.length]
-        routes = leaves[_key(route.dst)]
-        routes.remove(route)
-        self.uses.subtract(nexthop.device for nexthop in route.nexthops)
-        if not routes:
-            del leaves[_key(route.dst)]
-        if not leaves:
-            del self._by_length[route.dst.length]
-            self._relevel()
+        key = _key(route.dst)
+        routes = self.leaves[key]
+        place = routes.index(route)
+        if len(routes) == 1:
+            del self.leaves[key]
+        else:
+            self.leaves[key] = routes[:place] + routes[place + 1 :]
+        self._count(route, -1)
 
-    def _relevel(self) -> None:
-        self.levels = [
-            (_BITS - length, self._by_length[length]) for length in sorted(self._by_length, reverse=True)
-        ]
+    def _count(self, route: Route, step: int) -> None:
+        uses = self.uses
+        for nexthop in route.nexthops:
+            uses[nexthop.device] = uses.get(nexthop.device, 0) + step
 
 
 def _key(prefix: Prefix) -> int:
-    return int(prefix.address) >> _BITS - prefix.length
+    length = prefix.length
+    return int.from_bytes(prefix.address, "big") >> _BITS - length | 1 << length
+
+
+def _placed(leaf: tuple[int, tuple[Route, ...]]) -> tuple[int, int, tuple[Route, ...]]:
+    """Return address and negative length of a leaf's prefix, and its routes."""
+    key, routes = leaf
+    length = key.bit_length() - 1
+    return (key ^ 1 << length) << _BITS - length, -length, routes
+
+
+@lru_cache(maxsize=1024)
+def _with_length(levels: tuple[tuple[int, int], ...], length: int) -> tuple[tuple[int, int], ...]:
+    """Return `levels` with that of a length; equal ones are one object."""
+    level = (_BITS - length, 1 << length)
+    return levels if level in levels else tuple(sorted((*levels, level)))

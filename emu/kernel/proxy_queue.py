@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from emu.sim.time import MILLISECOND, Duration, Instant, later
 
 if TYPE_CHECKING:
-    import random
+    from collections.abc import Callable
 
     from emu.wire.frame import Frame
 
@@ -33,8 +33,8 @@ class Redo(NamedTuple):
 class ProxyQueue:
     """The requests that wait in one namespace."""
 
-    def __init__(self, random: random.Random) -> None:
-        self._random = random
+    def __init__(self, draw: Callable[[int], int]) -> None:
+        self._draw = draw
         self._waiting: list[tuple[Instant, int, Redo]] = []
         self._enqueued = 0
 
@@ -62,7 +62,7 @@ class ProxyQueue:
         if sum(redo.device == device for _, _, redo in self._waiting) > limit:
             return False
         self._enqueued += 1
-        due = later(now, self._random.randrange(delay * USER_TICK))
+        due = later(now, self._draw(delay * USER_TICK))
         heappush(self._waiting, (due, self._enqueued, Redo(device, frame)))
         return True
 

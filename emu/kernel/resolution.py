@@ -23,7 +23,6 @@ from emu.kernel.proxy_queue import USER_TICK
 from emu.sim.time import MILLISECOND, SECOND, Duration, Instant, later
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable, Mapping
 
     from emu.kernel.neighbour import Action, Neighbour
@@ -47,12 +46,12 @@ class Resolution(Generic[PacketT]):
     Args:
         parameters: gives the values of `net.ipv4.neigh.NAME.*` for a device's name, as
             the files show them.
-        random: draws the reachable times.
+        draw: gives a random number below another: the reachable times.
     """
 
-    def __init__(self, parameters: Callable[[str], Mapping[str, int]], random: random.Random) -> None:
+    def __init__(self, parameters: Callable[[str], Mapping[str, int]], draw: Callable[[int], int]) -> None:
         self._parameters = parameters
-        self._random = random
+        self._draw = draw
         self._timers: list[tuple[Instant, int, Neighbour[PacketT]]] = []
         self._timers_set = 0
         self._reachable_times: dict[str, _ReachableTime] = {}
@@ -223,7 +222,7 @@ class Resolution(Generic[PacketT]):
         base = self._parameters(device)["base_reachable_time_ms"] * MILLISECOND
         known = self._reachable_times.get(device)
         if known is None or known.base != base or now - known.drawn > REDRAW_AFTER:
-            value = self._random.randrange(base) + base // 2 if base else 0
+            value = self._draw(base) + base // 2 if base else 0
             known = self._reachable_times[device] = _ReachableTime(value, base, now)
         return known.value
 

@@ -111,6 +111,22 @@ class Nexthop:
     dead: bool = attrs.field(default=False, eq=False)
     linkdown: bool = attrs.field(default=False, eq=False)
 
+    def is_alike(self, other: Nexthop) -> bool:
+        """Return whether `other` is equal, also in what was found out."""
+        return self is other or (
+            self.device == other.device
+            and self.gateway == other.gateway
+            and self.scope is other.scope
+            and self.linkdown is other.linkdown
+            and self.dead is other.dead
+            and self.weight == other.weight
+            and self.onlink is other.onlink
+        )
+
+
+def _are_alike(some: tuple[Nexthop, ...], others: tuple[Nexthop, ...]) -> bool:
+    return len(some) == len(others) and all(map(Nexthop.is_alike, some, others))
+
 
 def default_table(kind: RouteType) -> int:
     """Return the table that `ip route` means where none is given."""
@@ -159,6 +175,7 @@ class Route:
     protocol: int = attrs.field(default=PROTOCOL_BOOT, kw_only=True)
     mtu: int = attrs.field(default=0, kw_only=True)
     mtu_locked: bool = attrs.field(default=False, kw_only=True)
+    _entered: Route | None = attrs.field(default=None, init=False, eq=False, repr=False)
 
     @table.default
     def _table(self) -> int:
@@ -167,6 +184,20 @@ class Route:
     @scope.default
     def _scope(self) -> Scope:
         return default_scope(self.type, self.nexthops)
+
+    def entered(self, nexthops: tuple[Nexthop, ...]) -> Route:
+        """Return the route with these nexthops, equal to its own but for what was found out about them.
+
+        The last answer is given again if it fits: many nodes have one route in
+        common, and it is one object.
+        """
+        if _are_alike(nexthops, self.nexthops):
+            return self
+        known = self._entered
+        if known is None or not _are_alike(nexthops, known.nexthops):
+            known = attrs.evolve(self, nexthops=nexthops)
+            object.__setattr__(self, "_entered", known)  # a memory, no part of the value
+        return known
 
     @property
     def is_dead(self) -> bool:

@@ -58,10 +58,10 @@ class RouteCheck:
         if route.scope == Scope.HOST:
             self._check_own(nexthops)
         else:
-            nexthops = tuple(self._check_nexthop(nexthop, route) for nexthop in nexthops)
+            nexthops = tuple([self._check_nexthop(nexthop, route) for nexthop in nexthops])
         if route.prefsrc is not None and not self._is_valid_prefsrc(route, route.prefsrc):
             raise RouteError(errno.EINVAL, "Invalid prefsrc address")
-        return route if nexthops is route.nexthops else attrs.evolve(route, nexthops=nexthops)
+        return route if nexthops is route.nexthops else route.entered(nexthops)
 
     def _check_own(self, nexthops: tuple[Nexthop, ...]) -> None:
         """Check the nexthop of a route to this host itself."""

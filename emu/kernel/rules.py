@@ -141,19 +141,18 @@ class RulePattern:
         )
 
 
-def _initial() -> list[RoutingRule]:
-    return [
-        RoutingRule(0, table=TABLE_LOCAL),
-        RoutingRule(32766, table=TABLE_MAIN),
-        RoutingRule(32767, table=TABLE_DEFAULT),
-    ]
+_INITIAL: Final = (
+    RoutingRule(0, table=TABLE_LOCAL),
+    RoutingRule(32766, table=TABLE_MAIN),
+    RoutingRule(32767, table=TABLE_DEFAULT),
+)
 
 
 @attrs.define
 class RoutingRules:
     """The routing rules of one namespace, in the order in which they are asked."""
 
-    _rules: list[RoutingRule] = attrs.field(factory=_initial, init=False)
+    _rules: tuple[RoutingRule, ...] = attrs.field(default=_INITIAL, init=False)
 
     def __iter__(self) -> Iterator[RoutingRule]:
         return iter(self._rules)
@@ -179,7 +178,7 @@ class RoutingRules:
         if any(_key(known) == _key(rule) and _is_like(known, rule) for known in self._rules):
             raise RouteError(errno.EEXIST)
         place = sum(known.priority <= rule.priority for known in self._rules)
-        self._rules.insert(place, rule)
+        self._rules = (*self._rules[:place], rule, *self._rules[place:])
 
     def delete(self, pattern: RulePattern) -> RoutingRule:
         """Delete the first rule that `pattern` means, and return it.
@@ -189,7 +188,8 @@ class RoutingRules:
         """
         for place, rule in enumerate(self._rules):
             if pattern.matches(rule):
-                return self._rules.pop(place)
+                self._rules = self._rules[:place] + self._rules[place + 1 :]
+                return rule
         raise RouteError(errno.ENOENT)
 
 

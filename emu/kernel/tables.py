@@ -195,8 +195,9 @@ class RoutingTables:
             return None
         number = int.from_bytes(flow.dst, "big")
         oif = flow.oif
-        for shift, leaves in routes.levels:
-            for route in leaves.get(number >> shift, ()):
+        leaves = routes.leaves
+        for shift, mark in routes.levels:
+            for route in leaves.get(number >> shift | mark, ()):
                 if (route.tos and route.tos != flow.tos & DSCP_MASK) or route.scope < scope:
                     continue
                 for nexthop in route.nexthops:

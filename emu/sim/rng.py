@@ -10,6 +10,20 @@ from typing import final
 import attrs
 
 
+class LateStream:
+    """A stream that is only seeded once somebody opens it: most namespaces never draw a number."""
+
+    __slots__ = ("_name", "_streams")
+
+    def __init__(self, streams: Streams, name: str) -> None:
+        self._streams = streams
+        self._name = name
+
+    def open(self) -> random.Random:
+        """Return the stream itself."""
+        return self._streams.stream(self._name)
+
+
 @final
 @attrs.define
 class Streams:
@@ -25,3 +39,7 @@ class Streams:
             digest = hashlib.sha256(f"{self.seed}/{name}".encode()).digest()
             found = self._streams[name] = random.Random(digest)
         return found
+
+    def late(self, name: str) -> LateStream:
+        """Return the stream `name` for somebody who may never draw."""
+        return LateStream(self, name)

@@ -141,8 +141,12 @@ class Prefix:
     @classmethod
     def of(cls, address: IpAddress, length: int) -> Self:
         """Return the prefix of `length` bits that holds `address`."""
-        host_bits = address.bits - length
-        return cls(IpAddress.from_int(int(address) >> host_bits << host_bits, address.bits), length)
+        octets = len(address)
+        host_bits = octets * 8 - length
+        if host_bits:
+            number = int.from_bytes(address, "big") >> host_bits << host_bits
+            address = IpAddress(number.to_bytes(octets, "big"))
+        return cls(address, length)
 
     @classmethod
     def parse(cls, text: str, *, strict: bool = True) -> Self:
@@ -165,6 +169,11 @@ class Prefix:
     def is_host(self) -> bool:
         """Whether this is one single address."""
         return self.length == self.address.bits
+
+    @property
+    def has_host_bits(self) -> bool:
+        """Whether bits behind the first `length` are set: then this is no prefix."""
+        return int.from_bytes(self.address, "big") & (1 << (len(self.address) * 8 - self.length)) - 1 != 0
 
     @property
     def mask(self) -> int:

@@ -188,7 +188,7 @@ def causes(doing: Doing) -> frozenset[Cause]:
 def test_entries_move_as_the_table_says_and_lose_no_packet(sequence: list[Doing], requests: int) -> None:
     """Packets, answers and time each cause what TRANSITIONS has for them; each packet ends exactly once."""
     parameters = PARAMETERS | {"mcast_solicit": requests}
-    run = Run(NeighbourTable(lambda _: parameters, random.Random(1)))
+    run = Run(NeighbourTable(lambda _: parameters, random.Random(1).randrange))
     with watched() as moves:
         for doing in sequence:
             run.pass_time(later(run.now, doing.pause))

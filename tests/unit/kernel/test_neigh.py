@@ -45,7 +45,9 @@ class Clock:
 
     def __init__(self, **parameters: int) -> None:
         self.parameters: Mapping[str, int] = DEFAULTS | parameters
-        self.table: NeighbourTable[str] = NeighbourTable(lambda _: self.parameters, random.Random(1))
+        self.table: NeighbourTable[str] = NeighbourTable(
+            lambda _: self.parameters, random.Random(1).randrange
+        )
         self.now = START
 
     def send(self, packet: str, size: int = 832, ip: IpAddress = IP) -> list[Action[str]]:
