@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
 import shutil
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.cluster.network.build import BASE_NEIGHBOUR, BASE_SYSCTLS
+from emu.kernel.sysctl import path
 from emu.sim.time import SECOND
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ _SETTINGS: Final = Path("/etc/netns")
 
 _RESOLVER: Final = "nameserver 127.0.0.1\noptions attempts:1 timeout:1\n"
 """Nobody answers there, and that at once: tools that look for names do not wait."""
+_NEW_NETWORK: Final = 0x40000000
 
 
 @contextmanager
@@ -53,6 +56,18 @@ def namespace(name: str = "") -> Iterator[str]:
     finally:
         subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
         shutil.rmtree(settings, ignore_errors=True)
+
+
+@contextmanager
+def inside(name: str) -> Iterator[None]:
+    """Let this thread, and no other one, be in a network namespace while the block runs."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with Path("/proc/thread-self/ns/net").open() as here, Path(f"/run/netns/{name}").open() as there:
+        assert libc.setns(there.fileno(), _NEW_NETWORK) == 0
+        try:
+            yield
+        finally:
+            assert libc.setns(here.fileno(), _NEW_NETWORK) == 0
 
 
 @attrs.frozen
@@ -114,8 +129,9 @@ def _build(lab: LinuxLab, document: NetworkDocument) -> None:
 
 
 def _set(lab: LinuxLab, name: str, sysctls: Mapping[str, object]) -> None:
-    for key, value in sysctls.items():
-        lab.do(name, "sysctl", "-qw", f"{key}={value}")
+    with inside(lab.netns(name)):
+        for key, value in sysctls.items():
+            Path("/proc/sys", path(key)).write_text(str(value), encoding="ascii")
 
 
 def _link(lab: LinuxLab, link: LinkSpec) -> None:

@@ -215,7 +215,8 @@ def write_export(exported: Exported, source: str, folder: Path) -> None:
 
 def _head(remarks: Remarks, source: str) -> Iterator[str]:
     yield f"Made by `emu export network {source}`."
-    yield "IPv6 is off: emu has none. Counters of rules begin at 0."
+    yield "IPv6 is off: emu has none. Counters of rules begin at 0. Learned neighbours are probed after 60 s,"
+    yield "as the format has it, where delay_first_probe_time was the kernel's 5."
     for title, lines in (("Stand-ins:", remarks.invented), ("Left out:", remarks.left_out)):
         if lines:
             yield title

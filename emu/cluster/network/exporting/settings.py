@@ -3,7 +3,8 @@
 
 They are written over a copy of what a document's namespace begins with, one
 after the other, because some change others: what is then as it should be
-already needs no line. IPv6, which emu has not, stays off.
+already needs no line. IPv6, which emu has not, stays off, and devices where the
+kernel would soon ask learned neighbours again do that as late as the format's.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _FIRST: Final = "net.ipv4.ip_forward"  # others change with it
 _IPV6: Final = "net.ipv6."
 _FOR_ALL: Final = ("all", "default")
+_KERNELS_PROBE_TIME: Final = ("delay_first_probe_time", 5)
 
 
 class SettingsWriter:
@@ -56,7 +58,7 @@ class SettingsWriter:
     def _differences(self, files: Iterator[str]) -> Iterator[Entry]:
         for file in files:
             value = self._original.get(file)
-            if self._copy.get(file) == value:
+            if self._copy.get(file) == value or (file.rpartition("/")[2], value) == _KERNELS_PROBE_TIME:
                 continue
             try:
                 self._copy.set(file, value)

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Clusters that were exported and then built of real namespaces: Linux does what emu says that it does."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import attrs
+import pytest
+
+from emu.cluster.cluster import Cluster
+from emu.cluster.emulation import Host
+from emu.cluster.network.actions import Step, TcpRequest
+from emu.cluster.network.exporting import exporter as export
+from emu.cluster.network.model import Normalize
+from emu.cluster.network.reader import load_network
+from emu.cluster.network.run import NetworkRun
+from emu.cluster.source import read_source
+from emu.observe.canonical.frames import canonical_frames
+from emu.wire.addresses import IpAddress
+from tests.golden.test_golden import normalize
+from tests.kernel import document_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from emu.cluster.network.model import NetworkDocument
+    from emu.kernel.namespace import Namespace
+
+NETWORKS: Final = {
+    "kubenet": "{provider: kubenet}",
+    "kindnet": "{provider: kindnet}",
+    "flannel-vxlan": "{provider: flannel}",
+    "flannel-host-gw": "{provider: flannel, backend: host-gw}",
+}
+MANIFESTS: Final = """
+apiVersion: emu/v1
+kind: Cluster
+metadata: {name: small}
+spec:
+  nodes: [{name: one, role: control-plane}, {name: two}]
+  network: %s
+  kubeProxy: {mode: iptables, features: {nfacct: false}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: coredns, namespace: kube-system}
+spec:
+  replicas: 0
+  selector: {matchLabels: {k8s-app: kube-dns}}
+  template:
+    metadata: {labels: {k8s-app: kube-dns}}
+    spec: {containers: [{name: coredns, image: coredns}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: client}
+spec: {nodeName: one, containers: [{name: c, image: busybox}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: near, labels: {app: near}, annotations: {emu/serve: tcp/8080}}
+spec: {nodeName: one, containers: [{name: c, image: nginx}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, labels: {app: web}, annotations: {emu/serve: tcp/8080}}
+spec: {nodeName: two, containers: [{name: c, image: nginx}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  type: NodePort
+  clusterIP: 10.96.0.80
+  selector: {app: web}
+  ports: [{port: 80, targetPort: 8080, nodePort: 30080}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: near}
+spec: {clusterIP: 10.96.0.81, selector: {app: near}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: nobody}
+spec: {clusterIP: 10.96.0.82, selector: {app: nobody}, ports: [{port: 80}]}
+"""
+FIRST_PORT: Final = 41000
+WEB, NEAR, NOBODY = (IpAddress.parse(f"10.96.0.{number}") for number in (80, 81, 82))
+COMMANDS: Final = ("ip -4 route show table all", "ip rule", "ip -4 -o addr show", "iptables-save")
+_UNLIKE: Final = re.compile(r"^\d+: |@\S+|\[\d+:\d+\]|^#.*\n", re.MULTILINE)
+"""Numbers of devices, counters, and comments with the time."""
+
+
+class Request(NamedTuple):
+    """Who asks whom for what, and what comes of it."""
+
+    what: str
+    ns: str
+    dst: IpAddress
+    port: int
+    outcome: str = "ok"
+
+
+@attrs.frozen
+class Exported:
+    """A cluster, its document, and what Linux made of that."""
+
+    cluster: Cluster
+    export: export.Exported
+    document: NetworkDocument
+    requests: list[Request]
+    linux: document_run.LinuxRun
+
+
+def requests(cluster: Cluster) -> list[Request]:
+    """Return ways between pods, into Services, and from outside."""
+
+    def address(net: Namespace) -> IpAddress:
+        return net.devices["eth0"].addresses[0].address
+
+    near, web = (address(cluster.pod(name).net) for name in ("near", "web"))
+    node = address(cluster.node("one").net)
+    return [
+        Request("pod to pod on its node", "client", near, 8080),
+        Request("pod to pod on another node", "client", web, 8080),
+        Request("pod to Service", "client", WEB, 80),
+        Request("pod to Service on its node", "client", NEAR, 80),
+        Request("pod to itself by its Service", "near", NEAR, 80),
+        Request("pod to Service without endpoints", "client", NOBODY, 80, "ECONNREFUSED"),
+        Request("node to Service", "one", WEB, 80),
+        Request("outside to NodePort", "laptop", node, 30080),
+    ]
+
+
+def known_ports(asked: Sequence[Request]) -> tuple[int, ...]:
+    """Return all ports but those that masquerading draws."""
+    return 80, 8080, 30080, *range(FIRST_PORT, FIRST_PORT + len(asked))
+
+
+@pytest.fixture(scope="module", params=list(NETWORKS))
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """A cluster whose document was written, read again, and run on Linux."""
+    folder = tmp_path_factory.mktemp("exported")
+    (folder / "cluster.yaml").write_text(MANIFESTS % NETWORKS[request.param])
+    cluster = read_source([str(folder / "cluster.yaml")]).start()
+    assert isinstance(cluster, Cluster)
+    asked = requests(cluster)
+    steps = [
+        Step(
+            "tcp_request",
+            TcpRequest(each.ns, each.dst, each.port, src_port=port, send=b"who is it?", want=5),
+            expect=each.outcome,
+        )
+        for port, each in enumerate(asked, FIRST_PORT)
+    ]
+    anonymous = Normalize(random_ports=True, known_ports=known_ports(asked))
+    made = export.export(cluster, actions=steps, normalize=anonymous)
+    export.write_export(made, "cluster.yaml", folder)
+    document = load_network(folder / "scenario.yaml")
+    return Exported(cluster, made, document, asked, document_run.run(document, COMMANDS))
+
+
+@pytest.mark.kernel
+def test_linux_sends_the_frames_that_emu_sends(
+    exported: Exported, record_property: Callable[[str, object], None]
+) -> None:
+    """At every device of all namespaces, for each way between pods and into Services."""
+    document, linux = exported.document, exported.linux
+    ours = NetworkRun(document)
+    assert ours.run().unexpected == []
+    assert linux.outcomes == [each.outcome for each in exported.requests]
+    differences, count = [], 0
+    for point in document.captures:
+        theirs = [(frame.octets, frame.direction) for frame in linux.frames[point]]
+        emus = [(frame.octets, frame.direction.name.lower()) for frame in ours.capture.at(point)]
+        want, got = (
+            canonical_frames(frames, random_ports=True, known_ports=document.normalize.known_ports)
+            for frames in (theirs, emus)
+        )
+        count += len(want)
+        differences += normalize.diff_frames(want, got, "network", label=str(point))
+    assert not differences, "\n".join(differences)
+    record_property("compared", ("frames of exported clusters", count, 0))
+
+
+@pytest.mark.kernel
+def test_linux_has_the_tables_that_the_cluster_has(exported: Exported) -> None:
+    """Routes of all tables, routing rules, addresses and rules everywhere, as the tools print them."""
+    for original, ns in exported.export.names.items():
+        net = exported.cluster.fabric.namespaces[original]
+        for command in COMMANDS:
+            ours = Host(exported.cluster, net).run(command)
+            theirs = exported.linux.printed[ns, command]
+            if "switch" not in original:  # whose loopback is down
+                assert _lines(ours) == _lines(theirs), (ns, command)
+
+
+def _lines(text: str) -> list[str]:
+    return sorted(line.rstrip() for line in _UNLIKE.sub("", text).splitlines())
