@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 def run(file: str, folder: str | None, output: str | None, seed: int | None) -> int:
     """Run the steps of FILE on the virtual clock, then check their outcomes.
 
-    The exit status is 1 where a program's outcome is not what FILE expects. A
-    cluster has no steps as yet: it is built, and what it holds is told.
+    The exit status is 1 where a program's outcome is not what FILE expects, or
+    a step of a Scenario failed. What a cluster holds at the end is told.
     """
     from emu.cli.output import STDOUT, opened
     from emu.cluster.network.run import NetworkRun
@@ -58,12 +58,22 @@ def run(file: str, folder: str | None, output: str | None, seed: int | None) -> 
 
 
 def _run_cluster(found: ClusterSource, seed: int | None, *, folder: str | None, output: str | None) -> int:
-    """Build a cluster and tell what came of it; the status is 1 where a pod does not run."""
+    """Build a cluster, take its steps, and tell what came of it.
+
+    The status is 1 where a step failed, or a pod does not run.
+    """
     from emu.kube.api.objects import Node, Pod, Service
 
     if folder is not None or output is not None:
         raise click.UsageError("a cluster has no steps to record: emu capture runs something and records it")
-    cluster = found.start(seed=seed)
+    cluster = found.start(seed=seed, steps=False)
+    status = 0
+    for step in found.topology.steps:
+        finished = cluster.take(step)
+        click.echo(f"{cluster.fabric.loop.now / 1e9:.3f} s $ {' '.join(step.words)}")
+        click.echo(finished.stdout, nl=False)
+        click.echo(finished.stderr, nl=False, err=True)
+        status = finished.status or status
     for line in cluster.warnings:
         click.echo(line, err=True)
     pods = cluster.store.list(Pod)
@@ -76,7 +86,7 @@ def _run_cluster(found: ClusterSource, seed: int | None, *, folder: str | None, 
         place = f"{each.metadata.namespace}/{each.metadata.name}"
         reasons = (one.message or one.reason for one in each.status.conditions if one.status == "False")
         click.echo(f"  {place}: {each.status.phase}, {next(filter(None, reasons), 'not ready')}")
-    return 1 if waiting else 0
+    return 1 if waiting or status else 0
 
 
 @contextmanager

@@ -91,19 +91,26 @@ class Cluster(Emulation):
         """Whether nothing more is to be expected of the control plane without a cause from outside."""
         if any(proxy.is_waiting for proxy in self.proxies.proxies.values()):
             return False
-        return all(_is_at_rest(pod) for pod in self.store.each(Pod))
+        down = {name for name, machine in self.machines.items() if not machine.is_up}
+        return all(pod.spec.node_name in down or _is_at_rest(pod) for pod in self.store.each(Pod))
 
     def take(self, step: StepSpec) -> Finished:
-        """Wait until it is time for a step, take it, and return what it printed; then let things settle.
+        """Wait until it is time for a step, take it, and return what it printed.
+
+        What it leads to takes its time, which later steps give it or not.
 
         Raises:
             StormError: frames go round in circles.
         """
         self.wait_until(Instant(max(self.fabric.loop.now, step.at)))
-        return self.do(step.words)
+        return self.do(step.words, settle=False)
 
-    def do(self, words: Sequence[str]) -> Finished:
-        """Do what a step of a `Scenario` may say, let things settle, and return what it printed.
+    def do(self, words: Sequence[str], *, settle: bool = True) -> Finished:
+        """Do what a step of a `Scenario` may say, and return what it printed.
+
+        Args:
+            words: the step.
+            settle: let time pass until things have settled.
 
         Raises:
             StormError: frames go round in circles.
@@ -111,8 +118,11 @@ class Cluster(Emulation):
         finished = scenario.perform(self, words)
         if words[0] not in scenario.LOOKING:
             again = tuple(words)
-            self.remember(lambda other: other.do(again) if isinstance(other, Cluster) else None)
-        self.settle_down()
+            self.remember(
+                lambda other: other.do(again, settle=settle) if isinstance(other, Cluster) else None
+            )
+        if settle:
+            self.settle_down()
         return finished
 
     # --- objects ---
@@ -213,9 +223,7 @@ class Cluster(Emulation):
         """
         point = parse_point(text, namespace)
         if point.kind == "node":
-            machine = self.machines.get(point.name)
-            if machine is None:
-                raise UnknownNameError(f"no node {point.name} (there are {', '.join(self.machines)})")
+            machine = self.control_plane.machine(point.name)
             return Host(self, machine.net, machine.userland)
         if point.kind == "ext":
             return super().namespace(f"ext/{point.name}")

@@ -13,8 +13,9 @@ from emu.cluster import node_objects, outside
 from emu.cluster.daemons import Daemons
 from emu.cluster.underlay import Underlay
 from emu.cluster.writing import Writer
+from emu.errors import UnknownNameError
 from emu.fabric.userland import Userland
-from emu.kube import endpoints
+from emu.kube import endpoints, nodes
 from emu.kube.api.objects import Namespace, Node
 from emu.kube.api.objects.meta import Meta
 from emu.kube.api.store import Store
@@ -77,10 +78,12 @@ class ControlPlane:
         self._pod_cidrs = PodCidrs([spec.pod_cidr])
         self.writer = Writer(self.store, self._ranges, self.warnings)
         endpoints.start(self.store, fabric.streams, minor=version[1])
+        self.nodes = nodes.start(self.store, minor=version[1])
         self.workloads = Workloads(self.store, fabric.streams, version)
         self.scheduler = Scheduler(self.store, fabric.streams, version)
         dns = ClusterDns((self._ranges.dns_address,), _DOMAIN)
-        images = {"coredns": CoreDns(self.store, fabric.streams)}
+        self._core_dns = CoreDns(self.store, fabric.streams)
+        images = {"coredns": self._core_dns}
         self.kubelets = Kubelets(fabric, self.store, Settings(dns, spec.kubernetes, images))
         self.proxies = Fleet(self.store, fabric=fabric)
         provider = PROVIDERS[spec.network.provider](spec.network.options)
@@ -112,25 +115,73 @@ class ControlPlane:
             self.fabric.loop.run_until(START)
         self._register([each for each in self._planned if not each.is_control_plane])
         self.writer.apply(objects, self.topology.sources_of(objects))
+        self.fabric.loop.run_until(self.fabric.loop.now)
+        self.warnings += self._core_dns.warnings
 
     def _register(self, planned: Sequence[PlannedNode]) -> None:
         """Let nodes join: machines, kubelets, the provider's daemons, kube-proxies."""
-        nodes = self._pod_cidrs.register([each.node for each in planned])
-        spec = self.topology.cluster
-        for each, node in zip(planned, nodes, strict=True):
+        given = self._pod_cidrs.register([each.node for each in planned])
+        for each, node in zip(planned, given, strict=True):
             machine = self._build(each)
             self.store.put(node)
             self._daemons.start(machine, each.devices[0][0].prefix)
             self.kubelets.start(machine)
-            if spec.proxy.mode != "none":
-                self.proxies.start(machine.net, self._proxy_config(node))
+            self.nodes.begin(machine.name)
+            self._start_proxy(machine)
             for setting, value in each.sysctls.items():
                 machine.net.sysctl.set(setting, value)  # the last word
         self.underlay.route_pods(
             (Prefix.parse(node.spec.pod_cidr), each.devices[0][0].address)
-            for each, node in zip(planned, nodes, strict=True)
+            for each, node in zip(planned, given, strict=True)
             if node.spec.pod_cidr
         )
+
+    def _start_proxy(self, machine: Machine) -> None:
+        """Start the kube-proxy of a node, unless the cluster has none."""
+        if self.topology.cluster.proxy.mode != "none":
+            self.proxies.start(machine.net, self._proxy_config(self.store.get(Node, machine.name)))
+
+    # --- nodes that come and go ---
+
+    def fail(self, name: str) -> None:
+        """Cut a node off: its cables are dead, and nobody hears of its kubelet.
+
+        Raises:
+            UnknownNameError: there is no such node.
+        """
+        machine = self.machine(name)
+        if machine.is_up:
+            machine.is_up = False
+            self.underlay.cut(machine.net)
+            self.nodes.end(name)
+            proxy = self.proxies.proxies.get(name)
+            if proxy is not None:
+                self.proxies.stop(proxy)
+
+    def recover(self, name: str) -> None:
+        """Let a node that was cut off come back: its kubelet does what it has missed.
+
+        Raises:
+            UnknownNameError: there is no such node.
+        """
+        machine = self.machine(name)
+        if not machine.is_up:
+            machine.is_up = True
+            self.underlay.mend(machine.net)
+            self.nodes.begin(name)
+            self._network_is_ready(machine)
+            self._start_proxy(machine)
+
+    def machine(self, name: str) -> Machine:
+        """Return the machine of a node.
+
+        Raises:
+            UnknownNameError: there is no such node.
+        """
+        found = self.machines.get(name)
+        if found is None:
+            raise UnknownNameError(f"no node {name} (there are {', '.join(self.machines)})")
+        return found
 
     def _build(self, planned: PlannedNode) -> Machine:
         """Make the machine of a node."""

@@ -17,6 +17,8 @@ import attrs
 from emu.apps.tools.finished import Finished
 from emu.errors import CommandError, EmuError
 from emu.kube.api.objects import Deployment, ReplicaSet, ReplicationController, StatefulSet
+from emu.kube.nodes import drain
+from emu.sim.time import SECOND, later
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from emu.kube.api.objects import Known
 
 _REPLICAS: Final = re.compile(r"--replicas=(\d{1,6})")
+_PATIENCE: Final = 600 * SECOND  # of a drain
 _SCALABLE: Final = (Deployment, ReplicaSet, ReplicationController, StatefulSet)
 
 
@@ -90,6 +93,45 @@ def _delete(cluster: Cluster, words: Sequence[str]) -> Finished:
     return Finished("".join(lines))
 
 
+def _cordon(cluster: Cluster, words: Sequence[str]) -> Finished:
+    return Finished(drain.cordon(cluster.store, _node(words)))
+
+
+def _uncordon(cluster: Cluster, words: Sequence[str]) -> Finished:
+    return Finished(drain.uncordon(cluster.store, _node(words)))
+
+
+def _drain(cluster: Cluster, words: Sequence[str]) -> Finished:
+    """Drain a node, and wait until it is empty or it is clear that it will not be."""
+    names = [word for word in words if not word.startswith("--")]
+    options = drain.Options(
+        force="--force" in words,
+        ignore_daemonsets="--ignore-daemonsets" in words,
+        delete_emptydir_data="--delete-emptydir-data" in words,
+    )
+    draining = drain.Drain(cluster.store, _node(names), options)
+    loop = cluster.fabric.loop
+    cluster.run_until(lambda: draining.status is not None, later(loop.now, _PATIENCE))
+    return Finished(draining.stdout, draining.stderr, 1 if draining.status is None else draining.status)
+
+
+def _fail(cluster: Cluster, words: Sequence[str]) -> Finished:
+    cluster.control_plane.fail(_node(words))
+    return Finished()
+
+
+def _recover(cluster: Cluster, words: Sequence[str]) -> Finished:
+    cluster.control_plane.recover(_node(words))
+    return Finished()
+
+
+def _node(words: Sequence[str]) -> str:
+    """Return the one node that is named."""
+    if len(words) != 1:
+        raise CommandError("error: name one node", 1)
+    return words[0].removeprefix("node/")
+
+
 def _kind(found: Known) -> str:
     """Return how kubectl calls the kind of an object: `deployment.apps`, `pod`."""
     group, slash, _ = found.API_VERSION.partition("/")
@@ -102,6 +144,11 @@ VERBS: Final[Mapping[str, Callable[[Cluster, Sequence[str]], Finished]]] = {
     "describe": _describe,
     "scale": _scale,
     "delete": _delete,
+    "cordon": _cordon,
+    "uncordon": _uncordon,
+    "drain": _drain,
+    "fail": _fail,
+    "recover": _recover,
 }
 """What a step may begin with."""
 

@@ -109,6 +109,22 @@ class Underlay:
             found = self._switches[number] = net, bridge
         return found
 
+    def cut(self, net: Namespace) -> None:
+        """Take down the switches' ends of all cables of `net`."""
+        for switch, port in self._ports_of(net):
+            self.fabric.call(switch, partial(rtnetlink.set_down, device=port))
+
+    def mend(self, net: Namespace) -> None:
+        """Bring the switches' ends of all cables of `net` up again."""
+        for switch, port in self._ports_of(net):
+            self.fabric.call(switch, partial(rtnetlink.set_up, device=port))
+
+    def _ports_of(self, net: Namespace) -> Iterable[tuple[Namespace, Device]]:
+        for name in net.devices:
+            end = self.fabric.far_end(net, name)
+            if end is not None and end[0].name.startswith("switch/"):
+                yield end[0], end[0].device(end[1])
+
     # --- what is outside ---
 
     def add_external(self, name: str, address: IpAddress) -> Namespace:
