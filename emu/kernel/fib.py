@@ -196,8 +196,12 @@ class Fib:
         table = self._tables.make(route.table)
         route = self._check.complete(route)
         there = table.at(route.dst)
-        equals = [known for known in there if _rank(known) == _rank(route)] if there else []
-        replaces = how in (Insertion.REPLACE, Insertion.CHANGE)
+        replaces = how is Insertion.REPLACE or how is Insertion.CHANGE
+        if not there and how is not Insertion.CHANGE:
+            table.insert(route, behind_equals=False)
+            self._changed()
+            return route
+        equals = [known for known in there if _rank(known) == _rank(route)]
         if not equals and how is Insertion.CHANGE:
             raise RouteError(errno.ENOENT)
         if equals and replaces and equals[0] == route:

@@ -191,10 +191,12 @@ class Route:
         The last answer is given again if it fits: many nodes have one route in
         common, and it is one object.
         """
-        if _are_alike(nexthops, self.nexthops):
-            return self
         known = self._entered
-        if known is None or not _are_alike(nexthops, known.nexthops):
+        if known is not None and _are_alike(nexthops, known.nexthops):
+            return known
+        if _are_alike(nexthops, self.nexthops):
+            known = self
+        else:
             known = attrs.evolve(self, nexthops=nexthops)
             object.__setattr__(self, "_entered", known)  # a memory, no part of the value
         return known

@@ -7,7 +7,7 @@ Source: net/ipv4/fib_semantics.c `fib_create_info`, `fib_check_nh`.
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from emu.kernel.tables import RoutingTables
     from emu.wire.addresses import IpAddress
 
+_GLOBAL: Final = Scope.GLOBAL  # looked up for every route
+_LINK: Final = Scope.LINK
+_HOST: Final = Scope.HOST
+_NEAR: Final = int(Scope.LINK) - 1
+
 
 @attrs.frozen
 class RouteCheck:
@@ -44,18 +49,20 @@ class RouteCheck:
         Raises:
             RouteError: it cannot be entered (EINVAL, ENODEV, ENETDOWN, ENETUNREACH).
         """
-        if route.scope < LEAST_SCOPE.get(route.type, Scope.GLOBAL):
+        kind = route.type
+        is_plain = kind is RouteType.UNICAST
+        if not is_plain and route.scope < LEAST_SCOPE.get(kind, _GLOBAL):
             raise RouteError(errno.EINVAL, "Invalid scope")
-        if route.type.is_error:
+        if not is_plain and kind.is_error:
             if route.nexthops:
                 raise RouteError(
                     errno.EINVAL, "Gateway, device and multipath can not be specified for this route type"
                 )
             return route
-        if route.scope > Scope.HOST:
+        if route.scope > _HOST:
             raise RouteError(errno.EINVAL, "Invalid scope")
         nexthops = route.nexthops or (Nexthop(),)
-        if route.scope == Scope.HOST:
+        if route.scope == _HOST:
             self._check_own(nexthops)
         else:
             nexthops = tuple([self._check_nexthop(nexthop, route) for nexthop in nexthops])
@@ -81,15 +88,15 @@ class RouteCheck:
         if nexthop.onlink:
             return self._check_onlink(nexthop, gateway, route)
         flow = Flow(gateway, oif=nexthop.device)
-        scope = Scope.LINK if route.scope < Scope.LINK - 1 else Scope(route.scope + 1)
+        scope = _LINK if route.scope < _NEAR else Scope(route.scope + 1)
         found = None
         if route.table != TABLE_MAIN:
             found = self.tables.search_table(route.table, flow, scope, ignore_linkstate=True)
-        if found is None or found.type.is_error:
+        if found is None or (found.type is not RouteType.UNICAST and found.type.is_error):
             found = self.tables.search(flow, scope, ignore_linkstate=True)
         if found is None:
             raise RouteError(errno.ENETUNREACH, "Nexthop has invalid gateway")
-        if found.type not in {RouteType.UNICAST, RouteType.LOCAL}:
+        if found.type is not RouteType.UNICAST and found.type is not RouteType.LOCAL:
             raise RouteError(errno.EINVAL, "Nexthop has invalid gateway")
         device = self.devices[found.device]
         if not device.up:

@@ -98,7 +98,7 @@ class IpAddress(bytes):
     @property
     def is_unspecified(self) -> bool:
         """0.0.0.0 or ::."""
-        return not any(self)
+        return self == ANY_IP4 or self == _ANY_IP6  # noqa: PLR1714 - a set would hash them
 
     def __int__(self) -> int:
         return int.from_bytes(self, "big")
@@ -124,6 +124,7 @@ def _ip_text(packed: bytes) -> str:
 
 ANY_IP4: Final = IpAddress(bytes(4))
 LIMITED_BROADCAST: Final = IpAddress(b"\xff" * 4)
+_ANY_IP6: Final = IpAddress(bytes(16))
 _LOOPBACK6: Final = IpAddress(bytes(15) + b"\x01")
 
 

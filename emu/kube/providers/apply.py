@@ -22,6 +22,8 @@ from emu.kube.cni.rules import Tables
 from emu.kube.providers.written import Ensure, PermanentFdb, PermanentNeighbour
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from emu.fabric.driver import Fabric
     from emu.kernel.namespace import Namespace
     from emu.kube.cni.disk import Disk
@@ -60,21 +62,19 @@ def apply(
         for path, text in now.files.items():
             if disk.get(path) != text:
                 disk[path] = text
-    for way in now.ways:
-        try:
-            fabric.call(net, partial(_ensure_way, way=way))
-        except (RouteError, OSError) as error:
-            complaints.append(f"{_words(way)}: {error}")
+    if now.ways:
+        complaints += fabric.call(net, partial(_ensure_ways, ways=now.ways))
     return tuple(complaints)
 
 
 def _forget(fabric: Fabric, tables: Tables, before: Written, now: Written, disk: Disk | None) -> None:
     """Take away what was wanted before, and is not any more."""
     net = tables.net
-    wanted = {_key(way) for way in now.ways}
-    for way in before.ways:
-        if _key(way) not in wanted:
-            fabric.call(net, partial(_remove_way, way=way))
+    if before.ways and before.ways != now.ways:
+        wanted = {_key(way) for way in now.ways}
+        for way in before.ways:
+            if _key(way) not in wanted:
+                fabric.call(net, partial(_remove_way, way=way))
     for group in before.rules:
         if group not in now.rules:
             _remove_rules(tables, group, {chain for each in now.rules for chain in each.chains})
@@ -132,8 +132,21 @@ def _is_same(link: object, wanted: VxlanDevice) -> bool:
 # --- ways ---
 
 
+def _ensure_ways(net: Namespace, ways: Iterable[Way]) -> list[str]:
+    """Enter what is missing, and return what the kernel refused."""
+    complaints: list[str] = []
+    for way in ways:
+        try:
+            _ensure_way(net, way)
+        except (RouteError, OSError) as error:
+            complaints.append(f"{_words(way)}: {error}")
+    return complaints
+
+
 def _ensure_way(net: Namespace, way: Way) -> None:
     match way:
+        case Route():  # first what there is most of
+            net.fib.add(way, Insertion.REPLACE)
         case PermanentNeighbour(device, ip, mac):
             entry = net.neighbours.get(device, ip)
             if entry is None or entry.state is not Nud.PERMANENT or entry.mac != mac:
@@ -142,8 +155,6 @@ def _ensure_way(net: Namespace, way: Way) -> None:
             link = net.device(device).link
             assert isinstance(link, Vxlan)
             link.fdb.write(mac, Remote(remote), FdbState.PERMANENT, net.now, FdbWrite.REPLACE)
-        case Route():
-            net.fib.add(way, Insertion.REPLACE)
         case _:
             assert_never(way)
 

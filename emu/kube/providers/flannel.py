@@ -19,6 +19,7 @@ Source: flannel-io/flannel pkg/backend/{vxlan,hostgw}, pkg/trafficmngr/iptables,
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Self
 
 import attrs
@@ -29,7 +30,7 @@ from emu.kernel.route import Nexthop, Route, Scope
 from emu.kube.cni.flannel import SUBNET_FILE
 from emu.kube.cni.links import mac_of
 from emu.kube.cni.netconf import NetConfList
-from emu.kube.providers.provider import OptionsError, options, others
+from emu.kube.providers.provider import MOST_SHARED, OptionsError, options, others, plain_way
 from emu.kube.providers.written import (
     Ensure,
     PermanentFdb,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 CONFIG: Final = "/etc/cni/net.d/10-flannel.conflist"
 ANNOTATION: Final = "flannel.alpha.coreos.com/"
+_BACKEND_DATA: Final = f"{ANNOTATION}backend-data"
 BACKENDS: Final = ("vxlan", "host-gw")
 _MASQ: Final[Words] = ("-m", "comment", "--comment", "flanneld masq")
 _FORWARD: Final[Words] = ("-m", "comment", "--comment", "flanneld forward")
@@ -170,7 +172,7 @@ class Flannel:
             values = {"VNI": self.vni, "VtepMAC": str(self._vtep_mac(node))}
             data = json.dumps(values, separators=(",", ":"))
         return {
-            f"{ANNOTATION}backend-data": data,
+            _BACKEND_DATA: data,
             f"{ANNOTATION}backend-type": self.backend,
             f"{ANNOTATION}public-ip": str(node.internal_ip),
             f"{ANNOTATION}kube-subnet-manager": "true",
@@ -178,14 +180,7 @@ class Flannel:
 
     def _vtep_mac(self, node: NodeNetwork) -> MacAddress:
         """Return the address in a node's annotation, or the one that follows from its name."""
-        try:
-            data: Json = json.loads(node.annotations.get(f"{ANNOTATION}backend-data", "null"))
-            mac = data.get("VtepMAC") if isinstance(data, dict) else None
-            if isinstance(mac, str):
-                return MacAddress.parse(mac)
-        except (json.JSONDecodeError, AddressError):
-            pass  # as the daemon: what cannot be read is written anew
-        return mac_of(f"node/{node.name}", self.device)
+        return _vtep_mac(node.annotations.get(_BACKEND_DATA, "null"), node.name, self.device)
 
     # --- devices and ways ---
 
@@ -202,18 +197,11 @@ class Flannel:
         )
 
     def _ways(self, node: NodeNetwork, other: NodeNetwork, cidr: Prefix) -> tuple[Way, ...]:
-        near = node.segment is None or other.internal_ip in node.segment
         if self.backend == "host-gw":
-            return (Route(cidr, nexthops=(Nexthop(node.device, other.internal_ip),)),)
-        if self.direct_routing and near:
-            return (Route(cidr, nexthops=(Nexthop(gateway=other.internal_ip),)),)
-        mac = self._vtep_mac(other)
-        hop = Nexthop(self.device, cidr.address, onlink=True)
-        return (
-            PermanentNeighbour(self.device, cidr.address, mac),
-            PermanentFdb(self.device, mac, other.internal_ip),
-            Route(cidr, nexthops=(hop,), scope=Scope.GLOBAL),
-        )
+            return (plain_way(cidr, other.internal_ip, node.device),)
+        if self.direct_routing and (node.segment is None or other.internal_ip in node.segment):
+            return (plain_way(cidr, other.internal_ip),)
+        return _tunnel(self.device, cidr, other.internal_ip, self._vtep_mac(other))
 
     # --- rules ---
 
@@ -242,3 +230,26 @@ class Flannel:
         )
         chain = "FLANNEL-POSTRTG"
         return (("POSTROUTING", (*_MASQ, "-j", chain)), *((chain, rule) for rule in rules))
+
+
+@lru_cache(maxsize=MOST_SHARED)
+def _vtep_mac(data: str, name: str, device: str) -> MacAddress:
+    try:
+        values: Json = json.loads(data)
+        mac = values.get("VtepMAC") if isinstance(values, dict) else None
+        if isinstance(mac, str):
+            return MacAddress.parse(mac)
+    except (json.JSONDecodeError, AddressError):
+        pass  # as the daemon: what cannot be read is written anew
+    return mac_of(f"node/{name}", device)
+
+
+@lru_cache(maxsize=MOST_SHARED)
+def _tunnel(device: str, cidr: Prefix, remote: IpAddress, mac: MacAddress) -> tuple[Way, ...]:
+    """Return the way through the tunnel to a node's pods: the same for all the other nodes."""
+    hop = Nexthop(device, cidr.address, onlink=True)
+    return (
+        PermanentNeighbour(device, cidr.address, mac),
+        PermanentFdb(device, mac, remote),
+        Route(cidr, nexthops=(hop,), scope=Scope.GLOBAL),
+    )

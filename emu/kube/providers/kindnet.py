@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 import attrs
 
-from emu.kernel.route import Nexthop, Route
 from emu.kube.cni.netconf import NetConfList
-from emu.kube.providers.provider import OptionsError, options, others
+from emu.kube.providers.provider import OptionsError, options, others, plain_way
 from emu.kube.providers.written import RuleGroup, Written
 
 if TYPE_CHECKING:
@@ -73,10 +72,7 @@ class Kindnet:
         """Return what the daemon and the node image write; no configuration while there is no pod CIDR."""
         cidr = node.pod_cidr
         rules = RuleGroup("nat", (CHAIN,), _rules(node))
-        ways = tuple(
-            Route(other_cidr, nexthops=(Nexthop(gateway=other.internal_ip),))
-            for other, other_cidr in others(node, nodes)
-        )
+        ways = tuple(plain_way(other_cidr, other.internal_ip) for other, other_cidr in others(node, nodes))
         if cidr is None:
             return Written(sysctls=SYSCTLS, rules=(rules,), ways=ways)
         values = self._config(node, cidr)

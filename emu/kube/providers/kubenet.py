@@ -22,9 +22,8 @@ from typing import TYPE_CHECKING, Final, Self
 import attrs
 
 from emu.errors import AddressError
-from emu.kernel.route import Nexthop, Route
 from emu.kube.cni.netconf import NetConfList
-from emu.kube.providers.provider import OptionsError, options, others
+from emu.kube.providers.provider import OptionsError, options, others, plain_way
 from emu.kube.providers.written import RuleGroup, Written
 from emu.wire.addresses import IpAddress, Prefix
 
@@ -86,10 +85,7 @@ class Kubenet:
             config=None if cidr is None else NetConfList.of(self._config(node, cidr)),
             sysctls={"net.bridge.bridge-nf-call-iptables": 1},
             rules=() if self.non_masquerade_cidr == _EVERYWHERE else (self._rules(),),
-            ways=tuple(
-                Route(other_cidr, nexthops=(Nexthop(gateway=other.internal_ip),))
-                for other, other_cidr in others(node, nodes)
-            ),
+            ways=tuple(plain_way(other_cidr, other.internal_ip) for other, other_cidr in others(node, nodes)),
         )
 
     def _config(self, node: NodeNetwork, cidr: Prefix) -> dict[str, Json]:

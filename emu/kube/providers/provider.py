@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import operator
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
 from emu.errors import EmuError, did_you_mean
+from emu.kernel.route import Nexthop, Route
 from emu.kube.cni.fields import Fields
 from emu.wire.addresses import IpAddress, Prefix
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 
 _POD_NETWORK: Final = Prefix.parse("10.244.0.0/16")
+MOST_SHARED: Final = 16384
+"""Ways that are remembered, to be one object for all nodes: more than a cluster has nodes."""
 
 
 def _address(value: str | IpAddress) -> IpAddress:
@@ -52,6 +57,7 @@ class NodeNetwork:
         segment: the subnet of the InternalIP, None if it is not known: nodes of
             one segment reach each other without a router.
         annotations: those of the Node object, for what a daemon wrote there before.
+        pod_cidr: the first pod CIDR of IPv4, None while there is none.
     """
 
     name: str
@@ -62,10 +68,10 @@ class NodeNetwork:
     mtu: int = 1500
     segment: Prefix | None = attrs.field(default=None, converter=_maybe_prefix)
     annotations: Mapping[str, str] = attrs.field(factory=lambda: MappingProxyType({}))
+    pod_cidr: Prefix | None = attrs.field(init=False, eq=False, repr=False)
 
-    @property
-    def pod_cidr(self) -> Prefix | None:
-        """The first pod CIDR of IPv4, None while there is none."""
+    @pod_cidr.default
+    def _first_of_ipv4(self) -> Prefix | None:
         return next((each for each in self.pod_cidrs if each.address.family == 4), None)
 
 
@@ -97,5 +103,15 @@ def options(values: Mapping[str, Json], known: Iterable[str]) -> Fields:
 
 def others(node: NodeNetwork, nodes: Sequence[NodeNetwork]) -> list[tuple[NodeNetwork, Prefix]]:
     """Return the other nodes that have a pod CIDR, with it, by name."""
-    found = [(each, each.pod_cidr) for each in sorted(nodes, key=lambda each: each.name)]
-    return [(each, cidr) for each, cidr in found if each.name != node.name and cidr is not None]
+    found = sorted(nodes, key=_name)
+    own = node.name
+    return [(each, cidr) for each in found if (cidr := each.pod_cidr) is not None and each.name != own]
+
+
+_name = operator.attrgetter("name")
+
+
+@lru_cache(maxsize=MOST_SHARED)
+def plain_way(cidr: Prefix, gateway: IpAddress, device: str = "") -> Route:
+    """Return the route to a node's pods by its InternalIP: one object for all the other nodes."""
+    return Route(cidr, nexthops=(Nexthop(device, gateway),))
