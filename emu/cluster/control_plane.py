@@ -116,7 +116,7 @@ class ControlPlane:
         self._register([each for each in self._planned if not each.is_control_plane])
         self.writer.apply(objects, self.topology.sources_of(objects))
         self.fabric.loop.run_until(self.fabric.loop.now)
-        self.warnings += self._core_dns.warnings
+        self.warnings += [*self._core_dns.warnings, *self.scheduler.notes]
 
     def _register(self, planned: Sequence[PlannedNode]) -> None:
         """Let nodes join: machines, kubelets, the provider's daemons, kube-proxies."""

@@ -7,8 +7,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Final
 
-from emu.cluster.scenario import VERBS
-from emu.cluster.topology.spec import StepSpec
+from emu.cluster.topology.spec import STEP_VERBS, StepSpec
 from emu.document.fields import Fields, text
 from emu.errors import did_you_mean
 from emu.sim.time import MILLISECOND, SECOND, Duration
@@ -66,7 +65,7 @@ def _words(place: Place) -> tuple[str, ...]:
     except ValueError as error:
         place.fault(f"cannot be read: {error}")
         return ()
-    if isinstance(place.value, str) and (not words or words[0] not in VERBS):
+    if isinstance(place.value, str) and (not words or words[0] not in STEP_VERBS):
         word = words[0] if words else ""
-        place.fault(f"begins with {', '.join(VERBS)}, not with {word!r}{did_you_mean(word, VERBS)}")
+        place.fault(f"begins with {', '.join(STEP_VERBS)}, not with {word!r}{did_you_mean(word, STEP_VERBS)}")
     return words

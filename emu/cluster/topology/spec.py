@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     from emu.sim.time import Duration
     from emu.wire.addresses import Interface, IpAddress
 
+STEP_VERBS: Final = (
+    "exec",
+    "get",
+    "describe",
+    "scale",
+    "delete",
+    "cordon",
+    "uncordon",
+    "drain",
+    "fail",
+    "recover",
+)
+"""What a step of a `Scenario` may begin with; done by `emu.cluster.scenario`."""
+
 ProviderName: TypeAlias = Literal["kubenet", "kindnet", "flannel", "none"]
 Role: TypeAlias = Literal["control-plane", "worker"]
 

@@ -22,7 +22,7 @@ from emu.kernel.link.bridge import Bridge
 from emu.kernel.link.device import ETHERNET_MTU
 from emu.kernel.link.fdb import DEFAULT_AGEING, FdbState
 from emu.kernel.link.veth import Veth
-from emu.kernel.link.vxlan import Df, Vxlan, default_mtu
+from emu.kernel.link.vxlan import HEADROOM, Df, Vxlan
 from emu.kernel.nud import Nud
 from emu.wire.addresses import ANY_IP4
 
@@ -120,7 +120,8 @@ class DeviceWriter:
 
     def _end(self, net: Namespace, device: Device, *, up: bool) -> EndSpec:
         ns = self.names[net.name]
-        end = EndSpec(ns, device.name, device.mac, plain_addresses(device), mtu=device.mtu, up=up)
+        mtu = _first_mtu(net, device)
+        end = EndSpec(ns, device.name, device.mac, plain_addresses(device), mtu=mtu, up=up)
         self._ends[ns, device.name] = end
         self._begins_up[ns, device.name] = up
         return end
@@ -131,7 +132,7 @@ class DeviceWriter:
         ns = self.names[net.name]
         ports = [port for port in reversed(link.ports) if (ns, port.name) in self._ends]  # the oldest first
         ends = [self._ends[ns, port.name] for port in ports]
-        least = min((end.mtu for end in ends), default=ETHERNET_MTU)
+        mtu, least = _first_mtu(net, device), min((end.mtu for end in ends), default=ETHERNET_MTU)
         if link.group_fwd_mask:
             self._leave_out(net, device, f"group_fwd_mask {link.group_fwd_mask:#x}")
         self._begins_up[ns, device.name] = up = device.up and any(end.up for end in ends)
@@ -141,7 +142,7 @@ class DeviceWriter:
                 device.name,
                 device.mac,
                 plain_addresses(device),
-                mtu=device.mtu if link.mtu_is_set or device.mtu != least else None,
+                mtu=mtu if link.mtu_is_set or mtu != least else None,
                 up=up,
                 ageing=link.fdb.ageing_time,
                 ports=tuple(
@@ -154,16 +155,17 @@ class DeviceWriter:
     # --- VXLAN ---
 
     def _vxlan(self, net: Namespace, device: Device, link: Vxlan) -> None:
-        lower = net.devices.get(link.device)
-        if lower is None or link.local == ANY_IP4:
+        ns = self.names[net.name]
+        if (ns, link.device) not in self._begins_up or link.local == ANY_IP4:
             self._leave_out(net, device, "a VXLAN device without a device below, or without an address")
             return
+        lower_mtu = _first_mtu(net, net.devices[link.device])
         for option in _unlike(link):
             self._leave_out(net, device, option)
-        self._begins_up[self.names[net.name], device.name] = device.up
+        self._begins_up[ns, device.name] = device.up
         self.draft.vxlans.append(
             VxlanSpec(
-                self.names[net.name],
+                ns,
                 device.name,
                 device.mac,
                 link.vni,
@@ -171,7 +173,7 @@ class DeviceWriter:
                 link.device,
                 link.dstport,
                 plain_addresses(device),
-                mtu=None if device.mtu == default_mtu(lower) else device.mtu,
+                mtu=None if device.mtu == lower_mtu - HEADROOM else device.mtu,
                 up=device.up,
                 learning=link.learning,
                 udpcsum=link.udpcsum,
@@ -200,6 +202,16 @@ class DeviceWriter:
             by_namespace[ns].append(CapturePoint(ns, iface))
         for points in by_namespace.values():
             self.draft.captures += points
+
+
+def _first_mtu(net: Namespace, device: Device) -> int:
+    """Return the MTU to begin with: a VXLAN device keeps its own when that of the device below shrinks."""
+    above = (
+        each.mtu + HEADROOM
+        for each in net.devices.values()
+        if isinstance(each.link, Vxlan) and each.link.device == device.name
+    )
+    return max((device.mtu, *above)) if isinstance(device.link, Veth | Bridge) else device.mtu
 
 
 def _unlike(link: Vxlan) -> Iterator[str]:
