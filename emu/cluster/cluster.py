@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from emu.cluster import scenario
 from emu.cluster.control_plane import ControlPlane
 from emu.cluster.emulation import Emulation, Host
+from emu.cluster.garbage import garbage_kept
 from emu.cluster.points import DEFAULT_NAMESPACE, find_object, names_of, parse_point, pods_of
 from emu.errors import UnknownNameError
 from emu.fabric.driver import Fabric
@@ -60,8 +61,9 @@ class Cluster(Emulation):
         self.store, self.writer, self.warnings = plane.store, plane.writer, plane.warnings
         self.machines, self.kubelets, self.proxies = plane.machines, plane.kubelets, plane.proxies
         self.userlands.update(plane.userlands)
-        plane.start()
-        self.settle_down()
+        with garbage_kept():
+            plane.start()
+            self.settle_down()
         fabric.record(self.recording)
 
     def _rebuilt(self) -> Cluster:

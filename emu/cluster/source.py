@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
+from emu.cluster.garbage import garbage_kept
 from emu.cluster.network.reader import is_network_document, read_network
 from emu.cluster.sources import STDIN, read_all
 from emu.errors import DocumentError, Fault
@@ -131,4 +132,5 @@ def read_source(names: Sequence[str], *, recursive: bool = False, validate: str 
     from emu.cluster.topology import load_topology  # noqa: PLC0415 - the schemas cost time
     from emu.kube.api.validation import Mode  # noqa: PLC0415
 
-    return ClusterSource(load_topology(documents, Mode(validate)))
+    with garbage_kept():
+        return ClusterSource(load_topology(documents, Mode(validate)))
