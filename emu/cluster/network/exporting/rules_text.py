@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from emu.apps.commands.iptables_tables import take_all
 from emu.cluster.network.model import RulesFile
 from emu.kernel.netfilter.matches.nfacct import Accounting
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from emu.cluster.network.importing.draft import Draft
     from emu.kernel.namespace import Namespace
+    from emu.kernel.netfilter.nftables.ruleset import Ruleset, Set
     from emu.kernel.netfilter.ruleset import Table
     from emu.sim.time import Instant
 
@@ -37,7 +40,7 @@ def write_rules(net: Namespace, ns: str, now: Instant, draft: Draft) -> None:
     texts = {
         "ipset": sets.render_save(netfilter.ipsets, now),
         "iptables": save.render(Snapshot(each.table) for each in snapshots),
-        "nft": tables.render(netfilter.nft.snapshot(now), _STATELESS),
+        "nft": tables.render(_in_order(netfilter.nft.snapshot(now)), _STATELESS),
     }
     for kind, text in texts.items():
         if text:
@@ -51,6 +54,17 @@ def write_rules(net: Namespace, ns: str, now: Instant, draft: Draft) -> None:
     if objects:
         told = ", ".join(objects)
         draft.left_out.append(f"{ns}: the objects that its rules count in (nfacct add NAME): {told}")
+
+
+def _in_order(ruleset: Ruleset) -> Ruleset:
+    """Return a ruleset with the elements of its sets sorted: where the kernel has them is chance."""
+
+    def sorted_set(found: Set) -> Set:
+        elements = sorted(found.elements, key=lambda each: tables.element(each, found, _STATELESS))
+        return attrs.evolve(found, elements=tuple(elements))
+
+    found = (attrs.evolve(each, sets=tuple(map(sorted_set, each.sets))) for each in ruleset.tables)
+    return attrs.evolve(ruleset, tables=tuple(found))
 
 
 def _accounts(found: Iterable[Table]) -> Iterator[str]:
