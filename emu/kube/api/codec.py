@@ -4,7 +4,9 @@
 A field is called in the API as in Python, but in camel case (`pod_ip` is
 `podIP`). What a class has no field for goes to its `rest` and comes back from
 there, so nothing of a manifest is lost. As in the API, null is as good as not
-given, and what is empty is not written.
+given (in a list or a map of text it is the empty text), a float without a
+fraction is an integer, and what is empty is not written, unless its absence
+would mean something else: a selector of everything is no missing selector.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ from __future__ import annotations
 import re
 import types
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import attrs
 import cattrs
+from cattrs.cols import list_structure_factory
 from cattrs.gen import make_dict_structure_fn, override
 
 from emu.errors import EmuError
@@ -112,19 +115,29 @@ def write(obj: Object) -> dict[str, Json]:
 def write_part(value: attrs.AttrsInstance) -> dict[str, Json]:
     """Return what stands in a manifest for one part of an object."""
     written: dict[str, Json] = dict(value.rest)  # type: ignore[attr-defined]  # every part has one
-    for name, key, is_kept, omitted in _fields(type(value)):
+    for name, key, omitted, is_kept, is_kept_empty in _fields(type(value)):
         content = getattr(value, name)
         if content is None or (content == omitted and not is_kept):
             continue
         found = _plain(content)
-        if is_kept or found not in ({}, []):
+        if is_kept_empty or found not in ({}, []):
             written[key] = found
     return written
 
 
+class _Written(NamedTuple):
+    """How a field is written: under which key, which value never, and whether others are even if empty."""
+
+    name: str
+    key: str
+    omitted: object
+    is_kept: bool
+    is_kept_empty: bool
+
+
 @cache
-def _fields(cls: type[attrs.AttrsInstance]) -> tuple[tuple[str, str, bool, object], ...]:
-    """Return for each field its name, its name in the API, whether it is always written, and what is not."""
+def _fields(cls: type[attrs.AttrsInstance]) -> tuple[_Written, ...]:
+    """Return how each field of a class is written."""
     found = []
     for field in attrs.fields(cls):
         if field.name == "rest":
@@ -132,7 +145,8 @@ def _fields(cls: type[attrs.AttrsInstance]) -> tuple[tuple[str, str, bool, objec
         omitted: object = field.metadata.get("omit", "")
         if field.type in {bool, "bool"} and not field.metadata.get("keep"):
             omitted = False
-        found.append((field.name, _key(field), bool(field.metadata.get(KEEP)), omitted))
+        is_kept = bool(field.metadata.get(KEEP)) or field.default is attrs.NOTHING
+        found.append(_Written(field.name, _key(field), omitted, is_kept, is_kept or field.default is None))
     return tuple(found)
 
 
@@ -156,11 +170,16 @@ def _converter() -> cattrs.Converter:
     for each in (int, str, bool):
         converter.register_structure_hook(each, _exact)
     converter.register_structure_hook_func(_is_scalar_union, _one_of)
+    converter.register_structure_hook_factory(_is_list, lambda cls: _list_reader(cls, converter))
     converter.register_structure_hook_factory(attrs.has, lambda cls: _reader(cls, converter))
     return converter
 
 
 def _exact(value: T, cls: type[T]) -> T:
+    if isinstance(value, float) and value.is_integer() and cls is int:
+        return cls(value)  # type: ignore[call-arg]  # cls is int
+    if value is None and cls is str:
+        return cls()
     if type(value) is not cls:
         raise TypeError(f"Invalid value: {_shown(value)}: must be {_WORDS[cls]}")
     return value
@@ -191,10 +210,29 @@ def _is_scalar_union(cls: object) -> bool:
 
 
 def _one_of(value: object, union: object) -> object:
-    if type(value) in get_args(union):
+    kinds = get_args(union)
+    if isinstance(value, float) and value.is_integer() and int in kinds and float not in kinds:
+        return int(value)
+    if type(value) in kinds:
         return value
-    words = " or ".join(_WORDS[each] for each in get_args(union) if each in _WORDS)
+    words = " or ".join(_WORDS[each] for each in kinds if each in _WORDS)
     raise TypeError(f"Invalid value: {_shown(value)}: must be {words}")
+
+
+def _is_list(cls: object) -> bool:
+    return get_origin(cls) is tuple
+
+
+def _list_reader(cls: type[Any], converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+    """Return what reads a list; what is none is not taken for one."""
+    structure = list_structure_factory(list[get_args(cls)[0]], converter)  # type: ignore[arg-type,misc]  # known when it runs
+
+    def read_list(value: object, _: object) -> object:
+        if not isinstance(value, list):
+            raise TypeError(f"Invalid value: {_shown(value)}: must be a list")
+        return tuple(structure(value, list))
+
+    return read_list
 
 
 def _reader(cls: type[Any], converter: cattrs.Converter) -> Callable[[Any, Any], Any]:

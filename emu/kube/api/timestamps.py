@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from emu.sim.time import Duration
 
 _FORM: Final = "%Y-%m-%dT%H:%M:%SZ"
-_FRACTION: Final = re.compile(r"\.\d+(?=Z$)")
+_READ: Final = "%Y-%m-%dT%H:%M:%S%z"
+_FRACTION: Final = re.compile(r"\.\d+(?=(?:Z|[+-]\d\d:\d\d)$)")
 
 
 def stamp(instant: Instant, epoch: int) -> str:
@@ -30,10 +31,10 @@ def stamp(instant: Instant, epoch: int) -> str:
 def parse(text: str, epoch: int) -> Instant | None:
     """Return the instant that `text` names, None if it is no time."""
     try:
-        parts = time.strptime(_FRACTION.sub("", text), _FORM)
+        parts = time.strptime(_FRACTION.sub("", text), _READ)
     except ValueError:
         return None
-    return Instant(calendar.timegm(parts) * SECOND - epoch)
+    return Instant((calendar.timegm(parts) - parts.tm_gmtoff) * SECOND - epoch)
 
 
 def age(text: str | None, now: Instant, epoch: int) -> Duration | None:
