@@ -113,6 +113,7 @@ class ControlPlane:
         self.writer.apply(dns)
         if controls:
             self.fabric.loop.run_until(START)
+        self.scheduler.notes.clear()  # what is said is about the input
         self._register([each for each in self._planned if not each.is_control_plane])
         self.writer.apply(objects, self.topology.sources_of(objects))
         self.fabric.loop.run_until(self.fabric.loop.now)
