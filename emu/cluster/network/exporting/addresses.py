@@ -22,11 +22,6 @@ def plain_addresses(device: Device) -> tuple[Interface, ...]:
     return tuple(Interface(each.address, each.prefix.length) for each in _plain(device))
 
 
-def late_addresses(device: Device) -> list[IfAddress]:
-    """Return the other addresses of a device."""
-    return device.addresses[len(list(_plain(device))) :]
-
-
 def words(address: IfAddress, device: str) -> tuple[str, ...]:
     """Return what follows `ip addr add` for an address."""
     length = address.prefix.length
