@@ -93,6 +93,8 @@ class Cluster(Emulation):
         """Whether nothing more is to be expected of the control plane without a cause from outside."""
         if any(proxy.is_waiting for proxy in self.proxies.proxies.values()):
             return False
+        if self.control_plane.scheduler.is_waiting:
+            return False
         down = {name for name, machine in self.machines.items() if not machine.is_up}
         return all(pod.spec.node_name in down or _is_at_rest(pod) for pod in self.store.each(Pod))
 

@@ -115,6 +115,7 @@ class ControlPlane:
             self.fabric.loop.run_until(START)
         self.scheduler.notes.clear()  # what is said is about the input
         self._register([each for each in self._planned if not each.is_control_plane])
+        self.fabric.loop.run_until(START)  # users come to a cluster whose nodes are Ready
         self.writer.apply(objects, self.topology.sources_of(objects))
         self.fabric.loop.run_until(self.fabric.loop.now)
         self.warnings += [*self._core_dns.warnings, *self.scheduler.notes]

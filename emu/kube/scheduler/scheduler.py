@@ -85,6 +85,12 @@ class Scheduler:
         for pod in store.each(Pod):
             self._take(pod)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a pod will soon try again, because something has changed that may help it."""
+        timers = (aside.timer for aside in self._aside.values())
+        return bool(self._queued) or any(timer is not None and not timer.periodic for timer in timers)
+
     # --- changes ---
 
     def _node_changed(self, change: Change) -> None:
