@@ -46,10 +46,12 @@ if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
     from emu.kube.kubelet.pod import PodRun
     from emu.observe.recording import Step
+    from emu.sim.time import Duration
     from emu.testing.plans import Plan
 
 Role: TypeAlias = Literal["pod", "node", "ext"]
 
+_SETTLE_LIMIT: Final = 10 * SECOND
 _BUDGET: Final = 100_000  # events of one exchange; it takes hundreds
 _PATIENCE: Final = 4 * SECOND  # longer than a neighbour that does not answer is asked
 _AFTERMATH: Final = 50 * MILLISECOND
@@ -132,6 +134,10 @@ class ClusterLab(Cluster):
             point = None if far is None else f"{far[0].name}/{far[1]}"
             self.beyond[step.number] = net.devices[step.device].link, point
 
+    def settle_down(self, limit: Duration = _SETTLE_LIMIT) -> None:
+        """Let time pass until things are settled; less than usual where they never are, for unready pods."""
+        super().settle_down(limit)
+
     # --- who is there ---
 
     @property
@@ -144,6 +150,16 @@ class ClusterLab(Cluster):
         """Those pods that run, sorted by name, hostNetwork pods too."""
         found = (self._pod(pod) for pod in self.store.list(Pod))
         return [each for each in found if each is not None]
+
+    @property
+    def gated(self) -> list[Party]:
+        """Those pods that `turn` can make unready."""
+        names = {
+            f"{each.metadata.namespace}/{each.metadata.name}"
+            for each in self.store.each(Pod)
+            if any(container.name == "health" for container in each.spec.containers)
+        }
+        return [each for each in self.pods if each.name in names]
 
     @property
     def nodes(self) -> list[Party]:
@@ -273,8 +289,7 @@ class ClusterLab(Cluster):
             (listener,) = serving.listeners(pod, health.spec)
             serve = server.serve(listener.port, handlers.hostname(Userland(name)))
             health.processes.append(self.fabric.spawn(run.net, serve))
-        self.wait_until(later(self.fabric.loop.now, 3 * SECOND))
-        self.settle_down()
+        self.wait_until(later(self.fabric.loop.now, 3 * SECOND))  # longer than a probe's period
 
     # --- again ---
 

@@ -96,14 +96,18 @@ def view(step: Step) -> View | None:
 
 def _layers(frame: bytes) -> Iterable[Layer]:
     while frame[_MACS : ethernet.HEADER_LENGTH] == _IPV4:
-        packet = frame[ethernet.HEADER_LENGTH :]
-        header = Ipv4.parse(packet)
-        body = packet[header.header_length : header.total_length]
-        yield Layer(frame[:_MACS], header, body)
+        layer = _packet(frame[ethernet.HEADER_LENGTH :], frame[:_MACS])
+        yield layer
+        _, header, body = layer
         is_tunnel = header.protocol == ipv4.UDP and not header.is_fragment and len(body) >= _TUNNEL
         if not is_tunnel or int.from_bytes(body[2:4], "big") not in TUNNEL_PORTS:
             return
         frame = body[_TUNNEL:]
+
+
+def _packet(octets: bytes, macs: bytes = b"") -> Layer:
+    header = Ipv4.parse(octets)
+    return Layer(macs, header, octets[header.header_length : header.total_length])
 
 
 @attrs.frozen(eq=False)
@@ -113,11 +117,13 @@ class Journey:
     Attributes:
         views: every tap that it passed, copies and fragments together, in order.
         ways: for each copy that was accepted, the taps on its way, in order.
+        ends: each of these copies as it was when it was accepted, behind all NAT.
         drops: where copies of it ended.
     """
 
     views: tuple[View, ...]
     ways: tuple[tuple[View, ...], ...]
+    ends: tuple[Layer, ...]
     drops: tuple[Step, ...]
 
     @property
@@ -129,6 +135,11 @@ class Journey:
     def way(self) -> tuple[View, ...]:
         """The way of the copy that was accepted; empty if none was."""
         return self.ways[0] if self.ways else ()
+
+    @property
+    def seen(self) -> Flow | None:
+        """Who talks to whom, as the one sees it who accepted it; None if nobody did."""
+        return flow_of(self.ends[0]) if self.ends else None
 
     @property
     def name(self) -> str:
@@ -143,7 +154,7 @@ def journeys(steps: Sequence[Step]) -> list[Journey]:
     views: defaultdict[int, list[View]] = defaultdict(list)
     seen: dict[int, View] = {}
     drops: defaultdict[int, list[Step]] = defaultdict(list)
-    taken: defaultdict[int, dict[int, tuple[View, ...]]] = defaultdict(dict)
+    taken: defaultdict[int, dict[int, tuple[tuple[View, ...], Layer]]] = defaultdict(dict)
     for step in steps:
         if step.kind in _TAPS:
             found = view(step)
@@ -155,9 +166,14 @@ def journeys(steps: Sequence[Step]) -> list[Journey]:
         elif step.stage in TAKEN:
             way = _way(step, numbered, seen)
             if way:
-                taken[step.packet_id].setdefault(way[-1].step.number, way)
+                taken[step.packet_id].setdefault(way[-1].step.number, (way, _packet(step.octets)))
     return [
-        Journey(tuple(found), tuple(taken[number].values()), tuple(drops[number]))
+        Journey(
+            tuple(found),
+            tuple(way for way, _ in taken[number].values()),
+            tuple(end for _, end in taken[number].values()),
+            tuple(drops[number]),
+        )
         for number, found in views.items()
     ]
 

@@ -126,7 +126,7 @@ def _template(
     }
     containers = [Container(f"c{number}", image=IMAGE) for number in range(len(ports))]
     if gated:
-        probe = Probe(tcp_socket=TcpSocket(gated), period_seconds=1, failure_threshold=1)
+        probe = Probe(tcp_socket=TcpSocket(gated), period_seconds=2, failure_threshold=1)
         containers.append(Container("health", image=IMAGE, readiness_probe=probe))
         notes[f"{ANNOTATION}.health"] = f"tcp/{gated}"
     spec = PodSpec(
@@ -134,7 +134,7 @@ def _template(
         node_name=node,
         host_network=host_network,
         tolerations=(Toleration(operator="Exists"),) if tolerant else (),
-        termination_grace_period_seconds=1,
+        termination_grace_period_seconds=2,
     )
     return notes, spec
 

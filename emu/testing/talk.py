@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from emu.testing.cluster_strategies import SMALLEST_MTU
 from emu.testing.expectations import is_answered_from_elsewhere
 from emu.testing.invariants import check_checksums, check_direct, check_nothing_lost
+from emu.testing.service_invariants import backends, check_service, doors
 from emu.verify.endpoint import Protocol
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from emu.testing.cluster_strategies import Traffic
     from emu.testing.clusters import ClusterLab, Party
     from emu.testing.invariants import Findings
+    from emu.testing.service_invariants import Door
 
 _HEADERS: Final = 40  # octets of IP and what is in it, with some room
 _MOST_OF_SCTP: Final = 1200  # one chunk
@@ -34,6 +36,36 @@ def talk(found: Findings, lab: ClusterLab, traffics: Iterable[Traffic]) -> None:
     steps = lab.steps[first:]
     check_checksums(found, steps)
     check_nothing_lost(found, lab, steps)
+
+
+def talk_to_services(found: Findings, lab: ClusterLab, traffics: Iterable[Traffic]) -> None:
+    """Have those ask Services who were drawn, twice each, and check all that is promised of it."""
+    first = len(lab.steps)
+    every = list(doors(lab))
+    for each in traffics if every else ():
+        door = every[each.target % len(every)]
+        source = _asker(lab, door, each.source)
+        protocol = Protocol(door.port.protocol)
+        size = _size(source, source, protocol, min(each.size, SMALLEST_MTU - _HEADERS))
+        for _ in range(2):
+            if _can_answer(lab, door, protocol):
+                exchange = lab.ask(source, door.address, protocol, door.number, size=size)
+                check_service(found, lab, exchange, door)
+    steps = lab.steps[first:]
+    check_checksums(found, steps)
+    check_nothing_lost(found, lab, steps)
+
+
+def _asker(lab: ClusterLab, door: Door, number: int) -> Party:
+    """Return who asks: node ports are for those outside, other addresses for pods and nodes."""
+    inside = [*lab.pods, *lab.nodes]
+    found = lab.externals if door.entrance == "node port" else inside
+    return found[number % len(found)]
+
+
+def _can_answer(lab: ClusterLab, door: Door, protocol: Protocol) -> bool:
+    """Return whether all backends answer as those who were asked (see `is_answered_from_elsewhere`)."""
+    return protocol is not Protocol.UDP or all(each.role == "pod" for each in backends(lab, door).values())
 
 
 def _question(source: Party, target: Party, wanted: Protocol) -> tuple[Protocol, int]:
