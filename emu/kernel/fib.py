@@ -93,7 +93,7 @@ class Fib:
     _cache: dict[Flow, Lookup | None] = attrs.field(factory=dict, init=False)
     _types: dict[tuple[bytes, str, int], RouteType] = attrs.field(factory=dict, init=False)
     _multipath: Multipath = attrs.field(init=False)
-    _dead_by: set[str] = attrs.field(factory=set, init=False)  # devices that may have dead nexthops
+    _dead_by: frozenset[str] = attrs.field(default=frozenset(), init=False)  # may have dead nexthops
 
     def __attrs_post_init__(self) -> None:
         self._tables = RoutingTables(self.ignores_linkdown)
@@ -295,13 +295,13 @@ class Fib:
 
         self._rewrite(name, died)
         if self._is_used(name):
-            self._dead_by.add(name)
+            self._dead_by |= {name}
 
     def device_removed(self, name: str) -> None:
         """Delete every route that leads by device `name`, which is gone."""
         if self._is_used(name):
             self.flush(lambda route: any(hop.device == name for hop in route.nexthops))
-        self._dead_by.discard(name)
+        self._dead_by -= {name}
 
     def device_up(self, name: str) -> None:
         """Revive the dead nexthops by device `name`, which has come up or got an address.
@@ -310,7 +310,7 @@ class Fib:
         """
         if name not in self._dead_by:
             return
-        self._dead_by.remove(name)
+        self._dead_by -= {name}
         running = self.devices[name].carrier
 
         def revived(hop: Nexthop) -> Nexthop:

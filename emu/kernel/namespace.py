@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from emu.errors import UnknownNameError
@@ -20,6 +19,7 @@ from emu.kernel.drops import DropReason
 from emu.kernel.effects import Drop, SetTimer
 from emu.kernel.fib import Fib
 from emu.kernel.icmp_limits import IcmpLimits
+from emu.kernel.late import late
 from emu.kernel.link.device import Device
 from emu.kernel.link.loopback import Loopback
 from emu.kernel.neigh import NeighbourTable
@@ -61,19 +61,11 @@ class Namespace:
         sysctl: `/proc/sys/net` of this namespace.
         devices: by name, in the order of their index.
         fib: routing tables and routing rules.
-        exceptions: what ICMP taught about paths (MTUs, redirects).
-        route_cache: decisions made about packets that came in.
-        neighbours: the ARP table.
-        reassembly: fragments that wait for others.
-        icmp_limits: how much ICMP may still be sent.
         sockets: all open sockets.
-        tcp: connections and listeners.
-        sctp: associations and listeners.
         used_netfilter: rules and connections; None until somebody asks for `netfilter`.
         unseen: where rules look that are not modelled (`bridge`, `arp`, `ingress DEVICE`,
             `egress DEVICE`), and whose they are: frames that come there end.
         recorder: who looks on; None for nobody.
-        drops: how many packets ended here, by reason.
         sends_icmp: an ICMP message of the kernel is being sent: meanwhile no other is.
     """
 
@@ -96,17 +88,9 @@ class Namespace:
         self.sysctl.tell_conf(self._conf_replaced)
         self.devices: dict[str, Device] = {}
         self.fib = Fib(self.devices, lambda name: self.sysctl.conf_or(name, "ignore_routes_with_linkdown"))
-        self.exceptions = PathExceptions(self.fib)
-        self.route_cache = RouteCache()
-        self.neighbours: NeighbourTable[Skb] = NeighbourTable(self.sysctl.neigh.__getitem__, self._draw)
-        self.reassembly = fragment.Reassembly()
-        self.icmp_limits = IcmpLimits()
         self.sockets = SocketTable()
-        self.tcp = TcpTable()
-        self.sctp = SctpTable()
         self.used_netfilter: Netfilter | None = None
         self.unseen: Mapping[str, str] = {}
-        self.drops: Counter[DropReason] = Counter()
         self.sends_icmp = False
         self._identification: int | None = None  # drawn before all else, but not before it is needed
         self._packet_ids = itertools.count(1) if packet_ids is None else packet_ids
@@ -242,13 +226,55 @@ class Namespace:
     def _draw(self, stop: int) -> int:
         return self.random.randrange(stop)
 
-    @cached_property
+    @late
     def netfilter(self) -> Netfilter:
         """Rules, and the connections that are tracked; there from the first time that somebody asks."""
         from emu.kernel.netfilter.netfilter import Netfilter  # noqa: PLC0415 - most runs have no rules
 
         self.used_netfilter = Netfilter(self)
         return self.used_netfilter
+
+    # --- tables that most namespaces of a large cluster never need: there from the first look on ---
+
+    @late
+    def exceptions(self) -> PathExceptions:
+        """What ICMP taught about paths (MTUs, redirects)."""
+        return PathExceptions(self.fib)
+
+    @late
+    def route_cache(self) -> RouteCache:
+        """Decisions made about packets that came in."""
+        return RouteCache()
+
+    @late
+    def neighbours(self) -> NeighbourTable[Skb]:
+        """The ARP table."""
+        return NeighbourTable(lambda device: self.sysctl.neigh[device], self._draw)
+
+    @late
+    def reassembly(self) -> fragment.Reassembly:
+        """Fragments that wait for others."""
+        return fragment.Reassembly()
+
+    @late
+    def icmp_limits(self) -> IcmpLimits:
+        """How much ICMP may still be sent."""
+        return IcmpLimits()
+
+    @late
+    def tcp(self) -> TcpTable:
+        """Connections and listeners."""
+        return TcpTable()
+
+    @late
+    def sctp(self) -> SctpTable:
+        """Associations and listeners."""
+        return SctpTable()
+
+    @late
+    def drops(self) -> Counter[DropReason]:
+        """How many packets ended here, by reason."""
+        return Counter()
 
     # --- devices ---
 
@@ -285,3 +311,18 @@ class Namespace:
         device = Device(name, next(self._indices), mac, link, mtu, conf=conf)
         self.devices[name] = device
         return device
+
+
+def _reserve() -> None:
+    """Have Python keep a place in every namespace for what is made late.
+
+    The names that the first object of a class gets are laid out for all others,
+    too; a name that comes later costs each of them a dictionary.
+    """
+    first = object.__new__(Namespace)
+    for name, value in vars(Namespace).items():
+        if isinstance(value, late):
+            setattr(first, name, None)
+
+
+_reserve()

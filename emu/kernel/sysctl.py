@@ -21,7 +21,7 @@ import attrs
 
 from emu.errors import SysctlError
 from emu.kernel import sysctl_names as names
-from emu.kernel.sysctl_directory import ALL, DEFAULT, Directory, share
+from emu.kernel.sysctl_directory import ALL, DEFAULT, Directory, Kind, share
 from emu.kernel.sysctl_modelled import INVISIBLE, MODELLED
 
 if TYPE_CHECKING:
@@ -85,6 +85,10 @@ _ALL_NEIGH: Final = frozenset(names.NEIGH)
 _SPECIAL: Final = {ALL: names.ALL, "lo": names.LOOPBACK}
 _SPECIAL6: Final = {ALL: names.ALL6, "lo": names.LOOPBACK6}
 _NOTHING: Final[dict[str, Conf]] = {}
+_CONF: Final = Kind("net/ipv4/conf", names.CONF, _COPIED, _SPECIAL)
+_NEIGH: Final = Kind("net/ipv4/neigh", names.NEIGH, _ALL_NEIGH, _NOTHING, names.VIEWS)
+_CONF6: Final = Kind("net/ipv6/conf", names.CONF6, frozenset(), _SPECIAL6)
+_NEIGH6: Final = Kind("net/ipv6/neigh", names.NEIGH6, _ALL_NEIGH, _NOTHING, names.VIEWS6)
 _ENTRIES: Final = {False: names.FLAT, True: names.FLAT | names.INITIAL}
 _BORN: Final[dict[bool, dict[str, Value]]] = {
     initial: {name: entry.default for name, entry in entries.items()} for initial, entries in _ENTRIES.items()
@@ -141,10 +145,10 @@ class Sysctl:
     def __attrs_post_init__(self) -> None:
         self._entries = _ENTRIES[self.initial]
         self.values = _BORN[self.initial]
-        self._conf = Directory("net/ipv4/conf", names.CONF, _COPIED, _SPECIAL)
-        self._neigh = Directory("net/ipv4/neigh", names.NEIGH, _ALL_NEIGH, _NOTHING, names.VIEWS)
-        self._conf6 = Directory("net/ipv6/conf", names.CONF6, frozenset(), _SPECIAL6)
-        self._neigh6 = Directory("net/ipv6/neigh", names.NEIGH6, _ALL_NEIGH, _NOTHING, names.VIEWS6)
+        self._conf = Directory(_CONF)
+        self._neigh = Directory(_NEIGH)
+        self._conf6 = Directory(_CONF6)
+        self._neigh6 = Directory(_NEIGH6)
 
     def tell_conf(self, replaced: Callable[[str, Conf], None]) -> None:
         """Have `replaced` told whenever a device's `net.ipv4.conf` is another table."""

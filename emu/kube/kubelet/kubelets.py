@@ -25,6 +25,7 @@ class Kubelets:
         self._store = store
         self._settings = settings
         self._node_of: dict[Key, str] = {}  # where a pod was last seen to be
+        self._bound: dict[str, list[Key]] | None = None  # by node; None after a change
         self._queue = Queue(store, self)
         store.watch(Pod, self._hear)
 
@@ -42,12 +43,18 @@ class Kubelets:
 
     def look_again(self, name: str) -> None:
         """Have the kubelet of a node look at all its pods, as when it starts."""
-        bound = (pod.metadata for pod in self._store.each(Pod) if pod.spec.node_name == name)
-        self._queue.add_all(Key(meta.namespace, meta.name) for meta in bound)
+        bound = self._bound
+        if bound is None:
+            bound = self._bound = {}
+            for pod in self._store.each(Pod):
+                key = Key(pod.metadata.namespace, pod.metadata.name)
+                bound.setdefault(pod.spec.node_name, []).append(key)
+        self._queue.add_all(bound.get(name, ()))
 
     def _hear(self, change: Change) -> None:
         pod = change.object
         assert isinstance(pod, Pod)
+        self._bound = None
         if pod.spec.node_name:
             old, new = change
             if old is not None and new is not None and _is_status_alone(old, new):
