@@ -201,12 +201,12 @@ class Fib:
             table.insert(route, behind_equals=False)
             self._changed()
             return route
-        equals = [known for known in there if _rank(known) == _rank(route)]
+        equals = _equals(there, route)
         if not equals and how is Insertion.CHANGE:
             raise RouteError(errno.ENOENT)
         if equals and replaces and equals[0] == route:
             return route
-        if equals and (how is Insertion.ADD or route in equals):
+        if equals and (how is Insertion.ADD or _is_among(equals, route)):
             raise RouteError(errno.EEXIST)
         if equals and replaces:
             table.replace(equals[0], route)
@@ -214,6 +214,12 @@ class Fib:
             table.insert(route, behind_equals=how is Insertion.APPEND)
         self._changed()
         return route
+
+    def holds(self, route: Route) -> bool:
+        """Return whether `route` is entered just so."""
+        table = self._tables.get(route.table)
+        there = () if table is None else table.at(route.dst)
+        return bool(there) and _is_among(_equals(there, route), route)
 
     def delete(self, pattern: RoutePattern) -> Route:
         """Delete the first route that `pattern` means, and return it.
@@ -360,5 +366,17 @@ class Fib:
             self._types = {}
 
 
-def _rank(route: Route) -> tuple[int, int, int]:
-    return route.table, route.tos, route.metric
+def _equals(routes: tuple[Route, ...], wanted: Route) -> list[Route]:
+    """Return those of the table, TOS and metric of `wanted`."""
+    table, tos, metric = wanted.table, wanted.tos, wanted.metric
+    return [each for each in routes if each.table == table and each.tos == tos and each.metric == metric]
+
+
+def _is_among(routes: list[Route], wanted: Route) -> bool:
+    """Return whether `wanted` is one of `routes`: of a gateway's address there is one for each pod."""
+    hops = wanted.nexthops
+    if not hops:
+        return wanted in routes
+    device = hops[0].device
+    same_way = [each for each in routes if each.nexthops and each.nexthops[0].device == device]
+    return wanted in same_way

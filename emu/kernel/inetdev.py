@@ -100,11 +100,13 @@ def _place_of_primary(addresses: list[IfAddress], scope: str) -> int:
     )
 
 
-def _connect(fib: Fib, device: Device, addresses: Iterable[IfAddress]) -> None:
+def _connect(fib: Fib, device: Device, addresses: Iterable[IfAddress], *, again: bool = False) -> None:
+    """Enter the routes of `addresses`; of those that were there `again`, some may be entered already."""
     for address in addresses:
         for route in _routes(device, address, up=device.up):
-            with contextlib.suppress(RouteError):  # EEXIST, where two addresses want the same route
-                fib.insert(route, Insertion.APPEND)
+            if not (again and fib.holds(route)):
+                with contextlib.suppress(RouteError):  # where two addresses want the same route
+                    fib.insert(route, Insertion.APPEND)
     if device.up:
         fib.device_up(device.name)  # revives what died with the last address
 
@@ -276,10 +278,11 @@ def _disconnect(fib: Fib, device: Device, before: dict[Route, None], gone: IfAdd
 
 def device_up(fib: Fib, device: Device) -> None:
     """Enter the routes of a device that has just come up; the loopback gets 127.0.0.1/8."""
+    addresses = tuple(device.addresses)
     if device.is_loopback:
         with contextlib.suppress(RouteError):  # it has the address already
             add_address(fib, device, _LOOPBACK)
-    _connect(fib, device, device.addresses)
+    _connect(fib, device, addresses, again=True)
 
 
 def device_down(fib: Fib, device: Device) -> None:

@@ -63,7 +63,9 @@ class PrefixMap:
             self.levels = _with_length(self.levels, route.dst.length)
         else:
             rank = _rank(route)
-            if behind_equals:
+            if behind_equals and _rank(routes[-1]) <= rank:
+                place = len(routes)
+            elif behind_equals:
                 place = sum([_rank(known) <= rank for known in routes])
             else:
                 place = sum([_rank(known) < rank for known in routes])

@@ -111,7 +111,9 @@ class RouteCheck:
             raise RouteError(errno.ENODEV)
         if not device.up:
             raise RouteError(errno.ENETDOWN, "Device for nexthop is not up")
-        return _checked(nexthop, None, device, Scope.HOST)
+        if nexthop.scope is _HOST and nexthop.gateway is None and nexthop.linkdown is not device.carrier:
+            return nexthop if not nexthop.dead else _checked(nexthop, None, device, _HOST)
+        return _checked(nexthop, None, device, _HOST)
 
     def _check_onlink(self, nexthop: Nexthop, gateway: IpAddress, route: Route) -> Nexthop:
         if route.scope >= Scope.LINK:
