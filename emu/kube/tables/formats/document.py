@@ -89,6 +89,8 @@ def _map_node(dumper: _Dumper, items: dict[str, Json]) -> yaml.MappingNode:
 
 _Dumper.add_representer(str, _text_node)
 _Dumper.add_representer(dict, _map_node)
+_Dumper.add_multi_representer(dict, _map_node)  # what was read from a file knows its lines
+_Dumper.add_multi_representer(list, yaml.CSafeDumper.represent_list)
 
 
 def _reads_as_other(text: str) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 from textwrap import dedent
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emu.document import parse
 from emu.errors import CommandError
 from emu.kube.tables.formats import columns, document, sorting, value
 from emu.kube.tables.formats.tabs import align
@@ -59,6 +60,12 @@ class TestYaml:
               selector: {}
             """
         )
+
+    def test_parts_that_were_read_from_a_file_are_written_like_any(self) -> None:
+        """Mappings and lists that know their lines are written as plain ones are."""
+        text = "env:\n- name: IP\n  valueFrom:\n    fieldRef:\n      fieldPath: status.podIP\n"
+        (read,) = parse(text, "pod.yaml")
+        assert document.yaml_text(cast("Json", read.value)) == text
 
     @pytest.mark.parametrize(
         ("text", "written"),
