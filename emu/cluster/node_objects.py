@@ -210,5 +210,8 @@ def with_readiness(node: Node, now: str, *, is_ready: bool) -> Node:
     """Return `node` as its kubelet reports it: Ready, or not for want of a network."""
     reason, message = ("KubeletReady", "kubelet is posting ready status") if is_ready else _WITHOUT_NETWORK
     condition = Condition("Ready", "True" if is_ready else "False", reason, message, now)
+    known = next((each for each in node.status.conditions if each.type == "Ready"), condition)
+    if known.status == condition.status:  # the time is that of the last change
+        condition = attrs.evolve(condition, last_transition_time=known.last_transition_time or now)
     others = tuple(each for each in node.status.conditions if each.type != "Ready")
     return attrs.evolve(node, status=attrs.evolve(node.status, conditions=(*others, condition)))

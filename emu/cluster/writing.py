@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import attrs
 
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from emu.kube.api.store import Store
     from emu.kube.ipam.services import ServiceRanges
 
+K = TypeVar("K", bound="Known")
+
+_CONTROLLERS: Final = ("deployment.kubernetes.io/", "deprecated.daemonset.template.generation")
 _NAME_LABEL: Final = "kubernetes.io/metadata.name"
 _UNFOLLOWED: Final[Mapping[type[Known], str]] = {
     NetworkPolicy: "not modelled: no modelled network provider enforces NetworkPolicies; they are kept",
@@ -95,7 +98,7 @@ class Writer:
             elif isinstance(each, Pod):
                 self._write_pod(each)
             elif not isinstance(each, Namespace):
-                self._store.keep(each)
+                self._store.keep(each if isinstance(each, Other) else self._completed(each))
         self._tell_unfollowed()
 
     def delete(self, obj: Known, *, grace_seconds: int | None = None, force: bool = False) -> None:
@@ -130,11 +133,28 @@ class Writer:
     def _write_pod(self, pod: Pod) -> None:
         """Write a bare pod; one that is there already keeps what only the cluster knows."""
         old = self._store.find(Pod, pod.metadata.name, pod.metadata.namespace)
-        pod = admission.admit(pod, admission.priorities_of(self._store))
+        pod = admission.admit(self._completed(pod), admission.priorities_of(self._store))
         if old is not None and not pod.spec.node_name:
-            spec = attrs.evolve(pod.spec, node_name=old.spec.node_name)
-            pod = attrs.evolve(pod, spec=spec, status=old.status)
+            pod = attrs.evolve(pod, spec=attrs.evolve(pod.spec, node_name=old.spec.node_name))
         self._store.put(pod)
+
+    def _completed(self, obj: K) -> K:
+        """Return `obj` with what only the cluster writes of it: its status, and the controllers' notes."""
+        old = self._store.find(type(obj), obj.metadata.name, obj.metadata.namespace)
+        if old is None:
+            return obj
+        notes = {
+            key: text
+            for key, text in old.metadata.annotations.items()
+            if key.startswith(_CONTROLLERS) and key not in obj.metadata.annotations
+        }
+        if notes:
+            annotations = {**obj.metadata.annotations, **notes}
+            obj = attrs.evolve(obj, metadata=attrs.evolve(obj.metadata, annotations=annotations))
+        field = attrs.fields_dict(type(obj)).get("status")
+        if field is None or getattr(obj, field.name) != field.default:
+            return obj
+        return attrs.evolve(obj, **{field.name: getattr(old, field.name)})
 
     def _make_namespaces(self, objects: Sequence[Object]) -> None:
         """Make the namespaces that are used and that nobody makes, and say so."""

@@ -23,6 +23,7 @@ from emu.apps.outcome import word
 from emu.apps.ping import ping
 from emu.cluster import node_objects
 from emu.cluster.cluster import Cluster
+from emu.cluster.emulation import Host
 from emu.errors import AddressError
 from emu.fabric.userland import Userland
 from emu.kernel import rtnetlink
@@ -225,6 +226,11 @@ class ClusterLab(Cluster):
     def net_of(self, party: Party) -> Namespace:
         """Return the namespace of `party`."""
         return self.fabric.namespace(party.net)
+
+    def text_of(self, net: str, command: str) -> str:
+        """Return what `command` prints in the namespace `net`."""
+        host = Host(self, self.fabric.namespace(net))
+        return host.run(command)
 
     # --- talking ---
 

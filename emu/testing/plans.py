@@ -36,6 +36,8 @@ from emu.kube.kubelet.serving import ANNOTATION
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from hypothesis.vendor.pretty import RepresentationPrinter
+
     from emu.cluster.topology import NodeSpec
     from emu.kube.api.objects import Known
 
@@ -71,6 +73,11 @@ class Plan:
         ]
         documents += [codec.write(each) for each in self.objects]
         return "\n" + yaml.safe_dump_all(documents, sort_keys=False)
+
+    def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:  # noqa: FBT001 - as IPython calls
+        """Print it in Hypothesis' words for what fails, too."""
+        del cycle
+        printer.text(repr(self))
 
 
 def _spec(spec: ClusterSpec) -> Iterator[tuple[str, object]]:
