@@ -95,8 +95,9 @@ class Cluster(Emulation):
             return False
         if self.control_plane.scheduler.is_waiting:
             return False
-        down = {name for name, machine in self.machines.items() if not machine.is_up}
-        return all(pod.spec.node_name in down or _is_at_rest(pod) for pod in self.store.each(Pod))
+        up = {name for name, machine in self.machines.items() if machine.is_up}
+        pods = (pod for pod in self.store.each(Pod) if pod.spec.node_name in up or not pod.spec.node_name)
+        return all(map(_is_at_rest, pods))
 
     def take(self, step: StepSpec) -> Finished:
         """Wait until it is time for a step, take it, and return what it printed.
@@ -275,5 +276,6 @@ def _is_at_rest(pod: Pod) -> bool:
         return True
     if not pod.spec.node_name:
         return any(each.reason == "Unschedulable" for each in pod.status.conditions)
-    waiting = (each.state.waiting for each in pod.status.container_statuses)
+    every = (*pod.status.init_container_statuses, *pod.status.container_statuses)
+    waiting = (each.state.waiting for each in every)
     return any(each is not None and each.reason == "CrashLoopBackOff" for each in waiting)

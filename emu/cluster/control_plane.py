@@ -84,7 +84,7 @@ class ControlPlane:
         dns = ClusterDns((self._ranges.dns_address,), _DOMAIN)
         self._core_dns = CoreDns(self.store, fabric.streams)
         images = {"coredns": self._core_dns}
-        self.kubelets = Kubelets(fabric, self.store, Settings(dns, spec.kubernetes, images))
+        self.kubelets = Kubelets(fabric, self.store, Settings(dns, spec.kubernetes, images, self._warn))
         self.proxies = Fleet(self.store, fabric=fabric)
         provider = PROVIDERS[spec.network.provider](spec.network.options)
         self._daemons = Daemons(fabric, self.store, provider, spec.pod_cidr, self._network_is_ready)
@@ -113,9 +113,9 @@ class ControlPlane:
         self.writer.apply(dns)
         if controls:
             self.fabric.loop.run_until(START)
-        self.scheduler.notes.clear()  # what is said is about the input
         self._register([each for each in self._planned if not each.is_control_plane])
         self.fabric.loop.run_until(START)  # users come to a cluster whose nodes are Ready
+        self.scheduler.notes.clear()  # what is said is about the input
         self.writer.apply(objects, self.topology.sources_of(objects))
         self.fabric.loop.run_until(self.fabric.loop.now)
         self.warnings += [*self._core_dns.warnings, *self.scheduler.notes]
@@ -142,6 +142,11 @@ class ControlPlane:
         """Start the kube-proxy of a node, unless the cluster has none."""
         if self.topology.cluster.proxy.mode != "none":
             self.proxies.start(machine.net, self._proxy_config(self.store.get(Node, machine.name)))
+
+    def _warn(self, words: str) -> None:
+        """Note what is not modelled, once for each sort of thing."""
+        if words not in self.warnings:
+            self.warnings.append(words)
 
     # --- nodes that come and go ---
 

@@ -20,7 +20,7 @@ from emu.kube.api.timestamps import stamp
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from emu.kube.api.objects import Object
     from emu.sim.loop import EventLoop
@@ -63,7 +63,7 @@ class Store:
         self.others: dict[tuple[str, str, str], Other] = {}
         self._random = random
         self._objects: dict[str, dict[tuple[str, str], Known]] = {kind: {} for kind in KINDS}
-        self._sorted: dict[str, list[Known] | None] = {}
+        self._sorted: dict[str, tuple[Known, ...] | None] = {}
         self._watchers: dict[str, list[Watcher]] = {kind: [] for kind in KINDS}
 
     # --- reading ---
@@ -90,13 +90,18 @@ class Store:
 
     def list(self, kind: type[K], namespace: str | None = None) -> list[K]:
         """Return all objects of a kind, or those of a namespace, sorted by namespace and name."""
+        found = self.snapshot(kind)
+        if namespace is None:
+            return list(found)
+        return [each for each in found if each.metadata.namespace == namespace]
+
+    def snapshot(self, kind: type[K]) -> Sequence[K]:
+        """Return all objects of a kind as they are now, sorted: one sequence for all who ask at a time."""
         found = self._sorted.get(kind.KIND)
         if found is None:
             kept = self._objects[kind.KIND]
-            found = self._sorted[kind.KIND] = [kept[key] for key in sorted(kept)]
-        if namespace is None:
-            return found.copy()  # type: ignore[return-value]  # each kind is in its own dictionary
-        return [each for each in found if each.metadata.namespace == namespace]  # type: ignore[misc]  # so here
+            found = self._sorted[kind.KIND] = tuple(kept[key] for key in sorted(kept))
+        return found  # type: ignore[return-value]  # each kind is in its own dictionary
 
     def each(self, kind: type[K]) -> Iterator[K]:
         """Yield all objects of a kind in the order in which they were made."""

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One container of a pod, over all its restarts.
 
-        waiting --start--> running --its program ends--> terminated --back-off--> running ...
+        waiting --start--> running --its program ends--> terminated --at once--> running
+            --its program ends--> terminated --10 s, 20 s, 40 s ...--> running ...
 
 A program that only listens runs until it is stopped. One that cannot have its
 port ends as it does on Linux: `bind` fails, the container's exit code is 1, and
-the kubelet starts it again later.
+the kubelet starts it again: the first time at once, then later and later.
+
+Source: pkg/kubelet/kuberuntime/kuberuntime_manager.go `doBackOff`,
+staging/src/k8s.io/client-go/util/flowcontrol/backoff.go.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from emu.kube.api.objects.container import ContainerState, ContainerStatus, Running, Terminated, Waiting
-from emu.sim.time import SECOND, Duration
+from emu.sim.time import SECOND, START, Duration, Instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +33,14 @@ FIRST_BACK_OFF: Final[Duration] = 10 * SECOND
 LONGEST_BACK_OFF: Final[Duration] = 300 * SECOND
 KILLED: Final = 137  # exit code after SIGKILL
 ENDED: Final = 143  # after SIGTERM
+LONG_ENOUGH: Final[Duration] = 2 * LONGEST_BACK_OFF
+"""A container that has run for longer begins anew with its back-off."""
+
 _ALWAYS: Final = "Always"
 _CREATING: Final = ContainerState(waiting=Waiting("ContainerCreating"))
+INITIALIZING: Final = ContainerState(waiting=Waiting("PodInitializing"))
+"""The state of what has not begun in a pod that has init containers."""
+
 _NOTHING: Final = ContainerState()
 
 
@@ -49,6 +59,8 @@ class ContainerRun:
         ready: the readiness probe says so, or it runs and there is none.
         processes: what runs in it.
         generation: counts the starts, so that news of an earlier one is known as old.
+        failures: how often it has ended without having run for long.
+        begun: when it was started the last time.
     """
 
     spec: Container
@@ -61,6 +73,8 @@ class ContainerRun:
     ready: bool = False
     processes: list[Process[Any]] = attrs.field(factory=list)
     generation: int = 0
+    failures: int = 0
+    begun: Instant = START
 
     @property
     def is_sidecar(self) -> bool:
@@ -79,15 +93,27 @@ class ContainerRun:
 
     @property
     def back_off(self) -> Duration:
-        """How long the kubelet waits before it is started again."""
-        return min(FIRST_BACK_OFF << min(self.restarts, 10), LONGEST_BACK_OFF)
+        """How long the kubelet waits before it is started again, 0 after the first end."""
+        if self.failures < 2:
+            return 0
+        return min(FIRST_BACK_OFF << min(self.failures - 2, 10), LONGEST_BACK_OFF)
 
-    def begin(self, now: str) -> None:
-        """Note that it runs."""
+    def count_end(self, instant: Instant) -> None:
+        """Note for the back-off that it has ended at `instant`."""
+        self.failures = 1 if instant - self.begun > LONG_ENOUGH else self.failures + 1
+
+    def begin(self, instant: Instant, now: str) -> None:
+        """Note that it runs since `instant`, which objects write as `now`."""
         self.generation += 1
+        self.begun = instant
         self.state = ContainerState(running=Running(now))
         self.started = self.spec.startup_probe is None
-        self.ready = self.started and self.spec.readiness_probe is None
+        self.ready = self.started and self.spec.readiness_probe is None and self.stays
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is meant to run beside the others, and not before them."""
+        return not self.is_init or self.is_sidecar
 
     def end(self, code: int, now: str, message: str = "") -> None:
         """Stop what still runs in it and note how it ended."""

@@ -9,17 +9,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from emu.kube.api.objects import Pod, Service
-    from emu.kube.api.objects.container import Container
 
 
-def of_container(
-    pod: Pod, container: Container, services: Iterable[Service], hostname: str
-) -> dict[str, str]:
-    """Return a container's environment.
+def of_pod(pod: Pod, services: Iterable[Service], hostname: str) -> dict[str, str]:
+    """Return what every container of a pod has in its environment.
 
     Args:
-        pod: whose container it is.
-        container: the container.
+        pod: whose containers they are.
         services: all that there are; those of the pod's namespace count, and
             `kubernetes` of default.
         hostname: the pod's.
@@ -30,7 +26,7 @@ def of_container(
         is_api = (service.metadata.namespace, service.metadata.name) == ("default", "kubernetes")
         if own or is_api:
             found |= of_service(service)
-    return found | {variable.name: variable.value for variable in container.env}
+    return found
 
 
 def of_service(service: Service) -> dict[str, str]:

@@ -23,25 +23,31 @@ fe00::2	ip6-allrouters
 _LONGEST: Final = 63
 
 
-def hostname(pod: Pod) -> str:
+def hostname(pod: Pod, domain: str) -> str:
     """Return the name that a pod gives itself; on its node's network that is the node's."""
     spec = pod.spec
+    override = spec.rest.get("hostnameOverride")
+    if override:
+        return str(override)
     if spec.host_network:
         return spec.node_name
-    name = (spec.hostname or pod.metadata.name)[:_LONGEST].rstrip("-.")
-    return fqdn(pod, name, "cluster.local") if spec.set_hostname_as_fqdn and spec.subdomain else name
+    return (_fqdn(pod, domain) if spec.set_hostname_as_fqdn else "") or _short(pod)
 
 
-def fqdn(pod: Pod, name: str, domain: str) -> str:
+def _short(pod: Pod) -> str:
+    return (pod.spec.hostname or pod.metadata.name)[:_LONGEST].rstrip("-.")
+
+
+def _fqdn(pod: Pod, domain: str) -> str:
     """Return the full name of a pod that has a subdomain, else nothing."""
     subdomain = pod.spec.subdomain
-    return f"{name}.{subdomain}.{pod.metadata.namespace}.svc.{domain}" if subdomain else ""
+    return f"{_short(pod)}.{subdomain}.{pod.metadata.namespace}.svc.{domain}" if subdomain else ""
 
 
 def of_pod(pod: Pod, address: str, domain: str) -> str:
     """Return the file of a pod with an `address` of its own."""
-    name = hostname(pod)
-    full = fqdn(pod, name, domain)
+    full = "" if pod.spec.rest.get("hostnameOverride") else _fqdn(pod, domain)
+    name = _short(pod) if full else hostname(pod, domain)
     own = f"{address}\t{full}\t{name}\n" if full else f"{address}\t{name}\n"
     return f"{_HEADER}.\n{_STANDARD}{own}{_aliases(pod.spec)}"
 

@@ -13,7 +13,7 @@ import attrs
 
 from emu.kube import events
 from emu.kube.api.objects import Node, Pod
-from emu.kube.kubelet import lifecycle, sandbox, status
+from emu.kube.kubelet import lifecycle, sandbox, status, unmodelled
 from emu.kube.kubelet.container import ENDED, ContainerRun, watched
 from emu.kube.kubelet.pod import PodRun, of_pod
 from emu.kube.kubelet.prober import Prober
@@ -21,7 +21,8 @@ from emu.kube.kubelet.probes import Kind
 from emu.kube.kubelet.programs import of_container
 from emu.kube.kubelet.sandbox import SandboxError
 from emu.kube.kubelet.surroundings import Surroundings
-from emu.sim.time import SECOND
+from emu.kube.kubelet.variables import Addresses
+from emu.sim.time import SECOND, later
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ if TYPE_CHECKING:
     from emu.sim.time import Duration
 
 _SANDBOX_RETRY: Final[Duration] = 2 * SECOND
+_RELIST: Final[Duration] = SECOND
+"""How long it may take the kubelet to see that a container has ended."""
+
+_NAMELESS_SINCE: Final = (1, 35)
+"""Since when events about a container's start do not name it."""
 
 
 @attrs.frozen(eq=False)
@@ -47,11 +53,13 @@ class Settings:
         dns: where pods find names.
         version: of Kubernetes, such as `1.35`.
         images: programs of images that are modelled as a whole.
+        warn: is told what pods ask for and is not modelled.
     """
 
     dns: ClusterDns
     version: str
     images: Mapping[str, Image]
+    warn: Callable[[str], None] = attrs.field(default=lambda _: None)
 
 
 class Kubelet:
@@ -91,8 +99,19 @@ class Kubelet:
         elif not pod.is_finished:
             if run is None:
                 run = self.pods[key] = of_pod(pod)
+                self._begin(pod)
+            self._renew(key, pod, run)
             self._start(key, pod, run)
             self._report(key)
+
+    def _begin(self, pod: Pod) -> None:
+        """Say what of a new pod is not modelled, or does not fit."""
+        for words in unmodelled.of_pod(pod.spec):
+            self._settings.warn(words)
+        if pod.spec.dns_config is not None:
+            _, cut = self._surroundings.resolv_conf(pod)
+            if cut:
+                self._tell(pod, events.WARNING, "DNSConfigForming", cut)
 
     def _is_same(self, pod: Pod | None, run: PodRun) -> bool:
         return pod is not None and pod.metadata.uid == run.uid and pod.spec.node_name == self.machine.name
@@ -106,15 +125,30 @@ class Kubelet:
     # --- beginning ---
 
     def _start(self, key: Key, pod: Pod, run: PodRun) -> None:
+        """Start what may start now: one init container after the other, then all others."""
         if run.net is None and not self._make_sandbox(key, pod, run):
             return
         for container in run.containers:
-            if container.state.waiting is not None and container.generation == 0:
-                if not container.is_init and not _initialized(run):
-                    return
+            if container.generation == 0:
                 self._run(key, pod, run, container)
-                if container.is_init and not (container.is_sidecar or container.has_succeeded):
-                    return  # the next ones wait for it
+            if container.is_init and not (
+                container.has_succeeded or (container.is_sidecar and container.started)
+            ):
+                return  # the next ones wait for it
+
+    def _renew(self, key: Key, pod: Pod, run: PodRun) -> None:
+        """Take over what was changed in a running pod: an image, with which its container starts anew."""
+        wanted = {each.name: each for each in (*pod.spec.init_containers, *pod.spec.containers)}
+        for container in run.containers:
+            spec = wanted.get(container.spec.name, container.spec)
+            if spec == container.spec:
+                continue
+            is_other = spec.image != container.spec.image
+            container.spec = spec
+            if is_other and container.is_running and container.stays:
+                words = f"Container {spec.name} definition changed, will be restarted"
+                self._tell(pod, events.NORMAL, "Killing", words)
+                self._end(key, container, container.generation, ENDED, "")
 
     def _make_sandbox(self, key: Key, pod: Pod, run: PodRun) -> bool:
         if pod.spec.host_network:
@@ -125,7 +159,9 @@ class Kubelet:
         except SandboxError as error:
             words = f"Failed to create pod sandbox: rpc error: code = Unknown desc = {error}"
             self._tell(pod, events.WARNING, "FailedCreatePodSandBox", words)
-            self._fabric.loop.after(_SANDBOX_RETRY, self.sync, key)
+            if run.retry is not None:
+                self._fabric.loop.cancel(run.retry)
+            run.retry = self._fabric.loop.after(_SANDBOX_RETRY, self.sync, key)
             return False
         return True
 
@@ -136,13 +172,15 @@ class Kubelet:
     def _run(self, key: Key, pod: Pod, run: PodRun, container: ContainerRun) -> None:
         """Start a container's programs."""
         assert run.net is not None
-        if container.userland is None:
-            container.userland = self._surroundings.of(pod, container.spec, str(run.address))
-        container.begin(self._store.now)
-        name = container.spec.name
-        self._tell(pod, events.NORMAL, "Started", f"Container started: {name}")
+        spec = container.spec
+        container.userland = self._surroundings.of(pod, spec, Addresses(str(run.address), self._host_ip()))
+        container.begin(self._fabric.loop.now, self._store.now)
+        self._tell_start(pod, container)
         ended = partial(self._ended, key, container, container.generation)
-        for program in of_container(pod, container.spec, container.userland, self._settings.images):
+        lasts = container.stays and (container.is_sidecar or pod.spec.restart_policy == "Always")
+        for program in of_container(
+            pod, spec, container.userland, self._settings.images, lasts=lasts, warn=self._settings.warn
+        ):
             container.processes.append(self._fabric.spawn(run.net, watched(program, ended)))
         if container.is_running:
             self._prober.begin(run, container)
@@ -161,20 +199,19 @@ class Kubelet:
         container.end(code, self._store.now, message)
         if run.is_ending:
             return
-        policy = container.spec.restart_policy or pod.spec.restart_policy
-        if container.is_init and not container.is_sidecar:
-            policy = "Never" if code == 0 or policy == "Never" else "OnFailure"
-        if policy == "Always" or (policy == "OnFailure" and code):
+        container.count_end(self._fabric.loop.now)
+        if _is_restarted(pod, container):
             delay = container.back_off
-            if container.restarts or code:
-                words = f"back-off {delay // SECOND}s restarting failed container={container.spec.name} "
+            if delay:
+                words = f"back-off {_go(delay)} restarting failed container={container.spec.name} "
                 words += f"pod={key.name}_{key.namespace}({run.uid})"
                 container.wait("CrashLoopBackOff", words)
-                self._tell(pod, events.WARNING, "BackOff", _backing_off(container, key, run))
-            self._later(run, delay, self._restart, key, container, generation)
+                self._tell(pod, events.WARNING, "BackOff", _backing_off(container, key, run), container)
+            self._later(run, delay or _RELIST, self._restart, key, container, generation)
         if container.is_init and container.has_succeeded:
             self._start(key, pod, run)
         self._report(key)
+        self._retire(key)
 
     def _restart(self, key: Key, container: ContainerRun, generation: int) -> None:
         run, pod = self.pods.get(key), self._known.get(key)
@@ -192,7 +229,8 @@ class Kubelet:
         if pod is None or self.pods.get(key) is not run:
             return
         if not answer.is_success:
-            self._tell(pod, events.WARNING, "Unhealthy", f"{kind.value} probe failed: {answer.words}")
+            words = f"{kind.value} probe failed: {answer.words}"
+            self._tell(pod, events.WARNING, "Unhealthy", words, container)
         if not turned:
             return
         tally = run.tallies[container.spec.name, kind]
@@ -200,27 +238,35 @@ class Kubelet:
             container.ready = tally.result
         elif not tally.result or not answer.is_success:
             words = f"Container {container.spec.name} failed {kind.value.lower()} probe, will be restarted"
-            self._tell(pod, events.NORMAL, "Killing", words)
+            self._tell(pod, events.NORMAL, "Killing", words, container)
             self._end(key, container, container.generation, ENDED, "")
             return
         elif kind is Kind.STARTUP:
             container.started = True
             container.ready = container.spec.readiness_probe is None
             self._prober.go_on(run, container)
+            self._start(key, pod, run)  # a sidecar that has started lets others begin
         self._report(key)
 
     # --- ending ---
 
     def _terminate(self, key: Key, pod: Pod, run: PodRun | None) -> None:
+        """Begin to end a pod, or end it sooner than it was told before."""
         if run is None:
             self._forget(key, pod)
-        elif not run.is_ending:
+            return
+        if not run.is_ending:
             run.is_ending = True
             for container in run.containers:
                 if container.is_running:
-                    self._tell(pod, events.NORMAL, "Killing", f"Stopping container {container.spec.name}")
-            grace = pod.metadata.deletion_grace_period_seconds or 0
-            self._later(run, min(_pre_stop(run), grace) * SECOND, self._finish, key, run)
+                    words = f"Stopping container {container.spec.name}"
+                    self._tell(pod, events.NORMAL, "Killing", words, container)
+        grace = pod.metadata.deletion_grace_period_seconds or 0
+        end = later(self._fabric.loop.now, min(_pre_stop(run), grace) * SECOND)
+        if run.end is None or end < run.end.instant:
+            if run.end is not None:
+                self._fabric.loop.cancel(run.end)
+            run.end = self._fabric.loop.at(end, self._finish, key, run)
 
     def _finish(self, key: Key, run: PodRun) -> None:
         """End what still runs and take the sandbox down; the object is gone with it."""
@@ -234,6 +280,9 @@ class Kubelet:
     def _remove(self, key: Key, run: PodRun) -> None:
         for timer in run.timers:
             self._fabric.loop.cancel(timer)
+        for other in (run.retry, run.end):
+            if other is not None:
+                self._fabric.loop.cancel(other)
         run.timers.clear()
         for container in run.containers:
             container.end(ENDED, self._store.now)
@@ -241,6 +290,12 @@ class Kubelet:
         if pod is not None:
             sandbox.remove(self._fabric, self.machine, pod, run)
         del self.pods[key]
+
+    def _retire(self, key: Key) -> None:
+        """Take down the sandbox of a pod that has ended for good; its address is free, its status stays."""
+        pod, run = self._known.get(key), self.pods.get(key)
+        if pod is not None and run is not None and pod.is_finished:
+            self._remove(key, run)
 
     def _forget(self, key: Key, pod: Pod) -> None:
         self._known.pop(key, None)
@@ -265,19 +320,46 @@ class Kubelet:
         if found != pod.status:
             self._known[key] = self._store.put(attrs.evolve(pod, status=found))
 
-    def _tell(self, pod: Pod, kind: str, reason: str, message: str) -> None:
-        events.record(self._store, pod, kind, reason, message, "kubelet", host=self.machine.name)
+    def _tell_start(self, pod: Pod, container: ContainerRun) -> None:
+        name = container.spec.name
+        if _version(self._settings.version) >= _NAMELESS_SINCE:
+            created, started = "Container created", "Container started"
+        else:
+            created, started = f"Created container: {name}", f"Started container {name}"
+        self._tell(pod, events.NORMAL, "Created", created, container)
+        self._tell(pod, events.NORMAL, "Started", started, container)
+
+    def _tell(
+        self, pod: Pod, kind: str, reason: str, message: str, about: ContainerRun | None = None
+    ) -> None:
+        path = ""
+        if about is not None:
+            path = f"spec.{'initContainers' if about.is_init else 'containers'}{{{about.spec.name}}}"
+        events.record(
+            self._store, pod, kind, reason, message, "kubelet", host=self.machine.name, field_path=path
+        )
 
     def _later(self, run: PodRun, delay: Duration, callback: Callable[..., None], *arguments: object) -> None:
         run.timers = [timer for timer in run.timers if not timer.is_cancelled]
         run.timers.append(self._fabric.loop.after(delay, callback, *arguments))
 
 
-def _initialized(run: PodRun) -> bool:
-    """Return whether the containers proper may start."""
-    return all(
-        each.has_succeeded or (each.is_sidecar and each.started) for each in run.containers if each.is_init
-    )
+def _is_restarted(pod: Pod, container: ContainerRun) -> bool:
+    """Return whether a container that has ended is started again."""
+    policy = container.spec.restart_policy or pod.spec.restart_policy
+    if container.stays:
+        return policy == "Always" or (policy == "OnFailure" and not container.has_succeeded)
+    return policy != "Never" and not container.has_succeeded
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".") if part.isdecimal())
+
+
+def _go(duration: Duration) -> str:
+    """Return a time of whole seconds as Go writes it: `40s`, `1m20s`, `5m0s`."""
+    minutes, seconds = divmod(duration // SECOND, 60)
+    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
 
 
 def _backing_off(container: ContainerRun, key: Key, run: PodRun) -> str:

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 _SLEEP: Final = re.compile(r"(?:^|\W)sleep +(\d+)\b")
 
 
+def is_modelled(container: Container) -> bool:
+    """Return whether all that the preStop hook does is to sleep."""
+    return pre_stop_seconds(container) > 0
+
+
 def pre_stop_seconds(container: Container) -> int:
     """Return for how many seconds the preStop hook sleeps, by `sleep` or a command; others take no time."""
     lifecycle = container.rest.get("lifecycle")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from emu.kube.controller import Key
-from emu.kube.kubelet.container import ContainerRun
+from emu.kube.kubelet.container import INITIALIZING, ContainerRun
 
 if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
@@ -35,7 +35,8 @@ class PodRun:
         is_ending: its containers were told to end.
         tallies: what probes have found, by container and kind.
         timers: what is scheduled for it.
-        said: faults that were told once.
+        retry: when its sandbox is tried again.
+        end: when its containers are to be gone.
     """
 
     key: Key
@@ -48,6 +49,8 @@ class PodRun:
     is_ending: bool = False
     tallies: dict[tuple[str, Kind], Tally] = attrs.field(factory=dict)
     timers: list[Event] = attrs.field(factory=list)
+    retry: Event | None = None
+    end: Event | None = None
 
     @property
     def sandbox_id(self) -> str:
@@ -64,6 +67,8 @@ def of_pod(pod: Pod) -> PodRun:
     spec = pod.spec
     runs = [ContainerRun(each, is_init=True) for each in spec.init_containers]
     runs += [ContainerRun(each) for each in spec.containers]
+    for run in runs if spec.init_containers else ():
+        run.state = INITIALIZING
     return PodRun(Key(pod.metadata.namespace, pod.metadata.name), pod.metadata.uid, runs)
 
 

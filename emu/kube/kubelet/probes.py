@@ -12,21 +12,24 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import attrs
 
 from emu.apps import console
+from emu.apps.deadline import bounded
 from emu.apps.http import client
 from emu.apps.http.message import Request
 from emu.apps.outcome import word
 from emu.errors import AddressError
 from emu.fabric import program
 from emu.kernel.sockets import SocketKind
-from emu.sim.time import SECOND, Duration
+from emu.kube.kubelet import unmodelled
+from emu.sim.time import SECOND, Duration, later
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from emu.fabric.program import Program
     from emu.fabric.userland import Userland
     from emu.kube.api.objects.container import Container, HttpGet, Probe, TcpSocket
+    from emu.kube.api.objects.field import Json
 
 _REDIRECTED: Final = 400  # statuses below are success
 
@@ -98,7 +101,10 @@ def ask(
     if probe.tcp_socket is not None:
         return (yield from _tcp(probe.tcp_socket, container, address, timeout))
     if probe.exec is not None:
-        return (yield from _exec(probe.exec.command, userland))
+        return (yield from _exec(probe.exec.command, userland, timeout))
+    grpc = probe.rest.get("grpc")
+    if isinstance(grpc, dict):
+        return (yield from _grpc(grpc, address, timeout))
     return Answer(is_success=True)
 
 
@@ -158,9 +164,20 @@ def _connect(host: IpAddress, port: int, timeout: Duration) -> Program[Answer]:
     return Answer(is_success=True)
 
 
-def _exec(command: Sequence[str], userland: Userland) -> Program[Answer]:
+def _grpc(probe: Mapping[str, Json], address: IpAddress, timeout: Duration) -> Program[Answer]:
+    """Connect to the port; the question itself is not modelled."""
+    port = probe.get("port")
+    return (yield from _connect(address, port if isinstance(port, int) else 0, timeout))
+
+
+def _exec(command: Sequence[str], userland: Userland, timeout: Duration) -> Program[Answer]:
     """Run a command; one that is not modelled counts as success, as a healthy container would answer."""
-    if not command or command[0] not in console.TOOLS:
+    if not command or unmodelled.of_command(command):
         return Answer(is_success=True)
-    finished = yield from console.run(command, userland)
+    now = yield from program.now()
+    try:
+        finished = yield from bounded(console.run(command, userland), later(now, timeout))
+    except TimeoutError:
+        words = f'command timed out: "{" ".join(command)}" timed out after {timeout // SECOND}s'
+        return Answer(is_success=False, words=words)
     return Answer(finished.status == 0, finished.stderr.strip() or finished.stdout.strip())

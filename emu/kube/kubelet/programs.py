@@ -2,7 +2,7 @@
 """What runs in a container: its listeners, or the one command that it is for.
 
 A container that listens on nothing and whose command is not modelled does
-nothing: it runs on under restartPolicy Always, and completes at once otherwise.
+nothing: it runs on, or completes at once where a program is expected to end.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Protocol
 
-from emu.apps import association, commands, console, datagram
+from emu.apps import association, console, datagram
 from emu.apps.http import handlers, server
 from emu.apps.http.message import Response
 from emu.fabric import program
-from emu.kube.kubelet import serving
+from emu.kube.kubelet import serving, unmodelled, variables
 from emu.sim.time import from_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from emu.apps.http.message import Request
     from emu.apps.http.server import Handler
@@ -39,7 +39,13 @@ class Image(Protocol):
 
 
 def of_container(
-    pod: Pod, container: Container, userland: Userland, images: Mapping[str, Image]
+    pod: Pod,
+    container: Container,
+    userland: Userland,
+    images: Mapping[str, Image],
+    *,
+    lasts: bool,
+    warn: Callable[[str], None],
 ) -> Sequence[Program[int]]:
     """Return what runs in `container`; each program returns its exit code.
 
@@ -48,6 +54,8 @@ def of_container(
         container: the container.
         userland: what its programs see.
         images: those that are modelled as a whole, by the last part of their names.
+        lasts: the container is expected to run on.
+        warn: is told what is not modelled.
     """
     image = images.get(serving.image_name(container.image))
     if image is not None:
@@ -55,12 +63,16 @@ def of_container(
     listeners = serving.listeners(pod, container)
     if listeners:
         return [_listen(listener, pod.metadata.name, userland) for listener in listeners]
-    command = [*container.command, *container.args]
-    if command[:1] == ["sleep"]:
+    command = variables.command_of(container, userland)
+    missing = "" if serving.is_known(container) else unmodelled.of_command(command)
+    if not command or missing or serving.is_known(container) or unmodelled.is_idle(command):
+        if missing and not unmodelled.is_idle(command):
+            rest = "does nothing" if lasts else "ends at once, and well"
+            warn(f"a container's command that is not modelled {rest} ({missing})")
+        return [] if lasts else [_complete()]
+    if command[0].rpartition("/")[2] == "sleep":
         return [_sleep(command[1:])]
-    if command and (command[0] in console.TOOLS or command[0] in commands.COMMANDS):
-        return [_run(command, userland)]
-    return [] if pod.spec.restart_policy == "Always" else [_complete()]
+    return [_run(command, userland)]
 
 
 def _listen(listener: Listener, pod: str, userland: Userland) -> Program[int]:

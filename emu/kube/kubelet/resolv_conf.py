@@ -56,8 +56,8 @@ class ClusterDns:
     domain: str = "cluster.local"
 
 
-def of_pod(spec: PodSpec, namespace: str, cluster: ClusterDns, node: str) -> ResolvConf:
-    """Return the file of a pod.
+def of_pod(spec: PodSpec, namespace: str, cluster: ClusterDns, node: str) -> tuple[ResolvConf, str]:
+    """Return the file of a pod, and the kubelet's words for what was cut off it (empty: nothing).
 
     Args:
         spec: of the pod.
@@ -96,11 +96,22 @@ def _with_config(base: ResolvConf, config: DnsConfig) -> ResolvConf:
     )
 
 
-def _fit(found: ResolvConf) -> ResolvConf:
-    """Cut what is more than the resolver takes."""
-    searches = found.searches[:MOST_SEARCHES]
+def _fit(found: ResolvConf) -> tuple[ResolvConf, str]:
+    """Cut what is more than the resolver takes, and say so as the kubelet does."""
+    words = []
+    servers, searches = found.servers[:MOST_SERVERS], found.searches[:MOST_SEARCHES]
     while len(" ".join(searches)) > MOST_CHARACTERS:
         searches = searches[:-1]
-    if searches == found.searches and len(found.servers) <= MOST_SERVERS:
-        return found
-    return attrs.evolve(found, servers=found.servers[:MOST_SERVERS], searches=searches)
+    if searches != found.searches:
+        words.append(
+            "Search Line limits were exceeded, some search paths have been omitted, "
+            f"the applied search line is: {' '.join(searches)}"
+        )
+    if servers != found.servers:
+        words.append(
+            "Nameserver limits were exceeded, some nameservers have been omitted, "
+            f"the applied nameserver line is: {' '.join(servers)}"
+        )
+    if not words:
+        return found, ""
+    return attrs.evolve(found, servers=servers, searches=searches), "; ".join(words)

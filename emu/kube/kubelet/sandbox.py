@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emu.errors import EmuError
+from emu.errors import EmuError, SysctlError
 from emu.kube import cni
 from emu.kube.kubelet.pod import namespace_name
 from emu.wire.addresses import Interface, IpAddress
@@ -50,6 +50,13 @@ def make(fabric: Fabric, machine: Machine, pod: Pod, run: PodRun) -> None:
             f'failed to setup network for sandbox "{run.sandbox_id}": '
             f'plugin type="{plugin}" failed (add): {error}'
         ) from None
+    for name, value in _sysctls(pod):
+        try:
+            net.sysctl.set(name, value)
+        except SysctlError as error:
+            cni.delete(machine.network, call)
+            fabric.remove_namespace(net.name)
+            raise SandboxError(f'failed to set sysctl "{name}" to "{value}": {error}') from None
     run.net, run.network = net, machine.network
     run.address = _address(result)
 
@@ -87,6 +94,14 @@ def _call(fabric: Fabric, machine: Machine, pod: Pod, run: PodRun, net: Namespac
         args=args,
         capabilities={"portMappings": ports} if ports else {},
     )
+
+
+def _sysctls(pod: Pod) -> list[tuple[str, str]]:
+    """Return the settings that the pod's security context asks for its namespace."""
+    context = pod.spec.rest.get("securityContext")
+    found = context.get("sysctls") if isinstance(context, dict) else None
+    pairs = (each for each in found if isinstance(each, dict)) if isinstance(found, list) else ()
+    return [(str(each.get("name")), str(each.get("value"))) for each in pairs]
 
 
 def _loopback(call: cni.Call) -> cni.Call:

@@ -62,7 +62,12 @@ DEFAULT_PORTS: Final[Mapping[str, int]] = {
 
 
 def listeners(pod: Pod, container: Container) -> tuple[Listener, ...]:
-    """Return what `container` listens on."""
+    """Return what `container` listens on; each port once, as its first mention has it."""
+    found = {(each.protocol, each.port): each for each in reversed(_listeners(pod, container))}
+    return tuple(reversed(found.values()))
+
+
+def _listeners(pod: Pod, container: Container) -> tuple[Listener, ...]:
     notes = pod.metadata.annotations
     text = notes.get(f"{ANNOTATION}.{container.name}", notes.get(ANNOTATION))
     if text is not None:
@@ -76,6 +81,11 @@ def listeners(pod: Pod, container: Container) -> tuple[Listener, ...]:
         return tuple(Listener(port.protocol, port.container_port) for port in container.ports)
     port = None if container.command else DEFAULT_PORTS.get(name)
     return () if port is None else (Listener("TCP", port),)
+
+
+def is_known(container: Container) -> bool:
+    """Return whether everybody knows what the arguments of the image do."""
+    return image_name(container.image) in _BY_ARGUMENTS
 
 
 def parse(text: str) -> tuple[Listener, ...]:
@@ -112,7 +122,11 @@ def _netexec(container: Container) -> tuple[Listener, ...] | None:
                 *_others(words, "sctp-port", "SCTP", None),
             )
         case ["serve-hostname"]:
-            return (Listener("TCP", _number(words, "port", 9376)),)
+            port = _number(words, "port", 9376)
+            is_udp = "--udp" in words or _value(words, "udp") == "true"
+            return (Listener("TCP", port), *((Listener("UDP", port),) if is_udp else ()))
+        case ["test-webserver"]:
+            return (Listener("TCP", _number(words, "port", 80)),)
         case ["pause"] | []:
             return None if container.ports else ()
         case ["porter"]:
@@ -156,5 +170,5 @@ def _number(words: Sequence[str], option: str, default: int) -> int:
 
 
 def _others(words: Sequence[str], option: str, protocol: str, default: int | None) -> tuple[Listener, ...]:
-    port = _number(words, option, default or 0)
+    port = 0 if _value(words, option) == "-1" else _number(words, option, default or 0)
     return (Listener(protocol, port),) if port else ()

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 from emu.fabric.userland import Contents, Userland
 from emu.kube.api.objects import Service
-from emu.kube.kubelet import environment, hosts, resolv_conf
+from emu.kube.kubelet import environment, hosts, resolv_conf, variables
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from emu.kube.api.objects import Pod
     from emu.kube.api.objects.container import Container
     from emu.kube.api.store import Store
     from emu.kube.kubelet.machine import Machine
-    from emu.kube.kubelet.resolv_conf import ClusterDns
+    from emu.kube.kubelet.resolv_conf import ClusterDns, ResolvConf
+    from emu.kube.kubelet.variables import Addresses
 
 
 class Surroundings:
@@ -26,23 +29,28 @@ class Surroundings:
         self._machine = machine
         self._dns = dns
 
-    def of(self, pod: Pod, container: Container, address: str) -> Userland:
+    def of(self, pod: Pod, container: Container, addresses: Addresses) -> Userland:
         """Return the surroundings of a container that starts now."""
-        make = partial(self._contents, pod, container, address, self._store.revision)
-        return Userland(hosts.hostname(pod), contents=make)
+        make = partial(self._contents, pod, container, addresses, self._store.snapshot(Service))
+        return Userland(hosts.hostname(pod, self._dns.domain), contents=make)
 
-    def _contents(self, pod: Pod, container: Container, address: str, revision: int) -> Contents:
-        """Return files and environment, with the Services that there were at `revision`."""
+    def _contents(
+        self, pod: Pod, container: Container, addresses: Addresses, services: Sequence[Service]
+    ) -> Contents:
+        """Return files and environment, with the Services that there were when the container started."""
         node = self._machine.userland
-        name = hosts.hostname(pod)
-        of_node = node.files.get("/etc/resolv.conf", "")
-        resolv = resolv_conf.of_pod(pod.spec, pod.metadata.namespace, self._dns, of_node)
+        name = hosts.hostname(pod, self._dns.domain)
         if pod.spec.host_network:
             table = hosts.of_host_network(pod.spec, node.files.get("/etc/hosts", ""))
         else:
-            table = hosts.of_pod(pod, address, self._dns.domain)
+            table = hosts.of_pod(pod, addresses.pod, self._dns.domain)
+        resolv, _ = self.resolv_conf(pod)
         files = {"/etc/resolv.conf": str(resolv), "/etc/hosts": table, "/etc/hostname": f"{name}\n"}
-        services = [
-            each for each in self._store.list(Service) if int(each.metadata.resource_version) <= revision
-        ]
-        return Contents(files, environment.of_container(pod, container, services, name))
+        found = environment.of_pod(pod, services, name)
+        own = variables.of_container(self._store, pod, container, addresses, found)
+        return Contents(files, found | own)
+
+    def resolv_conf(self, pod: Pod) -> tuple[ResolvConf, str]:
+        """Return the resolv.conf of a pod, and the kubelet's words for what was cut off it."""
+        node = self._machine.userland.files.get("/etc/resolv.conf", "")
+        return resolv_conf.of_pod(pod.spec, pod.metadata.namespace, self._dns, node)
