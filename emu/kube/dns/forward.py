@@ -21,6 +21,7 @@ import dns.rdatatype
 from emu.errors import AddressError
 from emu.fabric import program
 from emu.kernel.sockets import SocketKind
+from emu.kube.api.numbers import whole
 from emu.kube.dns.settings import is_below
 from emu.sim.choice import Uniform
 from emu.sim.time import MILLISECOND, SECOND, later
@@ -64,7 +65,7 @@ def upstreams(settings: Forward, files: Mapping[str, str]) -> list[Upstream]:
         else:
             host, colon, port = each.rpartition(":")
             is_bare = not colon or (":" in host and not host.endswith("]"))
-            servers = [(each, _PORT) if is_bare else (host.strip("[]"), int(port) if port.isdigit() else 0)]
+            servers = [(each, _PORT) if is_bare else (host.strip("[]"), whole(port) or 0)]
         for text, port_number in servers:
             try:
                 found.append(Upstream(IpAddress.parse(text), port_number))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from emu.kube.api.numbers import whole
 from emu.kube.dns.corefile import CorefileError, parse
 from emu.sim.time import SECOND, Duration, from_seconds
 
@@ -29,7 +30,7 @@ SILENT: Final = frozenset(
 
 _KEY: Final = re.compile(r"(?:dns://)?(?P<zone>[^:]*)(?::(?P<port>\d+))?")
 _WAYS: Final = frozenset({"exact", "prefix", "suffix", "substring", "regex"})
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)", re.ASCII)
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -191,13 +192,15 @@ def _duration(directive: Directive, text: str) -> Duration:
 
 
 def _number(directive: Directive, text: str) -> int:
-    if not text.isascii() or not text.isdigit():
+    number = whole(text)
+    if number is None:
         raise CorefileError(directive.line, f"{directive.name}: {text!r} is no number")
-    return int(text)
+    return number
 
 
 def _seconds(directive: Directive, text: str) -> int:
-    return int(text) if text.isdigit() else _duration(directive, text) // SECOND
+    number = whole(text)
+    return _duration(directive, text) // SECOND if number is None else number
 
 
 def _zones(arguments: tuple[str, ...], default: tuple[str, ...]) -> tuple[str, ...]:
@@ -275,8 +278,9 @@ def _forward(server: Server, directive: Directive, notes: list[str]) -> Server:
 def _cache(server: Server, directive: Directive, notes: list[str]) -> Server:
     arguments = directive.arguments
     found = Cache(server.zones)
-    if arguments and arguments[0].isdigit():
-        found = attrs.evolve(found, success=int(arguments[0]), denial=int(arguments[0]))
+    both = whole(arguments[0]) if arguments else None
+    if both is not None:
+        found = attrs.evolve(found, success=both, denial=both)
         arguments = arguments[1:]
     found = attrs.evolve(found, zones=_zones(arguments, server.zones))
     for line in directive.block:

@@ -6,7 +6,6 @@ Source: pkg/controller/disruption/disruption.go, pkg/registry/core/pod/storage/e
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import attrs
@@ -15,6 +14,7 @@ from emu.kube.api import codec
 from emu.kube.api.objects import Pod, ReplicaSet, ReplicationController, StatefulSet
 from emu.kube.api.objects.meta import LabelSelector
 from emu.kube.api.selectors import selects
+from emu.kube.workloads.percent import share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -66,20 +66,12 @@ def allows(store: Store, budget: Budget, pod: Pod) -> bool:
     healthy = sum(each.is_ready and not each.metadata.is_terminating for each in counted)
     expected = _expected(store, counted)
     if budget.max_unavailable is not None:
-        wanted = max(0, expected - _share(budget.max_unavailable, expected))
+        wanted = max(0, expected - share(budget.max_unavailable, expected, up=True))
     else:
         minimum = budget.min_available if budget.min_available is not None else 0
-        wanted = _share(minimum, expected)
+        wanted = share(minimum, expected, up=True)
     spares_the_healthy = not pod.is_ready and healthy >= wanted > 0
     return healthy > wanted or spares_the_healthy or pod.status.phase == "Pending"
-
-
-def _share(value: int | str, whole: int) -> int:
-    """Return a number, or so many hundredths of `whole`, rounded up."""
-    if isinstance(value, int):
-        return value
-    digits = value.removesuffix("%")
-    return math.ceil(int(digits) * whole / 100) if digits.isdigit() else 0
 
 
 def _expected(store: Store, pods: Iterable[Pod]) -> int:

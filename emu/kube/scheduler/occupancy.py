@@ -12,6 +12,7 @@ from collections import Counter
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from emu.kube.api.numbers import whole
 from emu.kube.api.objects import Node, Pod
 from emu.kube.scheduler.taints import PREFER_NO_SCHEDULE
 from emu.kube.scheduler.terms import term_key
@@ -77,7 +78,8 @@ class NodeState:
 def _limit(node: Node) -> int:
     """Return how many pods the kubelet takes, if it says so."""
     text = str(node.status.allocatable.get("pods", ""))
-    return int(text) if text.isdecimal() else _UNLIMITED
+    found = whole(text)
+    return _UNLIMITED if found is None else found
 
 
 class Tally:

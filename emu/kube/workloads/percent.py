@@ -7,6 +7,8 @@ Source: staging/src/k8s.io/apimachinery/pkg/util/intstr/intstr.go
 
 from __future__ import annotations
 
+from emu.kube.api.numbers import whole
+
 
 def share(value: int | str, total: int, *, up: bool) -> int:
     """Return `value`, or so many percent of `total` rounded `up` or down.
@@ -15,8 +17,6 @@ def share(value: int | str, total: int, *, up: bool) -> int:
     """
     if isinstance(value, int):
         return value
-    digits = value.removesuffix("%")
-    if digits == value or not digits.isdecimal():
-        return 0
-    whole = int(digits) * total
-    return -(-whole // 100) if up else whole // 100
+    percent = whole(value.removesuffix("%")) if value.endswith("%") else None
+    hundredths = (percent or 0) * total
+    return -(-hundredths // 100) if up else hundredths // 100

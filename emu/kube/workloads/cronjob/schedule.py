@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from emu.errors import EmuError
+from emu.kube.api.numbers import whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,8 @@ MACROS: Final[Mapping[str, str]] = {
 }
 
 _EVERY: Final = "@every "
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)")
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)", re.ASCII)
+_LONGEST: Final = (2**63 - 1) / 10**9  # seconds in the longest of Go's durations
 _SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _DAY: Final = 86400
 _YEARS: Final = 5
@@ -185,24 +187,29 @@ def _range(text: str, field: Field) -> range:
         high = _number(high_text, field) if dash else low
         if slash and not dash:
             high = field.high
-    if slash and not (step_text.isdecimal() and int(step_text)):
+    step = whole(step_text) if slash else 1
+    if not step:
         raise ScheduleError(f"step of range should be a positive number: {text}")
     if low < field.low or high > field.high or low > high:
         raise ScheduleError(f"{field.name} {text} is not in {field.low}-{field.high}")
-    return range(low, high + 1, int(step_text) if slash else 1)
+    return range(low, high + 1, step)
 
 
 def _number(text: str, field: Field) -> int:
     named = field.names.get(text.lower())
     if named is not None:
         return named
-    if not text.isdecimal():
+    number = whole(text)
+    if number is None:
         raise ScheduleError(f"failed to parse int from {text}")
-    return int(text)
+    return number
 
 
 def _seconds(text: str) -> int:
     """Return a duration such as `1h30m` in whole seconds, one at least."""
     if not text or _DURATION.sub("", text):
         raise ScheduleError(f"failed to parse duration @every {text}")
-    return max(1, int(sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))))
+    found = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
+    if found > _LONGEST:
+        raise ScheduleError(f"failed to parse duration @every {text}")
+    return max(1, int(found))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from emu.kube.api.numbers import MOST_GENERATIONS, whole
 from emu.kube.api.objects import DaemonSet, Node, Pod
 from emu.kube.api.selectors import selects
 from emu.kube.controller import Key, Queue
@@ -127,7 +128,7 @@ class DaemonSetController:
         is_changed = bool(known) and known[-1].template != owner.spec.template
         if number is not None and not is_changed:
             return owner
-        following = str(int(number) + 1 if number is not None and number.isdecimal() else 1)
+        following = str((whole(number or "", MOST_GENERATIONS) or 0) + 1)
         annotations = {**owner.metadata.annotations, TEMPLATE_GENERATION: following}
         metadata = attrs.evolve(owner.metadata, annotations=annotations)
         return self._store.put(attrs.evolve(owner, metadata=metadata))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from emu.kube.api.numbers import MOST_GENERATIONS, whole
 from emu.kube.api.objects import ReplicaSet
 from emu.kube.api.objects.meta import LabelSelector, Meta
 from emu.kube.api.objects.workload import ReplicaSetSpec
@@ -59,7 +60,7 @@ def find_new(deployment: Deployment, sets: Iterable[ReplicaSet]) -> ReplicaSet |
 def revision(replica_set: ReplicaSet) -> int:
     """Return the number of a set's revision, 0 if it has none."""
     text = replica_set.metadata.annotations.get(REVISION, "")
-    return int(text) if text.isdecimal() else 0
+    return whole(text, MOST_GENERATIONS) or 0
 
 
 def next_revision(old: Iterable[ReplicaSet]) -> int:

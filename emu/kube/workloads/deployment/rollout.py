@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from emu.kube.api.numbers import whole
 from emu.kube.workloads.percent import share
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ def _part(deployment: Deployment, replica_set: ReplicaSet, change: int, given: i
     part = -size
     if deployment.spec.replicas:
         before = replica_set.metadata.annotations.get(MAX, "")
-        was = int(before) if before.isdecimal() and int(before) else deployment.status.replicas or size
+        was = whole(before) or deployment.status.replicas or size
         now = deployment.spec.replicas + bounds(deployment).surge
         part = _rounded(size * now, was) - size
     return min(part, left) if change > 0 else max(part, left)

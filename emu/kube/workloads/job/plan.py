@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from emu.kube.api.numbers import whole
 from emu.sim.time import SECOND
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ INDEXED: Final = "Indexed"
 FIRST_BACKOFF: Final[Duration] = 10 * SECOND
 LONGEST_BACKOFF: Final[Duration] = 600 * SECOND
 DEFAULT_BACKOFF_LIMIT: Final = 6
+MOST_INDEXES: Final = 1_000_000
+"""Indexes beyond this are not read from a status: nobody emulates so many pods."""
 
 
 class Progress(NamedTuple):
@@ -71,7 +74,7 @@ def completions(spec: JobSpec) -> int | None:
 def index_of(pod: Pod) -> int | None:
     """Return the completion index of a pod, None if it has none."""
     text = pod.metadata.annotations.get(INDEX, "")
-    return int(text) if text.isdecimal() else None
+    return whole(text)
 
 
 def verdict(
@@ -179,7 +182,8 @@ def parse_ranges(text: str) -> frozenset[int]:
     """Return the indexes that `text` names; what is no range names none."""
     found: set[int] = set()
     for part in text.split(","):
-        low, _, high = part.partition("-")
-        if low.isdecimal() and (not high or high.isdecimal()):
-            found.update(range(int(low), int(high or low) + 1))
+        low_text, _, high_text = part.partition("-")
+        low, high = whole(low_text), whole(high_text or low_text)
+        if low is not None and high is not None:
+            found.update(range(low, min(high + 1, MOST_INDEXES)))
     return frozenset(found)

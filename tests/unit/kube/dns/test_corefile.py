@@ -135,3 +135,11 @@ def test_a_ttl_out_of_range_is_a_fault() -> None:
     """An hour at the most."""
     with pytest.raises(CorefileError, match="3600"):
         one("kubernetes cluster.local {\n ttl 4000\n}")
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "\N{SUPERSCRIPT TWO}"])
+def test_numbers_beyond_all_bounds_are_faults(number: str) -> None:
+    """They name their line, or are taken for a zone, as any other word."""
+    with pytest.raises(CorefileError) as caught:
+        one(f"cache {{\n success 1 {number}s\n denial 1 {number}\n}}")
+    assert caught.value.line in {3, 4}

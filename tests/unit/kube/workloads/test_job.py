@@ -15,7 +15,7 @@ from emu.kube.api.objects import Job, Pod
 from emu.kube.api.objects.meta import Meta
 from emu.kube.api.objects.pod import PodSpec
 from emu.kube.api.objects.workload import JobSpec
-from emu.kube.workloads.job.plan import parse_ranges, ranges
+from emu.kube.workloads.job.plan import MOST_INDEXES, parse_ranges, ranges
 from emu.sim.time import SECOND
 from emu.testing.control_plane import NAMESPACE, ControlPlane, template
 
@@ -210,3 +210,8 @@ def test_a_finished_job_of_a_dump_is_left_alone(plane: ControlPlane) -> None:
 def test_indexes_are_written_as_ranges(indexes: frozenset[int]) -> None:
     """And read again."""
     assert parse_ranges(ranges(indexes)) == indexes
+
+
+def test_indexes_beyond_all_bounds_are_not_read() -> None:
+    """A status is text that anybody may write: a range of billions costs nothing."""
+    assert len(parse_ranges("0-999999999,7-" + "9" * 5000)) == MOST_INDEXES
