@@ -173,14 +173,15 @@ class Underlay:
 
 
 def common_segment(addresses: Iterable[IpAddress]) -> Prefix:
-    """Return the subnet of addresses that came without one: the longest of some usual lengths that fits."""
-    numbers = [int(address) for address in addresses]
+    """Return the subnet of addresses that came without one: Docker's, or the longest usual one that fits."""
+    given = list(addresses)
+    if all(address in NODE_NETWORK for address in given):
+        return NODE_NETWORK
+    numbers = [int(address) for address in given]
     for length in (24, 20, 16, 12, 8):
         if len({number >> (32 - length) for number in numbers}) == 1:
-            return Prefix.of(IpAddress.from_int(numbers[0]), length)
-    return (
-        Prefix.of(IpAddress.from_int(0), 1) if not numbers else Prefix.of(IpAddress.from_int(numbers[0]), 1)
-    )
+            return Prefix.of(given[0], length)
+    return Prefix.of(given[0], 1)
 
 
 def hosts(segment: Prefix) -> Iterable[IpAddress]:

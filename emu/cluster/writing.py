@@ -10,9 +10,12 @@ import attrs
 from emu.errors import DocumentError, Fault
 from emu.kube.api import admission, deletion
 from emu.kube.api.objects import (
+    ConfigMap,
     CronJob,
     DaemonSet,
     Deployment,
+    Endpoints,
+    EndpointSlice,
     Ingress,
     Job,
     Namespace,
@@ -32,12 +35,15 @@ if TYPE_CHECKING:
 
     from emu.cluster.topology.load import Source
     from emu.kube.api.objects import Known, Object
-    from emu.kube.api.store import Store
+    from emu.kube.api.store import Change, Store
     from emu.kube.ipam.services import ServiceRanges
 
 K = TypeVar("K", bound="Known")
 
 _CONTROLLERS: Final = ("deployment.kubernetes.io/", "deprecated.daemonset.template.generation")
+_NEEDED: Final = (ConfigMap, EndpointSlice, Endpoints, Other)
+"""What is there before the first pod starts: its files and variables, and slices that came with the input."""
+
 _NAME_LABEL: Final = "kubernetes.io/metadata.name"
 _UNFOLLOWED: Final[Mapping[type[Known], str]] = {
     NetworkPolicy: "not modelled: no modelled network provider enforces NetworkPolicies; they are kept",
@@ -66,9 +72,10 @@ class Writer:
         self._store = store
         self._ranges = ranges
         self.warnings = warnings
+        store.watch(Service, self._release)
 
     def apply(self, objects: Iterable[Object], sources: Sequence[Source] = ()) -> None:
-        """Write objects, namespaces first, Services together, the others in their order.
+        """Write objects: namespaces first, then what pods may need to start, the others in their order.
 
         Args:
             objects: what is to be there.
@@ -87,6 +94,9 @@ class Writer:
         for each in found:
             if isinstance(each, Namespace):
                 self._store.put(_named(each))
+        for each in found:
+            if isinstance(each, _NEEDED):
+                self._store.keep(each if isinstance(each, Other) else self._completed(each))
         before: type[Known] | None = None
         for each in found:
             if isinstance(each, _WORKLOADS) and before is not None and type(each) is not before:
@@ -97,15 +107,18 @@ class Writer:
                 self._store.put(written[_key(each)])
             elif isinstance(each, Pod):
                 self._write_pod(each)
-            elif not isinstance(each, Namespace):
+            elif not isinstance(each, (Namespace, *_NEEDED)):
                 self._store.keep(each if isinstance(each, Other) else self._completed(each))
         self._tell_unfollowed()
 
     def delete(self, obj: Known, *, grace_seconds: int | None = None, force: bool = False) -> None:
-        """Delete an object, or begin to; a Service gives its addresses back."""
-        if isinstance(obj, Service):
-            self._ranges.delete(obj)
+        """Delete an object, or begin to."""
         deletion.delete(self._store, obj, grace_seconds, force=force)
+
+    def _release(self, change: Change) -> None:
+        """Take back the addresses of a Service that is gone, whoever deleted it."""
+        if change.new is None and isinstance(change.old, Service):
+            self._ranges.delete(change.old)
 
     def _tell_unfollowed(self) -> None:
         """Say once which kinds of objects nobody follows."""

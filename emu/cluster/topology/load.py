@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from emu.cluster.topology.annotations import faults_of
 from emu.cluster.topology.cluster_reader import read_cluster
 from emu.cluster.topology.fabric_reader import read_fabric
 from emu.cluster.topology.kind_reader import API_VERSION as KIND
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from emu.kube.api.objects import Object
 
 OURS: Final = "emu/v1"
+_STEP: Final = re.compile(r"\.(?P<name>\w+)|\[(?P<index>\d+)\]|\['(?P<quoted>[^']*)'\]")
 
 
 @attrs.frozen
@@ -189,6 +192,8 @@ def _read(manifests: Iterable[ManifestNode], faults: list[Fault]) -> tuple[list[
                 if (fault.file, fault.line) not in told:
                     faults.append(fault)
             continue
+        for path, message in faults_of(found):
+            faults.append(Fault(each.file, _line_of(each.node, path), each.path + path[1:], message))
         objects.append(_with_namespace(found))
         sources.append(Source(each.file, each.node.line, each.path))
     return objects, sources
@@ -206,11 +211,12 @@ def _line_of(node: MappingNode, path: str) -> int:
     """Return the line of what `path` leads to, as far as it goes."""
     line = node.line
     at: object = node
-    for step in path.replace("]", "").replace("[", ".").split(".")[1:]:
+    for found in _STEP.finditer(path):
+        step = found["quoted"] or found["name"]
         if isinstance(at, MappingNode) and step in at:
             line, at = at.line_of(step), at[step]
-        elif isinstance(at, SequenceNode) and step.isdigit() and int(step) < len(at):
-            line, at = at.lines[int(step)], at[int(step)]
+        elif isinstance(at, SequenceNode) and found["index"] and int(found["index"]) < len(at):
+            line, at = at.lines[int(found["index"])], at[int(found["index"])]
         else:
             break
     return line
