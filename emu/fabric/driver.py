@@ -17,6 +17,7 @@ import attrs
 from emu.errors import StormError, UnknownNameError
 from emu.fabric.process import Process
 from emu.kernel import rtnetlink
+from emu.kernel.arp_flood import FloodedRequest
 from emu.kernel.drops import DropReason
 from emu.kernel.effects import Backlog, Carrier, SetTimer, Transmit, Wake
 from emu.kernel.namespace import Namespace
@@ -43,6 +44,7 @@ MOST_CABLES: Final = 20_000
 """How many cables one packet, all its copies counted, may pass before it is called a storm."""
 
 _COUNTED_PACKETS: Final = 100_000
+_FLOOD: Final = 4  # frames that leave at once, from which it is worth to look what they are
 
 
 @attrs.frozen
@@ -218,6 +220,8 @@ class Fabric:
 
     def _carry_out(self, net: Namespace, effects: list[Effect]) -> None:
         loop = self.loop
+        if len(effects) >= _FLOOD and self._recorder is None:
+            effects = self._flood(net, effects)
         for effect in effects:
             if isinstance(effect, Transmit):  # first what there is most of
                 self._transmit(net, effect)
@@ -249,19 +253,51 @@ class Fabric:
         else:
             loop.at(due, self._arrive, plug, frame)
 
-    def _count(self, packet_id: int) -> None:
-        """Count a cable that a packet passes.
+    def _flood(self, net: Namespace, effects: list[Effect]) -> list[Effect]:
+        """Let a request of ARP that goes to many at once arrive by one event, and return the other effects.
+
+        Nothing comes between the events that they would be, so all happens in the same order.
+        """
+        flooded: list[tuple[Plug, Frame]] = []
+        first = effects[0]
+        octets = first.frame.octets if isinstance(first, Transmit) else b""
+        request = FloodedRequest.of(octets)
+        for effect in effects if request is not None else ():
+            if not isinstance(effect, Transmit) or effect.frame.octets is not octets:
+                break
+            plug = self._plugs.get((net.name, effect.iface))
+            if plug is None or plug.cable is not None:
+                break
+            flooded.append((plug, effect.frame))
+        if request is None or len(flooded) < _FLOOD:
+            return effects
+        self._count(flooded[0][1].packet_id, len(flooded))
+        self.loop.at(self.loop.now, self._arrive_everywhere, request, flooded)
+        return effects[len(flooded) :]
+
+    def _arrive_everywhere(self, request: FloodedRequest, flooded: list[tuple[Plug, Frame]]) -> None:
+        self.loop.events_run += len(flooded) - 1
+        for plug, frame in flooded:
+            net = plug.net
+            device = net.devices.get(plug.iface)
+            if device is None or not request.passes_by(net, device):
+                self._arrive(plug, frame)
+            else:
+                net.now = self.loop.now
+
+    def _count(self, packet_id: int, cables: int = 1) -> None:
+        """Count the cables that a packet passes.
 
         Raises:
             StormError: it has passed more than any packet that arrives.
         """
-        passed = self._passed.get(packet_id, 0) + 1
+        passed = self._passed.get(packet_id, 0) + cables
         if passed > MOST_CABLES:
             raise StormError(
                 f"packet {packet_id} and its copies have passed {MOST_CABLES} cables, at "
                 f"{to_seconds(self.loop.now):.6f} s: frames go round in circles (is there a bridge loop?)"
             )
-        if passed == 1 and len(self._passed) > _COUNTED_PACKETS:
+        if passed == cables and len(self._passed) > _COUNTED_PACKETS:
             self._passed.clear()
         self._passed[packet_id] = passed
 

@@ -357,7 +357,8 @@ def _reply(net: Namespace, device: Device, packet: Arp) -> None:
 
 def _learn(net: Namespace, device: Device, frame: Frame, packet: Arp, packet_type: PacketType) -> None:
     """Take over the sender's address: if it is a neighbour, or `arp_accept` makes it one."""
-    known = net.neighbours.get(device.name, packet.sender_ip)
+    table = net.used_neighbours
+    known = None if table is None else table.get(device.name, packet.sender_ip)
     may_come = known is not None or net.sysctl.conf_max(device.name, "arp_accept") != 0
     gratuitous = may_come and arp_policy.is_gratuitous(net, packet)
     if known is None and not arp_policy.accepts(net, device, packet, gratuitous=gratuitous):

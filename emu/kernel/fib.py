@@ -92,13 +92,12 @@ class Fib:
     _check: RouteCheck = attrs.field(init=False)
     _cache: dict[Flow, Lookup | None] = attrs.field(factory=dict, init=False)
     _types: dict[tuple[bytes, str, int], RouteType] = attrs.field(factory=dict, init=False)
-    _multipath: Multipath = attrs.field(init=False)
+    _multipath: Multipath | None = attrs.field(default=None, init=False)
     _dead_by: frozenset[str] = attrs.field(default=frozenset(), init=False)  # may have dead nexthops
 
     def __attrs_post_init__(self) -> None:
         self._tables = RoutingTables(self.ignores_linkdown)
         self._check = RouteCheck(self._tables, self.devices)
-        self._multipath = Multipath(self.devices)
 
     # --- looking up ---
 
@@ -148,11 +147,13 @@ class Fib:
 
     def forget_choices(self) -> None:
         """Have the nexthops of multipath routes chosen anew, as after a restart of the machine."""
-        self._multipath.forget()
+        self._multipath = None
         self._changed()
 
     def _spread(self, found: Lookup, flow: Flow, choice: Choice) -> Lookup:
         route = found.route
+        if self._multipath is None:
+            self._multipath = Multipath(self.devices)
         usable = tuple(self._tables.is_usable(hop) for hop in route.nexthops)
         return found_by(route, self._multipath.select(route, usable, flow, choice), found.table)
 

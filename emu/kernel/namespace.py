@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from emu.errors import UnknownNameError
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 LOOPBACK_MTU: Final = 65536
 _NEVER: Final = Instant(1 << 63)
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Namespace:
@@ -61,8 +63,8 @@ class Namespace:
         sysctl: `/proc/sys/net` of this namespace.
         devices: by name, in the order of their index.
         fib: routing tables and routing rules.
-        sockets: all open sockets.
         used_netfilter: rules and connections; None until somebody asks for `netfilter`.
+        used_neighbours: the ARP table; None until somebody asks for `neighbours`.
         unseen: where rules look that are not modelled (`bridge`, `arp`, `ingress DEVICE`,
             `egress DEVICE`), and whose they are: frames that come there end.
         recorder: who looks on; None for nobody.
@@ -88,9 +90,9 @@ class Namespace:
         self.sysctl.tell_conf(self._conf_replaced)
         self.devices: dict[str, Device] = {}
         self.fib = Fib(self.devices, lambda name: self.sysctl.conf_or(name, "ignore_routes_with_linkdown"))
-        self.sockets = SocketTable()
         self.used_netfilter: Netfilter | None = None
-        self.unseen: Mapping[str, str] = {}
+        self.used_neighbours: NeighbourTable[Skb] | None = None
+        self.unseen = _NOTHING
         self.sends_icmp = False
         self._identification: int | None = None  # drawn before all else, but not before it is needed
         self._packet_ids = itertools.count(1) if packet_ids is None else packet_ids
@@ -249,7 +251,8 @@ class Namespace:
     @late
     def neighbours(self) -> NeighbourTable[Skb]:
         """The ARP table."""
-        return NeighbourTable(lambda device: self.sysctl.neigh[device], self._draw)
+        self.used_neighbours = NeighbourTable(lambda device: self.sysctl.neigh[device], self._draw)
+        return self.used_neighbours
 
     @late
     def reassembly(self) -> fragment.Reassembly:
@@ -260,6 +263,11 @@ class Namespace:
     def icmp_limits(self) -> IcmpLimits:
         """How much ICMP may still be sent."""
         return IcmpLimits()
+
+    @late
+    def sockets(self) -> SocketTable:
+        """All open sockets."""
+        return SocketTable()
 
     @late
     def tcp(self) -> TcpTable:

@@ -16,7 +16,6 @@ from emu.errors import EndPointError
 from emu.kernel.fib import Fib
 from emu.kernel.link.device import Counters
 from emu.kernel.namespace import Namespace
-from emu.kernel.neigh import NeighbourTable
 from emu.kernel.route import TABLE_LOCAL, Insertion, RouteError
 
 if TYPE_CHECKING:
@@ -52,7 +51,6 @@ class Replicas:
         )
         made.now = net.now
         made.sysctl = net.sysctl  # it is only read
-        made.neighbours = NeighbourTable(net.sysctl.neigh.__getitem__, made.random.randrange)
         made.devices, made.fib = self._devices, self._fib
         if net.used_netfilter is not None:
             made.netfilter.is_legacy = net.netfilter.is_legacy
