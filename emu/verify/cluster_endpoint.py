@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emu.apps.resolver.lookup import Unresolved, look_up
 from emu.cluster.points import DEFAULT_NAMESPACE, parse_point, pods_of, service_of
 from emu.errors import EndPointError, UnknownNameError
 from emu.kube.api.objects import Pod
 from emu.verify import endpoint
 from emu.verify.endpoint import LITERAL, Protocol, Source, Target
-from emu.wire.addresses import IpAddress
+from emu.verify.names import resolved
+from emu.wire.addresses import ANY_IP4, IpAddress
 
 if TYPE_CHECKING:
     from emu.cluster.cluster import Cluster
@@ -43,7 +43,8 @@ def find_source(cluster: Cluster, text: str, namespace: str = DEFAULT_NAMESPACE)
     pods = pods_of(cluster.store, point)
     if len(pods) > 1:
         raise EndPointError(f"{text!r} has {len(pods)} pods: say which one, like {text}[0]")
-    return Source(str(point), cluster.host(text, namespace=namespace).net.name)
+    host = cluster.host(text, namespace=namespace)
+    return Source(str(point), host.net.name, userland=host.userland)
 
 
 def find_target(cluster: Cluster, text: str, source: Source, namespace: str = DEFAULT_NAMESPACE) -> Target:
@@ -52,14 +53,15 @@ def find_target(cluster: Cluster, text: str, source: Source, namespace: str = DE
     Raises:
         EndPointError: it is no end point, or port and protocol do not go together.
         UnknownNameError: there is none, or it has no address.
+        NotResolvedError: it is a name for DNS, and that gives no address.
     """
     rest, protocol = _split_protocol(text)
     name, port = _split_port(rest)
     if LITERAL.fullmatch(name):
         return endpoint.find_target(cluster, text)
     if _is_dns_name(cluster, name, namespace):
-        address, number = _look_up(cluster, name, source), _number(text, port)
-        return _target(text, name, address, number, protocol)
+        called = _target(text, name, ANY_IP4, _number(text, port), protocol)
+        return resolved(cluster, source, called)
     point = parse_point(name, namespace)
     match point.kind:
         case "svc":
@@ -94,20 +96,6 @@ def _split_port(text: str) -> tuple[str, str]:
 def _is_dns_name(cluster: Cluster, name: str, namespace: str) -> bool:
     """Return whether a name is one for DNS: it has dots, and no pod is called so."""
     return "." in name and "/" not in name and cluster.store.find(Pod, name, namespace) is None
-
-
-def _look_up(cluster: Cluster, name: str, source: Source) -> IpAddress:
-    """Ask the cluster's DNS from where the question is asked."""
-    host = cluster.namespace(source.namespace)
-    process = cluster.fabric.spawn(host.net, look_up(name, host.userland, family=4))
-    cluster.finish(process)
-    if not process.done:
-        process.kill()
-        raise UnknownNameError(f"{name}: nobody answers who that is")
-    found = process.result
-    if isinstance(found, Unresolved):
-        raise UnknownNameError(f"{name}: {found}")
-    return found.addresses[0]
 
 
 def _target(text: str, name: str, address: IpAddress, port: int, protocol: Protocol | None) -> Target:

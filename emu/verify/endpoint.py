@@ -21,6 +21,7 @@ from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
     from emu.cluster.emulation import Emulation
+    from emu.fabric.userland import Userland
     from emu.kernel.namespace import Namespace
 
 LITERAL: Final = re.compile(r"[0-9.]+|\[.*|.*:.*:.*")  # no name: digits and dots, or what looks like IPv6
@@ -44,11 +45,13 @@ class Source:
         text: as it was given.
         namespace: where the program runs.
         address: what it binds to; None leaves the choice to the kernel.
+        userland: its files, by which it finds names; None for those of the namespace.
     """
 
     text: str
     namespace: str
     address: IpAddress | None = None
+    userland: Userland | None = attrs.field(default=None, eq=False, repr=False)
 
 
 @attrs.frozen

@@ -17,6 +17,7 @@ from emu.verify.endpoint import Protocol
 from emu.wire.addresses import ANY_IP4
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from emu.cluster.emulation import Emulation
@@ -88,6 +89,11 @@ def _speaker(frame: FrameType | None) -> str:
 
 def ask(network: Emulation, source: Source, target: Target) -> Exchange:
     """Ask `target` from `source` and return what happened."""
+    return observe(network, lambda: _run(network, source, target))
+
+
+def observe(network: Emulation, run: Callable[[], str]) -> Exchange:
+    """Return what happens while `run` lets something happen; what it returns is the outcome."""
     witness = _Witness()
     loop = network.fabric.loop
     budget, loop.budget = loop.budget, _BUDGET
@@ -95,7 +101,7 @@ def ask(network: Emulation, source: Source, target: Target) -> Exchange:
     start = loop.now
     network.recording.add(witness)
     try:
-        outcome = _run(network, source, target)
+        outcome = run()
     except StormError:
         outcome = STORM
     finally:

@@ -38,6 +38,8 @@ FORWARD_POLICY_DROP: Final = "FORWARD_POLICY_DROP"
 REPLY_NOT_UNNATED: Final = "REPLY_NOT_UNNATED"
 CT_TABLE_FULL: Final = "CT_TABLE_FULL"
 CT_INSERT_FAILED: Final = "CT_INSERT_FAILED"
+DNS_NXDOMAIN: Final = "DNS_NXDOMAIN"
+DNS_TIMEOUT: Final = "DNS_TIMEOUT"
 
 OURS: Final[Mapping[str, str]] = {
     IP_FORWARD_OFF: "the destination is not ours and this host does not forward",
@@ -49,6 +51,8 @@ OURS: Final[Mapping[str, str]] = {
     REPLY_NOT_UNNATED: "the answer comes from where the request was translated to",
     CT_TABLE_FULL: "the table of connections is full",
     CT_INSERT_FAILED: "another connection has the same addresses and ports",
+    DNS_NXDOMAIN: "there is no such name",
+    DNS_TIMEOUT: "no name server says whose address is wanted",
 }
 """The codes that no kernel has, and what they say."""
 
@@ -115,6 +119,27 @@ def find_cause(exchange: Exchange, story: Story, source: Source, target: Target)
         fix = _FIXES[code].format(net=step.net, dst=dst)
         return Cause(code, step.detail, Way.REPLY, step.net, step.device, fix)
     return Cause(NO_ANSWER, f"{CODES[NO_ANSWER]} ({step.detail})", Way.REPLY, step.net, step.device)
+
+
+def find_cause_of_no_name(
+    exchange: Exchange, story: Story, source: Source, server: Target, words: str, *, is_absent: bool
+) -> Cause:
+    """Return why a name has no address: there is none, or what became of the query.
+
+    Args:
+        exchange: of the look-up.
+        story: of its first query.
+        source: who asked.
+        server: whom.
+        words: what the resolver says.
+        is_absent: a server answered that there is no such name.
+    """
+    if is_absent:
+        return Cause(DNS_NXDOMAIN, words, Way.REQUEST, source.namespace)
+    cause = find_cause(exchange, story, source, server)
+    if cause.code in {NO_ANSWER, SEND_REFUSED}:
+        return Cause(DNS_TIMEOUT, words, Way.REQUEST, source.namespace)
+    return attrs.evolve(cause, words=f"{cause.words} (the query to {server.address}; {words})")
 
 
 def _storm(exchange: Exchange, source: Source) -> Cause:

@@ -15,6 +15,7 @@ from emu.observe.recording import Kind
 from emu.sim.choice import branches
 from emu.verify import endpoint, fivetuple, reasons, story
 from emu.verify.exchange import ask
+from emu.verify.names import NotResolvedError
 from emu.verify.steady import ASSUMPTION, SteadyChoice
 
 if TYPE_CHECKING:
@@ -147,10 +148,14 @@ def judge(start: Callable[[], Emulation], source: str, target: str, *, namespace
 
     Raises:
         EndPointError: an end point is wrong.
-        UnknownNameError: it is not in the network.
+        UnknownNameError: it is not in the network. A name that DNS does not know
+            is no error: nothing is delivered to it.
     """
     network = start()
-    asker, asked = _end_points(network, source, target, namespace)
+    try:
+        asker, asked = _end_points(network, source, target, namespace)
+    except NotResolvedError as error:
+        return _unresolved(error)
     outcomes: list[Outcome] = []
     was_steady = False
     for choice in islice(branches(), MAX_BRANCHES + 1):
@@ -178,6 +183,18 @@ def _end_points(network: Emulation, source: str, target: str, namespace: str) ->
     assert isinstance(network, Cluster)
     asker = cluster_endpoint.find_source(network, source, namespace)
     return asker, cluster_endpoint.find_target(network, target, asker, namespace)
+
+
+def _unresolved(error: NotResolvedError) -> Verdict:
+    """Return the answer where nobody can be asked, for the name has no address."""
+    told = story.tell(error.exchange, error.source, error.server)
+    cause = reasons.find_cause_of_no_name(
+        error.exchange, told, error.source, error.server, str(error), is_absent=error.is_absent
+    )
+    result = Result.REFUSED if error.is_absent else _result(error.exchange, told, error.source)
+    outcome = Outcome(Fraction(1), result, cause, None, dnat=False, masquerade=False, choices=(), story=told)
+    unknown = () if error.is_absent else _unknown_steps(error.exchange)
+    return Verdict(error.source, error.target, (attrs.evolve(outcome, unknown=unknown),), unknown)
 
 
 def _unknown(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
