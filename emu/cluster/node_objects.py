@@ -10,7 +10,7 @@ import attrs
 
 from emu.cluster.topology.spec import NodeSpec
 from emu.cluster.underlay import NODE_NETWORK, common_segment, hosts
-from emu.errors import AddressError
+from emu.errors import AddressError, DocumentError, Fault
 from emu.kube.api.objects import Node
 from emu.kube.api.objects.meta import Condition, Meta
 from emu.kube.api.objects.node import NodeAddress, NodeInfo
@@ -69,6 +69,9 @@ def plan(topology: Topology) -> tuple[PlannedNode, ...]:
     A Node object and an entry of the document with one name are one node, and
     what the entry says wins. Without either there are a control plane and two
     workers.
+
+    Raises:
+        DocumentError: there are more nodes than addresses for them.
     """
     objects = {each.metadata.name: each for each in topology.objects if isinstance(each, Node)}
     entries = {each.name: each for each in topology.cluster.nodes}
@@ -117,7 +120,11 @@ def _addresses(
     taken = {each.address for devices in own.values() for device in devices for each in device}
     missing = [name for name in names if name not in own]
     free = (address for address in hosts(segment) if address not in taken)
-    for name, address in zip(missing, islice(free, len(missing)), strict=True):
+    chosen = list(islice(free, len(missing)))
+    if len(chosen) < len(missing):
+        words = f"{segment} has no address left for {len(missing) - len(chosen)} of {len(names)} nodes"
+        raise DocumentError([Fault("<cluster>", 1, "$.spec.nodes", words)])
+    for name, address in zip(missing, chosen, strict=True):
         own[name] = ((Interface(address, segment.length),),)
     return own
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from emu.cluster.topology import sizes
 from emu.cluster.topology.annotations import faults_of
 from emu.cluster.topology.cluster_reader import read_cluster
 from emu.cluster.topology.fabric_reader import read_fabric
@@ -192,7 +193,7 @@ def _read(manifests: Iterable[ManifestNode], faults: list[Fault]) -> tuple[list[
                 if (fault.file, fault.line) not in told:
                     faults.append(fault)
             continue
-        for path, message in faults_of(found):
+        for path, message in (*faults_of(found), *sizes.faults_of(found)):
             faults.append(Fault(each.file, _line_of(each.node, path), each.path + path[1:], message))
         objects.append(_with_namespace(found))
         sources.append(Source(each.file, each.node.line, each.path))
