@@ -16,8 +16,9 @@ from typing import Final, NamedTuple
 import pytest
 
 from emu.cluster.network.actions import Inject
-from emu.cluster.network.reader import load_network
+from emu.cluster.network.reader import is_network_document, load_network
 from emu.cluster.network.run import NetworkRun
+from emu.document import load
 from emu.observe.canonical.frames import canonical_frames
 from emu.observe.capture import describe, name_table
 
@@ -44,7 +45,8 @@ class Row(NamedTuple):
 
 def documents() -> list[Path]:
     """Return every document that emu can run: the teaching networks and the recorded scenarios."""
-    found = [*TOPOLOGIES.glob("*.yaml"), *HERE.glob("*/*/scenario.yaml")]
+    networks = [path for path in TOPOLOGIES.glob("*.yaml") if is_network_document(load(path)[0].value)]
+    found = [*networks, *HERE.glob("*/*/scenario.yaml")]
     return sorted(path for path in found if not RULES.search(path.read_text(encoding="utf-8")))
 
 
