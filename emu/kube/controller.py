@@ -12,6 +12,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from emu.sim.time import later
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -76,7 +78,7 @@ class Queue:
         if known is not None:
             self._loop.cancel(known)
         at = self._loop.periodic_at if periodic else self._loop.at
-        self._timers[key] = at(type(self._loop.now)(self._loop.now + delay), self._due, key)
+        self._timers[key] = at(later(self._loop.now, delay), self._due, key)
 
     def _due(self, key: Key) -> None:
         self._timers.pop(key, None)

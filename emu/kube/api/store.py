@@ -8,15 +8,15 @@ components put what they hear into a queue of their own and work later.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 import attrs
 
 from emu.errors import UnknownNameError
 from emu.kube.api.objects import KINDS, Known, Other
 from emu.kube.api.timestamps import stamp
+from emu.kube.api.uids import new_uid
 
 if TYPE_CHECKING:
     import random
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from emu.sim.loop import EventLoop
 
 K = TypeVar("K", bound="Known")
-
-_HEX_DIGITS: Final = 128  # bits of a UID
 
 
 class Change(NamedTuple):
@@ -164,7 +162,7 @@ class Store:
 
     def new_uid(self) -> str:
         """Return a UID that nobody has."""
-        return str(uuid.UUID(int=self._random.getrandbits(_HEX_DIGITS), version=4))
+        return new_uid(self._random)
 
     # --- watching ---
 

@@ -11,9 +11,10 @@ from emu.kube.api.admission import admit, priorities_of
 from emu.kube.api.deletion import delete
 from emu.kube.api.objects.meta import Meta
 from emu.kube.api.objects.pod import Pod, PodStatus
+from emu.kube.api.uids import new_uid
 from emu.kube.events import NORMAL, record
 from emu.kube.workloads.children import owned_by
-from emu.kube.workloads.names import generated, new_uid
+from emu.kube.workloads.names import generated
 
 if TYPE_CHECKING:
     import random

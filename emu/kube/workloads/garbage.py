@@ -36,7 +36,6 @@ class GarbageCollector:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._dependents: dict[str, dict[_Item, None]] = {}
-        self._gone: dict[str, None] = {}
         self._queue = Queue(store, self)
         for kind in KINDS.values():
             if kind is not Event:

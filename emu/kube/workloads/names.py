@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Names that Kubernetes makes up: suffixes, template hashes, and UIDs.
+"""Names that Kubernetes makes up: suffixes and template hashes.
 
 A template's hash is FNV-1a as in Kubernetes, but of the template as emu writes
 it, not of a dump of Go's structures: it looks the same, is stable, and equals
@@ -13,7 +13,6 @@ staging/src/k8s.io/apiserver/pkg/storage/names/generate.go.
 from __future__ import annotations
 
 import json
-import uuid
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -36,7 +35,6 @@ MAX_NAME: Final = 253
 _OFFSET: Final = 2_166_136_261
 _PRIME: Final = 16_777_619
 _WORD: Final = 0xFFFFFFFF
-_UID_BITS: Final = 128
 
 
 def suffix(stream: random.Random) -> str:
@@ -47,11 +45,6 @@ def suffix(stream: random.Random) -> str:
 def generated(base: str, stream: random.Random) -> str:
     """Return the name that the API server gives to what has the generateName `base`."""
     return base[: MAX_GENERATED - SUFFIX] + suffix(stream)
-
-
-def new_uid(stream: random.Random) -> str:
-    """Return a UID drawn from `stream`, so that it depends on nobody else's."""
-    return str(uuid.UUID(int=stream.getrandbits(_UID_BITS), version=4))
 
 
 def safe(number: int) -> str:
