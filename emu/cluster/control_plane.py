@@ -130,8 +130,7 @@ class ControlPlane:
             self.kubelets.start(machine)
             self.nodes.begin(machine.name)
             self._start_proxy(machine)
-            for setting, value in each.sysctls.items():
-                machine.net.sysctl.set(setting, value)  # the last word
+            machine.keep_sysctls()
         self.underlay.route_pods(
             (Prefix.parse(node.spec.pod_cidr), each.devices[0][0].address)
             for each, node in zip(planned, given, strict=True)
@@ -202,7 +201,9 @@ class ControlPlane:
             "/etc/hostname": f"{name}\n",
             "/etc/resolv.conf": f"nameserver {self._resolver}\n",
         }
-        machine = self.machines[name] = Machine(name, net, userland=Userland(name, files))
+        machine = self.machines[name] = Machine(
+            name, net, userland=Userland(name, files), sysctls=planned.sysctls
+        )
         if planned.is_control_plane:
             self.fabric.spawn(net, outside.api_server(apiserver.PORT))
         return machine
@@ -235,13 +236,8 @@ class ControlPlane:
         node = self.store.find(Node, machine.name)
         if node is None:
             return
-        for name, value in self._sysctls(machine.name).items():
-            machine.net.sysctl.set(name, value)
+        machine.keep_sysctls()
         self.store.put(
             node_objects.with_readiness(node, self.store.now, is_ready=machine.network is not None)
         )
         self.kubelets.look_again(machine.name)
-
-    def _sysctls(self, name: str) -> dict[str, str]:
-        entries = (each for each in self.topology.cluster.nodes if each.name == name)
-        return dict(next((each.sysctls for each in entries), {}))

@@ -83,6 +83,7 @@ class Daemons:
                 self._fabric, machine.net, before, written, disk=machine.disk
             )
             self._written[network.name] = written
+            machine.keep_sysctls()
             self._annotate(network.name, written)
             if machine.network != written.config:
                 machine.network = written.config

@@ -11,6 +11,8 @@ from emu.fabric.userland import Userland
 from emu.kube.cni import Disk
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from emu.kernel.namespace import Namespace
     from emu.kube.cni import NetConfList
 
@@ -26,6 +28,7 @@ class Machine:
         userland: host name and files, such as the resolv.conf that pods may inherit.
         network: the first file of `/etc/cni/net.d`; None while the network's daemon has not written it.
         is_up: it has power, and its kubelet runs.
+        sysctls: what its settings are, whatever plugins and daemons switch on.
     """
 
     name: str
@@ -34,3 +37,9 @@ class Machine:
     userland: Userland = attrs.field(factory=Userland)
     network: NetConfList | None = None
     is_up: bool = True
+    sysctls: Mapping[str, str] = attrs.field(factory=dict)
+
+    def keep_sysctls(self) -> None:
+        """Have the last word on the settings that `sysctls` names."""
+        for name, value in self.sysctls.items():
+            self.net.sysctl.set(name, value)

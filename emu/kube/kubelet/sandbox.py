@@ -50,6 +50,7 @@ def make(fabric: Fabric, machine: Machine, pod: Pod, run: PodRun) -> None:
             f'failed to setup network for sandbox "{run.sandbox_id}": '
             f'plugin type="{plugin}" failed (add): {error}'
         ) from None
+    machine.keep_sysctls()
     for name, value in _sysctls(pod):
         try:
             net.sysctl.set(name, value)
