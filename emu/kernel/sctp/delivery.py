@@ -11,15 +11,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from emu.errors import HeaderError
-from emu.kernel import ip_options_echo
+from emu.kernel import ip_options_echo, transport
+from emu.kernel.connections import Key
 from emu.kernel.drops import DropReason
 from emu.kernel.effects import Wake
 from emu.kernel.fib import RouteType
 from emu.kernel.sctp import setup, strangers
 from emu.kernel.sctp.association import Association
-from emu.kernel.sctp.dispatch import answer, learn_mtu, path_mtu, settle
+from emu.kernel.sctp.dispatch import answer, learn_mtu, settle
 from emu.kernel.sctp.setup import Packet
-from emu.kernel.sctp.table import Entry, Key
+from emu.kernel.sctp.table import Entry
 from emu.kernel.skb import PacketType
 from emu.wire import icmp, sctp
 from emu.wire.addresses import IpAddress
@@ -149,7 +150,7 @@ def _accepted(net: Namespace, sock: Socket, key: Key, cookie: Cookie) -> Entry:
     Raises:
         OSError: there is no way to the peer.
     """
-    mtu = path_mtu(net, sock, key.remote)
+    mtu = transport.path_mtu(net, sock, key.remote)
     child = sock.child()
     child.local, child.local_port = IpAddress(key.local), key.local_port
     child.source = child.local

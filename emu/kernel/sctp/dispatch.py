@@ -12,36 +12,25 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from emu.kernel import ipv4, path, routing
+from emu.kernel import ipv4, path, routing, transport
 from emu.kernel.effects import Wake
-from emu.kernel.skb import KERNEL_SOCKET
 from emu.wire import sctp
 from emu.wire.addresses import IpAddress
 from emu.wire.ipv4 import MIN_HEADER
 
 if TYPE_CHECKING:
+    from emu.kernel.connections import Key
     from emu.kernel.ip_options_echo import Echo
     from emu.kernel.namespace import Namespace
     from emu.kernel.sctp.setup import Packet
-    from emu.kernel.sctp.table import Entry, Key
-    from emu.kernel.sockets import Socket
-
-
-def path_mtu(net: Namespace, sock: Socket, remote: bytes) -> int:
-    """Return the largest packet for the way from `sock` to `remote`.
-
-    Raises:
-        OSError: there is no way.
-    """
-    decision = routing.route_output(net, remote, src=sock.source, mark=sock.mark, tos=sock.tos)
-    return path.path_mtu(net, decision, remote)
+    from emu.kernel.sctp.table import Entry
 
 
 def learn_mtu(net: Namespace, entry: Entry, reported: int) -> None:
     """Take a router's word that the way of an association is only `reported` octets wide."""
     path.learn_mtu(net, entry.key.remote, reported)
     with suppress(OSError):
-        entry.association.outgoing.mtu = path_mtu(net, entry.sock, entry.key.remote)
+        entry.association.outgoing.mtu = transport.path_mtu(net, entry.sock, entry.key.remote)
 
 
 def settle(net: Namespace, entry: Entry) -> None:
@@ -107,23 +96,5 @@ def answer(
     mark: int = 0,
     echoed: Echo | None = None,
 ) -> None:
-    """Send a packet that belongs to no association, with IP identification 0.
-
-    Its IP options are `echoed` from the packet that it answers.
-    """
-    with suppress(OSError):  # it has no way; nobody waits for it
-        ipv4.send(
-            net,
-            protocol=sctp.PROTOCOL,
-            src=IpAddress(key.local),
-            dst=IpAddress(key.remote) if echoed is None else IpAddress(echoed.dst),
-            payload=octets(key, packet),
-            options=b"" if echoed is None else echoed.fill(key.local, net.now),
-            ttl=ttl,
-            tos=tos,
-            df=True,
-            ignore_df=False,
-            identification=0,
-            mark=mark,
-            socket=KERNEL_SOCKET,
-        )
+    """Send a packet that belongs to no association, as `transport.answer` does."""
+    transport.answer(net, key, sctp.PROTOCOL, octets(key, packet), ttl=ttl, tos=tos, mark=mark, echoed=echoed)

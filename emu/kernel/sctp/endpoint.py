@@ -15,11 +15,13 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from emu.kernel import connections, transport
+from emu.kernel.connections import AcceptQueue, Key
 from emu.kernel.sctp.association import Association
 from emu.kernel.sctp.config import SEND_BUFFER
-from emu.kernel.sctp.dispatch import path_mtu, settle
+from emu.kernel.sctp.dispatch import settle
 from emu.kernel.sctp.states import IN_SETUP, State
-from emu.kernel.sctp.table import Entry, Key, Listener
+from emu.kernel.sctp.table import Entry
 from emu.wire.addresses import ANY_IP4, IpAddress
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ def connect(net: Namespace, sock: Socket, address: IpAddress, port: int) -> None
     key = Key(sock.local, sock.local_port, address, port)
     if net.sctp.find(key) is not None:
         raise _error(errno.EADDRNOTAVAIL)
-    mtu = path_mtu(net, sock, address)
+    mtu = transport.path_mtu(net, sock, address)
     sock.error = 0
     sock.remote, sock.remote_port = address, port
     jar, draw = net.sctp.jar(key, net.random), partial(net.random.getrandbits, 32)
@@ -94,7 +96,7 @@ def listen(net: Namespace, sock: Socket, backlog: int) -> None:
     if association is not None and not association.is_gone:
         raise _error(errno.EINVAL)
     if sock.sctp.listener is None:
-        sock.sctp.listener = Listener(backlog)
+        sock.sctp.listener = AcceptQueue(backlog)
         net.sctp.listen(sock)
     sock.sctp.listener.backlog = backlog
 
@@ -106,12 +108,7 @@ def accept(net: Namespace, sock: Socket) -> Socket:  # noqa: ARG001 - a system c
         BlockingIOError: there is none.
         OSError: EINVAL, `sock` does not listen.
     """
-    listener = sock.sctp.listener
-    if listener is None:
-        raise _error(errno.EINVAL)
-    if not listener.ready:
-        raise _error(errno.EAGAIN)
-    return listener.ready.popleft()
+    return connections.accept(sock.sctp.listener)
 
 
 # --- data ---

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
-    from emu.kernel.sctp.table import Entry, Listener
+    from emu.kernel.connections import AcceptQueue
+    from emu.kernel.sctp.table import Entry
     from emu.sim.time import Duration
 
 
@@ -24,4 +25,4 @@ class SctpSocket:
 
     linger: Duration | None = None
     entry: Entry | None = None
-    listener: Listener | None = None
+    listener: AcceptQueue | None = None

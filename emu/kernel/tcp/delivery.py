@@ -10,18 +10,19 @@ import errno
 from typing import TYPE_CHECKING, Final
 
 from emu.errors import HeaderError
-from emu.kernel import ip_options_echo, udp
+from emu.kernel import ip_options_echo, transport, udp
+from emu.kernel.connections import Key
 from emu.kernel.drops import DropReason
 from emu.kernel.effects import Wake
 from emu.kernel.fib import RouteType
 from emu.kernel.skb import PacketType
 from emu.kernel.tcp import reset
 from emu.kernel.tcp.connection import Connection
-from emu.kernel.tcp.dispatch import answer, learn_mtu, path_mtu, settle
+from emu.kernel.tcp.dispatch import answer, learn_mtu, settle
 from emu.kernel.tcp.handshake import Handshake, Step, is_request
 from emu.kernel.tcp.segment import Segment
 from emu.kernel.tcp.sequence import unwrap
-from emu.kernel.tcp.table import Entry, Key
+from emu.kernel.tcp.table import Entry
 from emu.wire import icmp
 from emu.wire import tcp as wire_tcp
 from emu.wire.addresses import IpAddress
@@ -138,7 +139,7 @@ def _request(
         net.drop(skb, DropReason.TCP_LISTEN_OVERFLOW, f"backlog {listener.backlog}")
         return
     try:
-        mtu = path_mtu(net, sock, key.remote)
+        mtu = transport.path_mtu(net, sock, key.remote)
     except OSError as error:
         net.drop(skb, DropReason.IP_OUTNOROUTES, error.strerror or "")
         return

@@ -16,29 +16,18 @@ import errno
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from emu.kernel import ipv4, path, routing
+from emu.kernel import ipv4, path, routing, transport
 from emu.kernel.effects import Wake
-from emu.kernel.skb import KERNEL_SOCKET
 from emu.wire import tcp as wire_tcp
 from emu.wire.addresses import IpAddress
 from emu.wire.ipv4 import TCP
 
 if TYPE_CHECKING:
+    from emu.kernel.connections import Key
     from emu.kernel.ip_options_echo import Echo
     from emu.kernel.namespace import Namespace
-    from emu.kernel.sockets import Socket
     from emu.kernel.tcp.segment import Segment
-    from emu.kernel.tcp.table import Entry, Key
-
-
-def path_mtu(net: Namespace, sock: Socket, remote: bytes) -> int:
-    """Return the largest packet for the way from `sock` to `remote`.
-
-    Raises:
-        OSError: there is no way.
-    """
-    decision = routing.route_output(net, remote, src=sock.local, mark=sock.mark, tos=sock.tos)
-    return path.path_mtu(net, decision, remote)
+    from emu.kernel.tcp.table import Entry
 
 
 def learn_mtu(net: Namespace, entry: Entry, reported: int) -> None:
@@ -46,7 +35,7 @@ def learn_mtu(net: Namespace, entry: Entry, reported: int) -> None:
     path.learn_mtu(net, entry.key.remote, reported)
     if entry.sock.df and entry.connection is not None:
         with suppress(OSError):
-            entry.connection.path_is_narrow(path_mtu(net, entry.sock, entry.key.remote), net.now)
+            entry.connection.path_is_narrow(transport.path_mtu(net, entry.sock, entry.key.remote), net.now)
 
 
 def octets(key: Key, segment: Segment) -> bytes:
@@ -125,7 +114,7 @@ def _send(net: Namespace, entry: Entry, segment: Segment) -> None:
         )
     except OSError as error:
         if error.errno == errno.EMSGSIZE:
-            connection.path_is_narrow(path_mtu(net, sock, remote), net.now)
+            connection.path_is_narrow(transport.path_mtu(net, sock, remote), net.now)
 
 
 def answer(
@@ -138,25 +127,5 @@ def answer(
     mark: int = 0,
     echoed: Echo | None = None,
 ) -> None:
-    """Send a segment that belongs to no full socket, with IP identification 0.
-
-    Its IP options are `echoed` from the packet that it answers.
-    """
-    try:
-        ipv4.send(
-            net,
-            protocol=TCP,
-            src=IpAddress(key.local),
-            dst=IpAddress(key.remote) if echoed is None else IpAddress(echoed.dst),
-            payload=octets(key, segment),
-            options=b"" if echoed is None else echoed.fill(key.local, net.now),
-            ttl=ttl,
-            tos=tos,
-            df=True,
-            ignore_df=False,
-            identification=0,
-            mark=mark,
-            socket=KERNEL_SOCKET,
-        )
-    except OSError:
-        return  # it has no way; nobody waits for it
+    """Send a segment that belongs to no full socket, as `transport.answer` does."""
+    transport.answer(net, key, TCP, octets(key, segment), ttl=ttl, tos=tos, mark=mark, echoed=echoed)

@@ -16,11 +16,13 @@ import socket as system
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from emu.kernel import connections, transport
+from emu.kernel.connections import Key
 from emu.kernel.tcp.connection import Connection
-from emu.kernel.tcp.dispatch import path_mtu, settle
+from emu.kernel.tcp.dispatch import settle
 from emu.kernel.tcp.socket import SocketInfo
 from emu.kernel.tcp.states import State
-from emu.kernel.tcp.table import Entry, Key, Listener
+from emu.kernel.tcp.table import Entry, Listener
 from emu.kernel.tcp.timers import Purpose
 from emu.wire.addresses import ANY_IP4, IpAddress
 
@@ -42,12 +44,6 @@ def _connection(sock: Socket) -> Connection | None:
     return entry.connection if entry is not None else None
 
 
-def _raise_pending(sock: Socket) -> None:
-    if sock.error:
-        number, sock.error = sock.error, 0
-        raise _error(number)
-
-
 # --- opening ---
 
 
@@ -67,7 +63,7 @@ def connect(net: Namespace, sock: Socket, address: IpAddress, port: int) -> None
     key = Key(sock.local, sock.local_port, address, port)
     if net.tcp.find(key) is not None:
         raise _error(errno.EADDRNOTAVAIL)
-    mtu = path_mtu(net, sock, address)
+    mtu = transport.path_mtu(net, sock, address)
     sock.error = 0
     sock.remote, sock.remote_port = address, port
     connection = Connection.open(
@@ -107,12 +103,7 @@ def accept(net: Namespace, sock: Socket) -> Socket:  # noqa: ARG001 - a system c
         BlockingIOError: there is none.
         OSError: EINVAL, `sock` does not listen.
     """
-    listener = sock.tcp.listener
-    if listener is None:
-        raise _error(errno.EINVAL)
-    if not listener.ready:
-        raise _error(errno.EAGAIN)
-    return listener.ready.popleft()
+    return connections.accept(sock.tcp.listener)
 
 
 # --- data ---
@@ -125,12 +116,12 @@ def send(net: Namespace, sock: Socket, data: bytes) -> int:
         BlockingIOError: no room at all, or not connected yet.
         OSError: EPIPE, or the pending error.
     """
-    _raise_pending(sock)
+    sock.take_error()
     entry, connection = sock.tcp.entry, _connection(sock)
     if entry is None or connection is None:
         raise _error(errno.EPIPE)
     with suppress(OSError):  # without a route it is queued all the same, and sent once there is one
-        mtu = path_mtu(net, sock, entry.key.remote)
+        mtu = transport.path_mtu(net, sock, entry.key.remote)
         if connection.is_established and mtu != connection.tcb.snd.mtu:
             connection.path_has_changed(mtu, net.now)
     try:
@@ -150,7 +141,7 @@ def recv(net: Namespace, sock: Socket, size: int) -> bytes:
     if entry is None or connection is None or sock.tcp.listener is not None:
         raise _error(errno.ENOTCONN)
     if not connection.unread and not connection.tcb.rcv.fin:
-        _raise_pending(sock)
+        sock.take_error()
     try:
         return connection.read(size, net.now)
     finally:

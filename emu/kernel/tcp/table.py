@@ -5,32 +5,20 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import attrs
 
+from emu.kernel.connections import AcceptQueue, Connections, Key
 from emu.kernel.tcp.config import TcpConfig
 from emu.kernel.tcp.states import TRANSITIONS, Cause, State
-from emu.wire.addresses import ANY_IP4
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from emu.kernel.sockets import Socket
     from emu.kernel.sysctl import Sysctl
     from emu.kernel.tcp.connection import Connection
     from emu.kernel.tcp.handshake import Handshake
     from emu.sim.time import Instant
-
-
-class Key(NamedTuple):
-    """The 4-tuple of a connection, seen from this side. Addresses are plain octets."""
-
-    local: bytes
-    local_port: int
-    remote: bytes
-    remote_port: int
 
 
 @attrs.define(eq=False)
@@ -64,37 +52,26 @@ class Entry:
 
 
 @attrs.define(eq=False)
-class Listener:
+class Listener(AcceptQueue):
     """A listening socket's queues.
 
     Attributes:
-        backlog: how many connections may wait to be accepted, less one.
         handshakes: connections in the making.
-        ready: connections that wait to be accepted, as sockets.
         state: LISTEN, until it is closed.
     """
 
-    backlog: int
     handshakes: dict[Key, Entry] = attrs.field(factory=dict)
-    ready: deque[Socket] = attrs.field(factory=deque)
     state: State = TRANSITIONS[State.CLOSED, Cause.PASSIVE_OPEN]
 
     def close(self) -> None:
         """Listen no more."""
         self.state = TRANSITIONS[self.state, Cause.CLOSE]
 
-    @property
-    def is_full(self) -> bool:
-        """Whether no further connection may wait. Source: `sk_acceptq_is_full`."""
-        return len(self.ready) > self.backlog
-
 
 @attrs.define(eq=False)
-class TcpTable:
+class TcpTable(Connections[Entry]):
     """All TCP sockets of a namespace."""
 
-    _entries: dict[Key, Entry] = attrs.field(factory=dict, init=False)
-    _listening: dict[tuple[bytes, int], Socket] = attrs.field(factory=dict, init=False)
     _heap: list[tuple[Instant, int, Entry]] = attrs.field(factory=list, init=False)
     _numbers: itertools.count[int] = attrs.field(factory=itertools.count, init=False)
     _config: TcpConfig = attrs.field(factory=TcpConfig, init=False)
@@ -107,48 +84,14 @@ class TcpTable:
             self._generation = sysctl.generation
         return self._config
 
-    # --- finding ---
-
-    def find(self, key: Key) -> Entry | None:
-        """Return the connection or handshake with this 4-tuple."""
-        return self._entries.get(key)
-
     def is_taken(self, local: bytes, local_port: int, remote: bytes, remote_port: int) -> bool:
         """Return whether there is a connection with this 4-tuple, be it in TIME_WAIT."""
         return Key(local, local_port, remote, remote_port) in self._entries
 
-    def listening(self, address: bytes, port: int) -> Socket | None:
-        """Return who listens there, rather on the address itself than on all."""
-        return self._listening.get((address, port)) or self._listening.get((ANY_IP4, port))
-
-    def entries(self) -> Iterator[Entry]:
-        """Yield all connections and handshakes, the oldest first."""
-        yield from self._entries.values()
-
-    def listeners(self) -> Iterator[Socket]:
-        """Yield the listening sockets, the oldest first."""
-        yield from self._listening.values()
-
-    # --- changing ---
-
-    def add(self, entry: Entry) -> None:
-        """Enter a connection or handshake."""
-        self._entries[entry.key] = entry
-
     def remove(self, entry: Entry) -> None:
         """Forget a connection or handshake."""
-        if self._entries.get(entry.key) is entry:
-            del self._entries[entry.key]
+        super().remove(entry)
         entry.armed = None
-
-    def listen(self, sock: Socket) -> None:
-        """Enter a listening socket."""
-        self._listening[sock.local, sock.local_port] = sock
-
-    def stop_listening(self, sock: Socket) -> None:
-        """Forget a listening socket."""
-        if self._listening.get((sock.local, sock.local_port)) is sock:
-            del self._listening[sock.local, sock.local_port]
 
     # --- time ---
 
