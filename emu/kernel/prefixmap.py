@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from emu.wire.addresses import Prefix
 
 _BITS: Final = 32
+_MOST_SHARED: Final = 16384
 _NONE: Final[tuple[Route, ...]] = ()
 
 
@@ -30,8 +31,8 @@ class PrefixMap:
     """Routes of one table, or of two (see `emu.kernel.fib`).
 
     Attributes:
-        leaves: the routes by key, those to one prefix in the order in which
-            they are tried.
+        leaves: the routes by key: the only one to its prefix, as most are, or
+            all of them in the order in which they are tried.
         levels: for each prefix length that was ever in use, the longest first:
             by how much an address is shifted to the right, and what is added
             then, to be a key.
@@ -41,7 +42,7 @@ class PrefixMap:
     __slots__ = ("leaves", "levels", "uses")
 
     def __init__(self) -> None:
-        self.leaves: dict[int, tuple[Route, ...]] = {}
+        self.leaves: dict[int, Route | tuple[Route, ...]] = {}
         self.levels: tuple[tuple[int, int], ...] = ()
         self.uses: dict[str, int] = {}
 
@@ -52,16 +53,18 @@ class PrefixMap:
 
     def at(self, prefix: Prefix) -> tuple[Route, ...]:
         """Return the routes to exactly `prefix`."""
-        return self.leaves.get(_key(prefix), _NONE)
+        found = self.leaves.get(_key(prefix), _NONE)
+        return found if isinstance(found, tuple) else (found,)
 
     def insert(self, route: Route, *, behind_equals: bool) -> None:
         """Enter `route`, before or behind those of the same table, TOS and metric."""
         key = _key(route.dst)
         routes = self.leaves.get(key)
         if routes is None:
-            self.leaves[key] = (route,)
+            self.leaves[_one(key)] = route
             self.levels = _with_length(self.levels, route.dst.length)
         else:
+            routes = routes if isinstance(routes, tuple) else (routes,)
             rank = _rank(route)
             if behind_equals and _rank(routes[-1]) <= rank:
                 place = len(routes)
@@ -76,8 +79,11 @@ class PrefixMap:
         """Put `successor` in the place of `route`, whose prefix it has."""
         key = _key(route.dst)
         routes = self.leaves[key]
-        place = routes.index(route)
-        self.leaves[key] = (*routes[:place], successor, *routes[place + 1 :])
+        if isinstance(routes, tuple):
+            place = routes.index(route)
+            self.leaves[key] = (*routes[:place], successor, *routes[place + 1 :])
+        else:
+            self.leaves[key] = successor
         self._count(route, -1)
         self._count(successor, 1)
 
@@ -85,11 +91,12 @@ class PrefixMap:
         """Take `route` out."""
         key = _key(route.dst)
         routes = self.leaves[key]
-        place = routes.index(route)
-        if len(routes) == 1:
-            del self.leaves[key]
+        if isinstance(routes, tuple):
+            place = routes.index(route)
+            left = routes[:place] + routes[place + 1 :]
+            self.leaves[key] = left if len(left) > 1 else left[0]
         else:
-            self.leaves[key] = routes[:place] + routes[place + 1 :]
+            del self.leaves[key]
         self._count(route, -1)
 
     def _count(self, route: Route, step: int) -> None:
@@ -103,11 +110,22 @@ def _key(prefix: Prefix) -> int:
     return int.from_bytes(prefix.address, "big") >> _BITS - length | 1 << length
 
 
-def _placed(leaf: tuple[int, tuple[Route, ...]]) -> tuple[int, int, tuple[Route, ...]]:
+_keys: Final[dict[int, int]] = {}
+
+
+def _one(key: int) -> int:
+    """Return the number that stands for all that are equal: many nodes have routes to the same prefixes."""
+    if len(_keys) >= _MOST_SHARED:
+        _keys.clear()
+    return _keys.setdefault(key, key)
+
+
+def _placed(leaf: tuple[int, Route | tuple[Route, ...]]) -> tuple[int, int, tuple[Route, ...]]:
     """Return address and negative length of a leaf's prefix, and its routes."""
     key, routes = leaf
     length = key.bit_length() - 1
-    return (key ^ 1 << length) << _BITS - length, -length, routes
+    address = (key ^ 1 << length) << _BITS - length
+    return address, -length, routes if isinstance(routes, tuple) else (routes,)
 
 
 @lru_cache(maxsize=1024)

@@ -14,7 +14,6 @@ import enum
 import errno
 import itertools
 import os
-from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import attrs
@@ -100,7 +99,7 @@ class Socket:
     broadcast: bool = False
     reuse_address: bool = False
     error: int = 0
-    queue: deque[Datagram] = attrs.field(factory=deque)
+    queue: list[Datagram] = attrs.field(factory=list)
     queued: int = 0
     tcp: tcp.TcpSocket = attrs.field(factory=tcp.TcpSocket)
     sctp: sctp.SctpSocket = attrs.field(factory=sctp.SctpSocket)
@@ -121,7 +120,7 @@ class Socket:
             self,
             number=self._table.new_number(),
             error=0,
-            queue=deque(),
+            queue=[],
             queued=0,
             tcp=tcp.TcpSocket(),
             sctp=sctp.SctpSocket(),
@@ -352,7 +351,7 @@ def receive_from(net: Namespace, socket: Socket) -> Datagram:  # noqa: ARG001 - 
     socket.take_error()
     if not socket.queue:
         raise error(errno.EAGAIN)
-    datagram = socket.queue.popleft()
+    datagram = socket.queue.pop(0)
     socket.queued -= len(datagram.data)
     return datagram
 

@@ -197,7 +197,10 @@ class RoutingTables:
         oif = flow.oif
         leaves = routes.leaves
         for shift, mark in routes.levels:
-            for route in leaves.get(number >> shift | mark, ()):
+            there = leaves.get(number >> shift | mark)
+            if there is None:
+                continue
+            for route in there if isinstance(there, tuple) else (there,):
                 if (route.tos and route.tos != flow.tos & DSCP_MASK) or route.scope < scope:
                     continue
                 for nexthop in route.nexthops:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import calendar
 import re
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from emu.sim.time import SECOND, Instant
@@ -25,7 +26,13 @@ def stamp(instant: Instant, epoch: int) -> str:
         instant: of the virtual clock.
         epoch: nanoseconds since 1970 of the clock's zero.
     """
-    return time.strftime(_FORM, time.gmtime((epoch + instant) // SECOND))
+    return _text((epoch + instant) // SECOND)
+
+
+@lru_cache(maxsize=64)
+def _text(seconds: int) -> str:
+    """Return a time as text: one object for all that happens within a second."""
+    return time.strftime(_FORM, time.gmtime(seconds))
 
 
 def parse(text: str, epoch: int) -> Instant | None:
