@@ -19,6 +19,7 @@ from emu.apps.outcome import word
 from emu.errors import AddressError
 from emu.fabric import program
 from emu.kernel.sockets import SocketKind
+from emu.kube.api.numbers import whole
 from emu.kube.kubelet import unmodelled
 from emu.sim.time import SECOND, Duration, later
 from emu.wire.addresses import IpAddress
@@ -80,7 +81,8 @@ def port_number(port: int | str, container: Container) -> int:
     if isinstance(port, int):
         return port
     named = (each.container_port for each in container.ports if each.name == port)
-    return int(port) if port.isdigit() else next(named, 0)
+    number = whole(port)
+    return next(named, 0) if number is None else number
 
 
 def ask(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from emu.kube.kubelet.serving import Listener
 
 _SECONDS: Final = re.compile(r"\d+(\.\d+)?s?")
+_FOR_EVER: Final = 1e9  # seconds, beyond which nobody waits for the end
 
 
 class Image(Protocol):
@@ -106,10 +107,11 @@ def _run(command: Sequence[str], userland: Userland) -> Program[int]:
 
 def _sleep(words: Sequence[str]) -> Program[int]:
     """Sleep as sleep(1) does; `infinity`, and what it cannot read, lasts for ever."""
-    if not words or not all(_SECONDS.fullmatch(word) for word in words):
-        while True:
-            yield from program.sleep(from_seconds(1e9))
-    yield from program.sleep(from_seconds(sum(float(word.removesuffix("s")) for word in words)))
+    is_read = bool(words) and all(_SECONDS.fullmatch(word) for word in words)
+    seconds = sum(float(word.removesuffix("s")) for word in words) if is_read else _FOR_EVER
+    while seconds >= _FOR_EVER:
+        yield from program.sleep(from_seconds(_FOR_EVER))
+    yield from program.sleep(from_seconds(seconds))
     return 0
 
 

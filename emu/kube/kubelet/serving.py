@@ -17,6 +17,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from emu.kube.api.numbers import whole
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -131,9 +133,10 @@ def _netexec(container: Container) -> tuple[Listener, ...] | None:
             return None if container.ports else ()
         case ["porter"]:
             return tuple(
-                Listener("TCP" if kind == "PORT" else kind.removesuffix("_PORT"), int(number), variable.value)
+                Listener("TCP" if kind == "PORT" else kind.removesuffix("_PORT"), port, variable.value)
                 for variable in container.env
                 for kind, number in re.findall(r"^SERVE_(PORT|UDP_PORT|SCTP_PORT)_(\d+)$", variable.name)
+                if (port := _port(number))
             )
         case _:
             return None
@@ -146,7 +149,7 @@ def _http_echo(container: Container) -> tuple[Listener, ...] | None:
     if text is None:
         return None
     port = (_value(words, "listen") or "").rpartition(":")[2]
-    return (Listener("TCP", int(port) if port.isdigit() else 5678, f"{text}\n"),)
+    return (Listener("TCP", _port(port) or 5678, f"{text}\n"),)
 
 
 _BY_ARGUMENTS: Final[Mapping[str, Callable[[Container], tuple[Listener, ...] | None]]] = {
@@ -164,9 +167,13 @@ def _value(words: Sequence[str], option: str) -> str | None:
     return None
 
 
+def _port(text: str) -> int:
+    """Return the port that `text` is, 0 if it is none."""
+    return whole(text, _HIGHEST_PORT) or 0
+
+
 def _number(words: Sequence[str], option: str, default: int) -> int:
-    text = _value(words, option) or ""
-    return int(text) if text.isdigit() else default
+    return _port(_value(words, option) or "") or default
 
 
 def _others(words: Sequence[str], option: str, protocol: str, default: int | None) -> tuple[Listener, ...]:

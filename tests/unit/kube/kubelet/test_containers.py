@@ -257,6 +257,7 @@ class TestCommands:
         "command",
         [
             ["sleep", "infinity"],
+            ["sleep", "9" * 400],
             ["/bin/sleep", "1d"],
             ["tail", "-f", "/dev/null"],
             ["sh", "-c", "while true; do sleep 30; done"],

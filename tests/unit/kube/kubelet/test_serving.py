@@ -88,6 +88,8 @@ class TestAgnhost:
             (("serve-hostname", "--tcp", "--http=false", "--port", "80"), ["tcp/80"]),
             (("serve-hostname", "--udp", "--port=81"), ["tcp/81", "udp/81"]),
             (("test-webserver",), ["tcp/80"]),
+            (("test-webserver", "--port=99999"), ["tcp/80"]),
+            (("netexec", "--http-port=\N{SUPERSCRIPT TWO}", "--udp-port=-1"), ["tcp/8080"]),
             (("pause",), []),
             ((), []),
         ],
@@ -99,13 +101,18 @@ class TestAgnhost:
 
     def test_porter_takes_its_ports_from_the_environment(self) -> None:
         """One for each variable, with its value as the answer."""
-        env = (EnvVar("SERVE_PORT_80", "foo"), EnvVar("SERVE_SCTP_PORT_81", "bar"), EnvVar("OTHER", "x"))
+        env = (
+            EnvVar("SERVE_PORT_80", "foo"),
+            EnvVar("SERVE_SCTP_PORT_81", "bar"),
+            EnvVar("SERVE_PORT_99999", "x"),
+        )
         assert said(container("agnhost", "porter", env=env)) == ["tcp/80=foo", "sctp/81=bar"]
 
     def test_http_echo_answers_its_text(self) -> None:
         """The image of HashiCorp, for trying Services out."""
         found = said(container("hashicorp/http-echo", "-text=hello", "-listen=:8080"))
         assert found == ["tcp/8080=hello\n"]
+        assert said(container("hashicorp/http-echo", "-text=x", "-listen=:70000")) == ["tcp/5678=x\n"]
 
 
 class TestFaults:
