@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.apps.tools.finished import Finished
+from emu.cluster.points import DEFAULT_NAMESPACE
 from emu.errors import CommandError, EmuError
 from emu.kube.api.objects import Deployment, ReplicaSet, ReplicationController, StatefulSet
 from emu.kube.nodes import drain
@@ -42,9 +43,16 @@ def perform(cluster: Cluster, words: Sequence[str]) -> Finished:
 
 
 def _exec(cluster: Cluster, words: Sequence[str]) -> Finished:
-    target, *argv = words
+    left = [*words]
+    chosen = {"-n": DEFAULT_NAMESPACE, "-c": ""}
+    while len(left) > 1 and left[0] in chosen:
+        chosen[left[0]] = left[1]
+        del left[:2]
+    if not left:
+        raise CommandError("error: exec [-n NS] [-c CONTAINER] TARGET -- COMMAND", 1)
+    target, *argv = left
     argv = argv[1:] if argv[:1] == ["--"] else argv
-    return cluster.host(target).execute(argv)
+    return cluster.host(target, namespace=chosen["-n"], container=chosen["-c"]).execute(argv)
 
 
 def _get(cluster: Cluster, words: Sequence[str]) -> Finished:
