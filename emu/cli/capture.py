@@ -63,8 +63,9 @@ def capture(
         raise click.UsageError("--split needs files: give -w a name")
     network = given.start()
     host = network.host(target, namespace=namespace)
+    wanted = [network.point(each, namespace) for each in points]
     with (
-        network.capture(*points, condition=" ".join(expression), limit=count) as recorded,
+        network.capture(*wanted, condition=" ".join(expression), limit=count) as recorded,
         ExitStack() as files,
     ):
         parts = _names(output, recorded.capture.points) if split else [output]
@@ -78,7 +79,7 @@ def capture(
     click.echo(finished.stderr, nl=False, err=True)
     if output is None:
         print_lines(recorded, link_header=link_header)
-    options.tell_unobeyed(network.fabric)
+    options.tell_unobeyed(network.fabric, is_cluster=network.is_cluster)
     return finished.status
 
 
@@ -107,9 +108,10 @@ def print_lines(recorded: Recorded, *, link_header: bool = False) -> None:
 
 
 def _names(output: str | None, points: Sequence[tuple[str, str]]) -> list[str]:
-    """Return a file name for each point: `lab.pcapng` becomes `lab.NS.DEVICE.pcapng`."""
+    """Return a file name for each point: `lab.pcapng` becomes `lab.NS.DEVICE.pcapng`, slashes dashes."""
     path = Path(output or "")
+    owners = [(owner.replace("/", "-"), device) for owner, device in points]
     return [
         str(path.with_name(f"{path.stem}.{owner}.{device}{path.suffix}")) if path.name else str(path)
-        for owner, device in points
+        for owner, device in owners
     ]

@@ -40,5 +40,5 @@ def execute(given: Input, namespace: str, container: str, target: str, command: 
     finished = emulation.host(target, namespace=namespace, container=container).execute(argv)
     click.echo(finished.stdout, nl=False)
     click.echo(finished.stderr, nl=False, err=True)
-    options.tell_unobeyed(emulation.fabric)
+    options.tell_unobeyed(emulation.fabric, is_cluster=emulation.is_cluster)
     return finished.status

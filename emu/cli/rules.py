@@ -39,5 +39,5 @@ def rules(given: Input, form: str, node: str) -> int:
     finished = host.execute(_COMMANDS[form])
     click.echo(finished.stdout, nl=False)
     click.echo(finished.stderr, nl=False, err=True)
-    options.tell_unobeyed(cluster.fabric)
+    options.tell_unobeyed(cluster.fabric, is_cluster=cluster.is_cluster)
     return finished.status

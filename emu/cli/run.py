@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("file", type=options.FileName())
 @click.option(
+    "-f",
+    "--filename",
+    "others",
+    multiple=True,
+    type=options.FileName(),
+    metavar="PATH",
+    help="More of the same cluster: FILE may be a Scenario alone.",
+)
+@click.option(
     "--out",
     "folder",
     type=options.FileName(),
@@ -32,7 +41,7 @@ if TYPE_CHECKING:
 )
 @options.write
 @options.seed
-def run(file: str, folder: str | None, output: str | None, seed: int | None) -> int:
+def run(file: str, others: tuple[str, ...], folder: str | None, output: str | None, seed: int | None) -> int:
     """Run the steps of FILE on the virtual clock, then check their outcomes.
 
     The exit status is 1 where a program's outcome is not what FILE expects, or
@@ -42,7 +51,7 @@ def run(file: str, folder: str | None, output: str | None, seed: int | None) -> 
     from emu.cluster.network.run import NetworkRun
     from emu.cluster.source import ClusterSource, read_source
 
-    found = read_source([file])
+    found = read_source([*others, file])
     if isinstance(found, ClusterSource):
         return _run_cluster(found, seed, folder=folder, output=output)
     network = NetworkRun(found.document, seed=seed or 0)

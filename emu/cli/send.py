@@ -86,7 +86,7 @@ def send(
         print_lines(recorded)
     for line in losses.lines:
         click.echo(line, err=True)
-    options.tell_unobeyed(network.fabric)
+    options.tell_unobeyed(network.fabric, is_cluster=network.is_cluster)
     return 0
 
 

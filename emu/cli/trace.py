@@ -61,7 +61,7 @@ def trace(
     verdict = judge(given.starts(first), asker, target, namespace=namespace)
     shown = _shown(verdict, branch, dropped_only=dropped_only)
     click.echo(_write(verdict, shown, form, tell_all=all_branches or branch is not None))
-    options.tell_unobeyed(first.fabric)
+    options.tell_unobeyed(first.fabric, is_cluster=first.is_cluster)
     return 0 if verdict.word is Word.ALWAYS else 1
 
 

@@ -7,16 +7,20 @@ controllers and daemons follow them, frames cross the cables.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from emu.cluster import scenario
 from emu.cluster.control_plane import ControlPlane
 from emu.cluster.emulation import Emulation, Host
 from emu.cluster.garbage import garbage_kept
 from emu.cluster.points import DEFAULT_NAMESPACE, find_object, names_of, parse_point, pods_of
+from emu.cluster.topology.load import with_namespace
 from emu.errors import UnknownNameError
 from emu.fabric.driver import Fabric
 from emu.fabric.userland import Userland
+from emu.kube.api import codec
 from emu.kube.api.objects import Pod
 from emu.kube.controller import Key
 from emu.observe.recording import Recording
@@ -110,16 +114,17 @@ class Cluster(Emulation):
         self.wait_until(Instant(max(self.fabric.loop.now, step.at)))
         return self.do(step.words, settle=False)
 
-    def do(self, words: Sequence[str], *, settle: bool = True) -> Finished:
+    def do(self, words: str | Sequence[str], *, settle: bool = True) -> Finished:
         """Do what a step of a `Scenario` may say, and return what it printed.
 
         Args:
-            words: the step.
+            words: the step, as a line or its words.
             settle: let time pass until things have settled.
 
         Raises:
             StormError: frames go round in circles.
         """
+        words = shlex.split(words) if isinstance(words, str) else words
         finished = scenario.perform(self, words)
         if words[0] not in scenario.LOOKING:
             again = tuple(words)
@@ -143,13 +148,20 @@ class Cluster(Emulation):
         now = self.epoch + self.fabric.loop.now
         return command.run(verb, words, self.store, now=now, version=self.topology.cluster.kubernetes)
 
-    def apply(self, *objects: Object) -> None:
+    def apply(self, *manifests: Object | Mapping[str, Any]) -> None:
         """Write objects to the API server, as `kubectl apply` does, and let things settle.
 
+        Args:
+            manifests: objects, or manifests as mappings.
+
         Raises:
+            ManifestError: a manifest is not what its kind has to be.
             DocumentError: some are refused; nothing of them is written then.
             StormError: frames go round in circles.
         """
+        objects = [
+            with_namespace(codec.read(each)) if isinstance(each, Mapping) else each for each in manifests
+        ]
         self.remember(lambda other: other.apply(*objects) if isinstance(other, Cluster) else None)
         self.writer.apply(objects)
         self.settle_down()
@@ -177,6 +189,18 @@ class Cluster(Emulation):
     def names(self) -> dict[IpAddress, str]:
         """Return whose each address is, as captures show it: `web-0.default.pod`, `web.default.svc`."""
         return names_of(self.store, super().names())
+
+    def point(self, pattern: str, namespace: str) -> str:
+        """Return a pattern of capture points with `namespace` for a pod's name that has none."""
+        owner, slash, device = pattern.rpartition("/")
+        if not slash or "*" in owner or owner in self.fabric.namespaces:
+            return pattern
+        return f"{self.host(owner, namespace=namespace).net.name}/{device}"
+
+    def hold_still(self) -> None:
+        """Let kubelets ask and restart nothing from now on, so that nobody speaks but who is asked to."""
+        for kubelet in self.kubelets.by_node.values():
+            kubelet.hold_still()
 
     def points(self, pattern: str = "any") -> list[tuple[str, str]]:
         """Return the capture points that `pattern` means: `any`, or `OWNER/DEVICE` with `*` in the device.

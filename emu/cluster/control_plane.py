@@ -13,10 +13,10 @@ from emu.cluster import node_objects, outside
 from emu.cluster.daemons import Daemons
 from emu.cluster.underlay import Underlay
 from emu.cluster.writing import Writer
-from emu.errors import UnknownNameError
+from emu.errors import UnknownNameError, did_you_mean
 from emu.fabric.userland import Userland
 from emu.kube import endpoints, nodes
-from emu.kube.api.objects import Namespace, Node
+from emu.kube.api.objects import Namespace, Node, Pod
 from emu.kube.api.objects.meta import Meta
 from emu.kube.api.store import Store
 from emu.kube.dns import addon
@@ -89,6 +89,9 @@ class ControlPlane:
         provider = PROVIDERS[spec.network.provider](spec.network.options)
         self._daemons = Daemons(fabric, self.store, provider, spec.pod_cidr, self._network_is_ready)
         self._planned = node_objects.plan(topology)
+        if not topology.has_cluster:
+            names = ", ".join(each.node.metadata.name for each in self._planned)
+            self.warnings.append(f"no Cluster document: nodes {names}; {spec.network.provider}; iptables")
         self.underlay = Underlay(
             fabric,
             node_objects.segments(self._planned),
@@ -118,7 +121,16 @@ class ControlPlane:
         self.scheduler.notes.clear()  # what is said is about the input
         self.writer.apply(objects, self.topology.sources_of(objects))
         self.fabric.loop.run_until(self.fabric.loop.now)
-        self.warnings += [*self._core_dns.warnings, *self.scheduler.notes]
+        self.warnings += [*self._core_dns.warnings, *self.scheduler.notes, *self._lost_pods()]
+
+    def _lost_pods(self) -> list[str]:
+        """Tell of pods that name a node that there is not: no kubelet ever looks at them."""
+        return [
+            f"pod {each.metadata.namespace}/{each.metadata.name} is bound to node {each.spec.node_name}, "
+            f"which does not exist{did_you_mean(each.spec.node_name, self.machines)}"
+            for each in self.topology.objects
+            if isinstance(each, Pod) and each.spec.node_name and each.spec.node_name not in self.machines
+        ]
 
     def _register(self, planned: Sequence[PlannedNode]) -> None:
         """Let nodes join: machines, kubelets, the provider's daemons, kube-proxies."""

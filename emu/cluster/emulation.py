@@ -114,6 +114,13 @@ class Emulation(ABC):
         """Return whose each address is, as captures show it."""
         return name_table(self.fabric)
 
+    def hold_still(self) -> None:  # noqa: B027 - a cluster has more to hold than a network
+        """Let nobody speak of himself from now on; in a network nobody does."""
+
+    def point(self, pattern: str, namespace: str) -> str:  # noqa: ARG002 - for names of Kubernetes
+        """Return a pattern of capture points with `namespace` for names that have none."""
+        return pattern
+
     def points(self, pattern: str = "any") -> list[tuple[str, str]]:
         """Return the capture points that `pattern` means: `any`, or `NS/DEVICE` with `*` in either.
 

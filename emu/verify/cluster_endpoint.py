@@ -66,9 +66,8 @@ def find_target(cluster: Cluster, text: str, source: Source, namespace: str = DE
     match point.kind:
         case "svc":
             service = service_of(cluster.store, point)
-            return _target(
-                text, str(point), _cluster_ip(service), _service_port(text, service, port), protocol
-            )
+            number, of_port = _service_port(text, service, port, protocol)
+            return _target(text, str(point), _cluster_ip(service), number, protocol or of_port)
         case "node" | "ext":
             host = cluster.host(name, namespace=namespace)
             address = endpoint.first_address(host.net)
@@ -120,18 +119,22 @@ def _cluster_ip(service: Service) -> IpAddress:
     return IpAddress.parse(address)
 
 
-def _service_port(text: str, service: Service, port: str) -> int:
-    """Return a Service's port, by number or name; where there is but one, it may be left out."""
+def _service_port(
+    text: str, service: Service, port: str, protocol: Protocol | None
+) -> tuple[int, Protocol | None]:
+    """Return a Service's port, by number or name, and its protocol; the only one may be left out."""
     ports = service.spec.ports
-    if not port and len(ports) == 1:
-        return ports[0].port
+    if protocol is Protocol.ICMP and not port:
+        return 0, None
     if port.isdigit():
-        return endpoint.port_number(text, port)
-    named = [each.port for each in ports if each.name == port]
+        number = endpoint.port_number(text, port)
+        of_number = [each for each in ports if each.port == number]
+        return number, _PROTOCOLS.get(of_number[0].protocol.lower()) if len(of_number) == 1 else None
+    named = [each for each in ports if each.name == port] if port or len(ports) != 1 else ports
     if not named:
         known = ", ".join(f"{each.name or each.port}" for each in ports)
         raise EndPointError(f"{text!r}: which port? ({known})")
-    return named[0]
+    return named[0].port, _PROTOCOLS.get(named[0].protocol.lower())
 
 
 def _one_pod(cluster: Cluster, point: Point, text: str) -> Pod:

@@ -165,6 +165,7 @@ def judge(start: Callable[[], Emulation], source: str, target: str, *, namespace
         steady = SteadyChoice(choice)
         network.recording.add(steady)
         network.fabric.decide_by(steady)
+        network.hold_still()
         exchange = ask(network, asker, asked)
         network.recording.remove(steady)
         was_steady |= steady.was_steady

@@ -111,8 +111,16 @@ def _network(place: Place) -> NetworkSpec:
         PROVIDERS[provider](options)
     except OptionsError as error:
         for fault in error.faults:
-            place.fault(str(fault))
+            _place_of(place, fault.path).fault(fault.message)
     return NetworkSpec(provider, options)  # type: ignore[arg-type]  # one of those that there are
+
+
+def _place_of(network: Place, path: str) -> Place:
+    """Return where an option stands: beside the provider's name, or below it."""
+    key = path.removeprefix("$.").partition(".")[0].partition("[")[0]
+    own = network.at("provider").value
+    inner = network.at(str(own))
+    return inner.at(key) if inner.is_given and inner.at(key).is_given else network.at(key)
 
 
 def _provider(place: Place) -> str:

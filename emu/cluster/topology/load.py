@@ -195,13 +195,13 @@ def _read(manifests: Iterable[ManifestNode], faults: list[Fault]) -> tuple[list[
             continue
         for path, message in (*faults_of(found), *sizes.faults_of(found)):
             faults.append(Fault(each.file, _line_of(each.node, path), each.path + path[1:], message))
-        objects.append(_with_namespace(found))
+        objects.append(with_namespace(found))
         sources.append(Source(each.file, each.node.line, each.path))
     return objects, sources
 
 
-def _with_namespace(found: Object) -> Object:
-    """Put what belongs to a namespace and names none into `default`."""
+def with_namespace(found: Object) -> Object:
+    """Return an object in `default` if it belongs to a namespace and names none."""
     is_namespaced = not isinstance(found, Other) and KINDS[found.KIND].NAMESPACED
     if is_namespaced and not found.metadata.namespace:
         return attrs.evolve(found, metadata=attrs.evolve(found.metadata, namespace="default"))

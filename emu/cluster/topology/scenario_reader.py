@@ -32,14 +32,18 @@ def _spec(place: Place) -> tuple[StepSpec, ...]:
     if fields.has("expect"):
         fields.place.at("expect").fault("is not modelled yet: of a Scenario, steps are")
     fields.ignore("expect")
-    steps = fields.done(fields.each("steps", _step))
+    steps: list[StepSpec] = []
+    for at, words, line in fields.done(fields.each("steps", _step)):
+        before = steps[-1].at if steps else 0
+        steps.append(StepSpec(before if at is None else at, words, line=line))
     return tuple(sorted(steps, key=lambda step: step.at))
 
 
-def _step(place: Place) -> StepSpec:
+def _step(place: Place) -> tuple[Duration | None, tuple[str, ...], int]:
+    """Read a step: when (None: after the one before it), what, and the line."""
     fields = Fields(place)
-    at = fields.get("at", _instant, 0)
-    return fields.done(StepSpec(at, fields.must("run", _words), line=place.line))
+    at = fields.get("at", _instant, None)
+    return fields.done((at, fields.must("run", _words), place.line))
 
 
 def _instant(place: Place) -> Duration:

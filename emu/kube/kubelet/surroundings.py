@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 from emu.fabric.userland import Contents, Userland
 from emu.kube.api.objects import Service
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from emu.kube.kubelet.resolv_conf import ClusterDns, ResolvConf
     from emu.kube.kubelet.variables import Addresses
 
+_MUSL: Final = re.compile("alpine|curlimages/curl")
+"""Images whose programs look names up as musl does."""
+
 
 class Surroundings:
     """Makes them for the containers of one node."""
@@ -32,7 +36,8 @@ class Surroundings:
     def of(self, pod: Pod, container: Container, addresses: Addresses) -> Userland:
         """Return the surroundings of a container that starts now."""
         make = partial(self._contents, pod, container, addresses, self._store.snapshot(Service))
-        return Userland(hosts.hostname(pod, self._dns.domain), contents=make)
+        libc: Literal["glibc", "musl"] = "musl" if _MUSL.search(container.image) else "glibc"
+        return Userland(hosts.hostname(pod, self._dns.domain), libc=libc, contents=make)
 
     def _contents(
         self, pod: Pod, container: Container, addresses: Addresses, services: Sequence[Service]
