@@ -12,7 +12,6 @@ host's network talks as its node does.
 from __future__ import annotations
 
 import io
-from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import attrs
@@ -26,7 +25,6 @@ from emu.cluster.cluster import Cluster
 from emu.cluster.emulation import Host
 from emu.errors import AddressError
 from emu.fabric.userland import Userland
-from emu.kernel import rtnetlink
 from emu.kube.api.objects import Node, Pod
 from emu.kube.controller import Key
 from emu.kube.kubelet import serving
@@ -130,7 +128,7 @@ class ClusterLab(Cluster):
         """Remember `step`."""
         self.steps.append(step)
         if step.kind is Kind.OUT:
-            net = self.fabric.namespaces[step.net]
+            net = self.fabric.namespace(step.net)
             far = self.fabric.far_end(net, step.device)
             point = None if far is None else f"{far[0].name}/{far[1]}"
             self.beyond[step.number] = net.devices[step.device].link, point
@@ -266,15 +264,11 @@ class ClusterLab(Cluster):
             if each.spec.node_name == name:
                 self.writer.delete(each, force=True)
         self.settle_down()
-        proxy = self.proxies.proxies.get(name)
-        if proxy is not None:
-            self.proxies.stop(proxy)
+        self.control_plane.fail(name)
         self.kubelets.stop(name)
-        self.control_plane._daemons.stop(name)  # noqa: SLF001 - nobody else has a node leave
-        self.store.delete(Node, name)
-        net = self.machines.pop(name).net
-        for device in list(net.devices.values()):
-            self.fabric.call(net, partial(rtnetlink.set_down, device=device))
+        self.control_plane._daemons.stop(name)  # noqa: SLF001 - nobody else has a node leave for good
+        self.writer.delete(self.store.get(Node, name))
+        del self.machines[name]
         cluster = self.topology.cluster
         left = tuple(each for each in cluster.nodes if each.name != name)
         self.topology = attrs.evolve(self.topology, cluster=attrs.evolve(cluster, nodes=left))
