@@ -256,7 +256,7 @@ def _protocols(net: Namespace, skb: Skb) -> None:
         udp.receive_lite(net, skb)
     elif protocol == ipv4.ICMP:
         icmp.receive(net, skb)
-    elif protocol == ipv4.SCTP:
+    elif protocol == ipv4.SCTP and net.has_sctp:
         sctp.receive(net, skb)
     elif not taken:
         icmp.send_error(net, skb, UNREACHABLE, PROTOCOL_UNREACHABLE)

@@ -65,6 +65,7 @@ class Namespace:
         fib: routing tables and routing rules.
         used_netfilter: rules and connections; None until somebody asks for `netfilter`.
         used_neighbours: the ARP table; None until somebody asks for `neighbours`.
+        has_sctp: the machine's kernel has its module for SCTP; without it packets meet no protocol.
         unseen: where rules look that are not modelled (`bridge`, `arp`, `ingress DEVICE`,
             `egress DEVICE`), and whose they are: frames that come there end.
         recorder: who looks on; None for nobody.
@@ -92,6 +93,7 @@ class Namespace:
         self.fib = Fib(self.devices, lambda name: self.sysctl.conf_or(name, "ignore_routes_with_linkdown"))
         self.used_netfilter: Netfilter | None = None
         self.used_neighbours: NeighbourTable[Skb] | None = None
+        self.has_sctp = True
         self.unseen = _NOTHING
         self.sends_icmp = False
         self._identification: int | None = None  # drawn before all else, but not before it is needed

@@ -29,7 +29,8 @@ NETWORKS: Final = st.one_of(
 PORTS: Final = st.sampled_from((0, 1, 22, 53, 80, 1024, 8080, 65535))
 """Ports that rules ask for."""
 
-_RANGES: Final = st.one_of(PORTS.map(str), st.sampled_from(("0:1", "22:53", "80:8080", "1024:65535")))
+_RANGES: Final = st.one_of(PORTS.map(str), st.sampled_from(("1:2", "22:53", "80:8080", "1024:65535")))
+"""None begins at 0: iptables-nft prints `! --sport 0:1` as `--sport 2:65535`, iptables-legacy as it was."""
 _U32: Final = st.one_of(st.sampled_from((0, 1, 0x4000, 0xFFFFFFFF)), st.integers(0, 0xFFFFFFFF))
 _MARKS: Final = st.one_of(_U32.map(hex), st.builds("{:#x}/{:#x}".format, _U32, _U32))
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner, Result
 
-import emu
 from emu.cli import cli
+from emu.cluster.network import lab
 
 if TYPE_CHECKING:
     from emu.cluster.network.lab import Network
@@ -101,14 +101,14 @@ class TestTwoNodes:
     @pytest.mark.parametrize("node", ["node1", "node2"])
     def test_devices_and_addresses_are_as_recorded(self, two_nodes: Path, node: str) -> None:
         """`ip -j addr` agrees in each MAC address, MTU, state and address."""
-        network = emu.load(two_nodes)
+        network = lab.load(two_nodes)
         wanted = addresses(recorded(TWO_NODES / node, "ip-addr.json"))
         assert addresses(records(network, node, "ip", "-j", "addr")) == wanted
 
     @pytest.mark.parametrize("node", ["node1", "node2"])
     def test_routes_rules_and_neighbours_are_as_recorded(self, two_nodes: Path, node: str) -> None:
         """All tables agree, multipath routes, routes without carrier and policy rules too."""
-        network = emu.load(two_nodes)
+        network = lab.load(two_nodes)
         folder = TWO_NODES / node
         shown = records(network, node, "ip", "-j", "route", "show", "table", "all")
         assert routes(shown) == routes(recorded(folder, "ip-route.json"))
@@ -119,7 +119,7 @@ class TestTwoNodes:
     @pytest.mark.parametrize("node", ["node1", "node2"])
     def test_fdb_is_as_recorded(self, two_nodes: Path, node: str) -> None:
         """What the bridge has learned and where VXLAN sends agree."""
-        shown = records(emu.load(two_nodes), node, "bridge", "-j", "fdb")
+        shown = records(lab.load(two_nodes), node, "bridge", "-j", "fdb")
         wanted = recorded(TWO_NODES / node, "bridge-fdb.json")
         kept = [entry for entry in wanted if "master" in entry or "dst" in entry]
         assert all(entry in shown for entry in kept)
@@ -127,7 +127,7 @@ class TestTwoNodes:
     @pytest.mark.parametrize("node", ["node1", "node2"])
     def test_rules_of_iptables_are_as_recorded(self, two_nodes: Path, node: str) -> None:
         """`iptables-save` agrees but for counters."""
-        saved = emu.load(two_nodes).namespace(node).execute(["iptables-save"]).stdout
+        saved = lab.load(two_nodes).namespace(node).execute(["iptables-save"]).stdout
         assert rules(saved) == rules((TWO_NODES / node / "iptables-save.txt").read_text())
 
     def test_a_pod_reaches_the_service_through_its_node(self, two_nodes: Path) -> None:
@@ -172,7 +172,7 @@ class TestWithoutBridge:
 
     def test_tables_are_as_recorded(self, without_bridge: Path) -> None:
         """What is not left out by name agrees."""
-        network = emu.load(without_bridge)
+        network = lab.load(without_bridge)
         folder = WITHOUT_BRIDGE / "node.example"
         lost = {"tun0", "mv0"}
         wanted = addresses([d for d in recorded(folder, "ip-addr.json") if d["ifname"] not in lost])

@@ -82,6 +82,8 @@ class EmuRouter:
         self._fabric: Fabric = build(_DOCUMENT)
         self._ends = self._fabric.namespace(ENDS)
         self._router = self._fabric.namespace(ROUTER)
+        for net in self._fabric.namespaces.values():
+            net.has_sctp = False  # the kernel that is compared with may have no module for it
         self._watch = _Watch()
         self._fabric.record(self._watch)
         for name, value in case.sysctls.items():

@@ -27,7 +27,8 @@ def test_not_reached(emu):
 def run(folder: Path, load: str, *options: str) -> str:
     """Run two tests in a process of their own and return what pytest says."""
     (folder / "test_it.py").write_text(_TEST.format(load=load))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    own = {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
+    environment = {**os.environ, **own}
     words = [sys.executable, "-m", "pytest", "-q", "-p", "emu.testing.plugin", *options, str(folder)]
     return subprocess.run(
         words, check=False, capture_output=True, text=True, cwd=folder, env=environment
