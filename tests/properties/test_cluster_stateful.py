@@ -29,7 +29,7 @@ from emu.testing.service_invariants import backends, check_shares, doors
 from emu.testing.talk import talk, talk_to_services
 from emu.verify.endpoint import Protocol
 from emu.wire.addresses import IpAddress
-from tests.properties.held import HELD, MOST_TOLD
+from tests.properties.held import HELD, MOST_TOLD, Held
 
 if TYPE_CHECKING:
     from emu.apps.stream import Exchange
@@ -48,7 +48,7 @@ REQUEST: Final = b"GET / HTTP/1.1\r\nHost: s\r\n\r\n"
 
 
 @attrs.frozen
-class Held:
+class Standing:
     """A connection that stands: whose program it is, and the pod at its other end."""
 
     process: Process[Exchange]
@@ -63,7 +63,7 @@ class Comings(RuleBasedStateMachine):
         super().__init__()
         self.found = Findings()
         self.made = 0
-        self.held: list[Held] = []
+        self.held: list[Standing] = []
 
     @initialize(cluster=topologies(most=2), replicas=st.integers(1, 3))
     def begin(self, cluster: ClusterSpec, replicas: int) -> None:
@@ -218,7 +218,7 @@ class Comings(RuleBasedStateMachine):
         ]
         (pod_there,) = [each for each in backends(self.lab, door).values() if each.address == ends[0]]
         found = self.lab.store.get(Pod, pod_there.name.partition("/")[2], "default")
-        self.held.append(Held(process, pod_there.name, found.metadata.uid))
+        self.held.append(Standing(process, pod_there.name, found.metadata.uid))
 
     @precondition(lambda self: bool(self.held))
     @rule()
