@@ -29,7 +29,7 @@ from emu.testing.service_invariants import backends, check_shares, doors
 from emu.testing.talk import talk, talk_to_services
 from emu.verify.endpoint import Protocol
 from emu.wire.addresses import IpAddress
-from tests.properties.held import HELD, MOST_TOLD, Held
+from tests.properties.held import HELD, MOST_TOLD
 
 if TYPE_CHECKING:
     from emu.apps.stream import Exchange
