@@ -9,7 +9,7 @@ from emu.verify.verdict import judge
 
 if TYPE_CHECKING:
     from emu.cluster.emulation import Emulation
-    from emu.verify.verdict import Verdict
+    from emu.verify.verdict import Verdict, Witness
 
 
 class Asker:
@@ -22,17 +22,20 @@ class Asker:
     def __init__(self, network: Emulation) -> None:
         self.network = network
 
-    def judge(self, source: str, target: str, *, namespace: str = "default") -> Verdict:
+    def judge(
+        self, source: str, target: str, *, namespace: str = "default", witness: Witness | None = None
+    ) -> Verdict:
         """Ask `target` from `source` on every branch of chance.
 
         Args:
             source: an end point that asks.
             target: an end point, with `:PORT` and `/PROTOCOL`.
             namespace: of names of Kubernetes without one.
+            witness: called on each branch after its exchange, while tables are as the packets left them.
 
         Raises:
             EndPointError: an end point is wrong.
             UnknownNameError: it is not there. A name that DNS does not know
                 is no error: nothing is delivered to it.
         """
-        return judge(self.network.again, source, target, namespace=namespace)
+        return judge(self.network.again, source, target, namespace=namespace, witness=witness)

@@ -6,14 +6,15 @@ from __future__ import annotations
 import enum
 from fractions import Fraction
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 
 from emu.kernel.drops import DropReason
 from emu.observe.recording import Kind
 from emu.sim.choice import branches
-from emu.verify import endpoint, fivetuple, reasons, story
+from emu.verify import endpoint, fivetuple, story
+from emu.verify.causes import find
 from emu.verify.exchange import ask
 from emu.verify.names import NotResolvedError
 from emu.verify.steady import ASSUMPTION, SteadyChoice
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from emu.sim.choice import ScriptedChoice, Taken
     from emu.verify.endpoint import Source, Target
     from emu.verify.exchange import Exchange
-    from emu.verify.reasons import Cause
+    from emu.verify.causes.cause import Cause
     from emu.verify.story import Packet, Story
     from emu.wire.addresses import IpAddress
 
@@ -136,7 +137,18 @@ class Verdict:
         return max(failed, key=lambda one: one.probability, default=None)
 
 
-def judge(start: Callable[[], Emulation], source: str, target: str, *, namespace: str = "default") -> Verdict:
+Witness: TypeAlias = "Callable[[Emulation, Exchange, Source, Target], None]"
+"""Who looks at a network after an exchange: its tables are as the packets left them."""
+
+
+def judge(
+    start: Callable[[], Emulation],
+    source: str,
+    target: str,
+    *,
+    namespace: str = "default",
+    witness: Witness | None = None,
+) -> Verdict:
     """Ask `target` from `source` on every branch.
 
     Args:
@@ -145,6 +157,7 @@ def judge(start: Callable[[], Emulation], source: str, target: str, *, namespace
             `emu.verify.cluster_endpoint`.
         target: an end point.
         namespace: of names of Kubernetes without one.
+        witness: called on each branch, after its exchange.
 
     Raises:
         EndPointError: an end point is wrong.
@@ -168,6 +181,8 @@ def judge(start: Callable[[], Emulation], source: str, target: str, *, namespace
         network.hold_still()
         exchange = ask(network, asker, asked)
         network.recording.remove(steady)
+        if witness is not None:
+            witness(network, exchange, asker, asked)
         was_steady |= steady.was_steady
         outcomes.append(_outcome(network, exchange, asker, asked, choice))
     return Verdict(
@@ -189,7 +204,7 @@ def _end_points(network: Emulation, source: str, target: str, namespace: str) ->
 def _unresolved(error: NotResolvedError) -> Verdict:
     """Return the answer where nobody can be asked, for the name has no address."""
     told = story.tell(error.exchange, error.source, error.server)
-    cause = reasons.find_cause_of_no_name(
+    cause = find.find_cause_of_no_name(
         error.exchange, told, error.source, error.server, str(error), is_absent=error.is_absent
     )
     result = Result.REFUSED if error.is_absent else _result(error.exchange, told, error.source)
@@ -213,7 +228,7 @@ def _outcome(
     return Outcome(
         choice.probability,
         result,
-        None if delivered else reasons.find_cause(exchange, told, source, target),
+        None if delivered else find.find_cause(exchange, told, source, target),
         None if told.request is None else _arrival(told.request, network),
         dnat=any((one.dst, one.dport) != (tuples[0].dst, tuples[0].dport) for one in tuples),
         masquerade=any((one.src, one.sport) != (tuples[0].src, tuples[0].sport) for one in tuples),
