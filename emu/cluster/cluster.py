@@ -73,6 +73,18 @@ class Cluster(Emulation):
     def _rebuilt(self) -> Cluster:
         return type(self)(self.topology, seed=self.fabric.streams.seed, epoch=self.epoch)
 
+    def again_as(self, topology: Topology) -> Cluster:
+        """Return the same once more, as `topology` says: what people have done since is done again, too.
+
+        Raises:
+            DocumentError: an API server would refuse objects; all are told.
+            StormError: frames go round in circles.
+        """
+        made = type(self)(topology, seed=self.fabric.streams.seed, epoch=self.epoch)
+        for do in self._history:
+            do(made)
+        return made
+
     # --- time ---
 
     def settle_down(self, limit: Duration = _SETTLE_LIMIT) -> None:
