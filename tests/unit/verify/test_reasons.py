@@ -6,7 +6,7 @@ from importlib.resources import files
 import pytest
 
 from emu.kernel.drops import DropReason
-from emu.verify.reasons import CODES, OURS
+from emu.verify.causes.codes import CODES, OURS
 
 PAGES = files("emu") / "reasons"
 PARTS = ["How it comes about", "What to look at", "In the kernel"]

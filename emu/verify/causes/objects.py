@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which object of Kubernetes a step of a packet is owed to.
+
+a rule                      who wrote it (`rules`)
+a drop by a rule            the same
+addresses that were changed the Service whose address it was
+a route                     the node or the pod it leads to
+a device                    the pod behind it, or the provider that made it
+a socket                    the pod that it is in
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from emu.kube.api.objects import NetworkPolicy, Node, Pod, Service
+from emu.kube.api.selectors import selects
+from emu.observe.recording import Kind
+from emu.verify.causes.origin import Origin, provider_of, store_of
+from emu.verify.causes.rules import isolated_pod, origin_of_rule, text_at
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emu.cluster.emulation import Emulation
+    from emu.kernel.namespace import Namespace
+    from emu.kube.api.store import Store
+    from emu.observe.recording import Step
+
+_ROUTE: Final = re.compile(r"(?:\w+ )?(\d+\.\d+\.\d+\.\d+(?:/\d+)?)(?: via \S+)? dev (\S+)")
+_CHANGE: Final = re.compile(r"(?:source|destination) (\S+?)(?::(\d+))? becomes (\S+?)(?::(\d+))?")
+
+
+def object_of(network: Emulation, step: Step) -> str | None:
+    """Return the object that `step` is owed to, as `KIND NS/NAME`; None if it is nobody's in particular.
+
+    Beside objects (`Service default/web`, `NetworkPolicy shop/deny`, `Pod
+    default/web-1`, `Node worker-1`) it may be a program that acts for the whole
+    cluster: `kube-proxy`, `provider flannel`, `plugin portmap`. In a network
+    document rules with comments of kube-proxy are named all the same.
+
+    Args:
+        network: what the step was taken in; it is only looked at.
+        step: of a recording.
+    """
+    origin = origin_of(network, step)
+    return None if origin is None else origin.object
+
+
+def origin_of(network: Emulation, step: Step) -> Origin | None:
+    """Return the object that `step` is owed to, and the field in it; None if it is nobody's in particular."""
+    net = network.fabric.namespaces.get(step.net)
+    if net is None:
+        return None
+    if step.chain is not None:
+        return _of_rule(network, net, step.chain[1], step.rule) if step.rule else None
+    if step.kind is Kind.DROP:
+        chain, rule = text_at(net, step.detail)
+        return _of_rule(network, net, chain, rule) if rule else _of_device(network, net, step.device)
+    if step.stage == "nat":
+        return _of_change(store_of(network), step.detail)
+    if step.stage == "route":
+        return _of_route(network, net, step.detail)
+    if step.kind in {Kind.IN, Kind.OUT}:
+        return _of_device(network, net, step.device)
+    return _pod(network, net.name) if step.stage in {"socket", "echo", "icmp"} else None
+
+
+def _of_rule(network: Emulation, net: Namespace, chain: str, rule: str) -> Origin | None:
+    policies = isolating(network, rule)
+    return policies[0] if policies else origin_of_rule(network, net, chain, rule)
+
+
+def isolating(network: Emulation, rule: str) -> Sequence[Origin]:
+    """Return the policies that isolate the pod that a refusing rule is about; none of another rule."""
+    isolated, store = isolated_pod(rule), store_of(network)
+    if isolated is None or store is None:
+        return ()
+    namespace, name, direction = isolated
+    pod = store.find(Pod, name, namespace)
+    if pod is None:
+        return ()
+    return [
+        Origin(f"NetworkPolicy {namespace}/{policy.metadata.name}", f"spec.{direction}")
+        for policy in store.list(NetworkPolicy, namespace)
+        if selects(policy.spec.pod_selector, pod.metadata.labels) and direction in directions(policy)
+    ]
+
+
+def directions(policy: NetworkPolicy) -> tuple[str, ...]:
+    """Return the directions that a policy is about, in small letters."""
+    spec = policy.spec
+    stated = spec.policy_types or (("Ingress", "Egress") if spec.egress else ("Ingress",))
+    return tuple(each.lower() for each in stated)
+
+
+def _of_change(store: Store | None, detail: str) -> Origin | None:
+    """Return the Service from or to whose address NAT changed a packet."""
+    found = _CHANGE.fullmatch(detail)
+    if found is None or store is None:
+        return None
+    before, after = (found[1], found[2]), (found[3], found[4])
+    for address, port in (before, after) if detail.startswith("destination") else (after, before):
+        service = service_at(store, address, int(port or 0))
+        if service is not None:
+            return Origin(f"Service {service.metadata.namespace}/{service.metadata.name}")
+    return None
+
+
+def service_at(store: Store, address: str, port: int = 0) -> Service | None:
+    """Return the Service that has `address`, or this node port if it is a node's."""
+    for service in store.each(Service):
+        if address in addresses(service):
+            return service
+    if port and any(address in (each.address for each in node.status.addresses) for node in store.each(Node)):
+        for service in store.each(Service):
+            if any(each.node_port == port for each in service.spec.ports):
+                return service
+    return None
+
+
+def addresses(service: Service) -> tuple[str, ...]:
+    """Return the addresses that are a Service's own: ClusterIPs, external ones, a load balancer's."""
+    spec = service.spec
+    balanced = (each.ip for each in service.status.load_balancer.ingress if each.ip)
+    return (
+        *(each for each in (spec.cluster_ip, *spec.cluster_ips) if each != "None"),
+        *spec.external_ips,
+        *balanced,
+    )
+
+
+def _of_route(network: Emulation, net: Namespace, detail: str) -> Origin | None:
+    """Return whose range or address a route leads to."""
+    found, store = _ROUTE.fullmatch(detail), store_of(network)
+    if found is None or store is None:
+        return None
+    for node in store.each(Node):
+        if found[1] in node.spec.pod_cidrs:
+            return Origin(f"Node {node.metadata.name}", "spec.podCIDR")
+    return None if detail.startswith("local ") else _of_veth(network, net, found[2])
+
+
+def _of_device(network: Emulation, net: Namespace, name: str) -> Origin | None:
+    """Return what a device belongs to: the pod whose it is or leads to, the provider that made it, a node."""
+    device = net.devices.get(name)
+    if device is None:
+        return _pod(network, net.name)
+    owner = _pod(network, net.name) or _of_veth(network, net, name)
+    if owner is not None or not network.is_cluster:
+        return owner
+    _, node = network.owners(net.name)
+    if device.link.kind in {"bridge", "vxlan"} and node is not None:
+        return Origin(f"provider {provider_of(network)}")
+    return None if node is None else Origin(f"Node {node}")
+
+
+def _of_veth(network: Emulation, net: Namespace, name: str) -> Origin | None:
+    """Return the pod at the other end of a device, None if there is none."""
+    device = net.devices.get(name)
+    if device is None or device.link.kind != "veth":
+        return None
+    far = network.fabric.far_end(net, name)
+    return None if far is None else _pod(network, far[0].name)
+
+
+def _pod(network: Emulation, net: str) -> Origin | None:
+    """Return the pod that a network namespace is of, None if it is none's."""
+    pod, _ = network.owners(net)
+    return None if pod is None else Origin(f"Pod {pod}")
