@@ -7,13 +7,48 @@ pkg/apis/meta/v1/helpers.go `LabelSelectorAsSelector`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
+
+from emu.kube.api.objects.meta import Requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from emu.kube.api.objects.field import Labels
-    from emu.kube.api.objects.meta import LabelSelector, Requirement
+    from emu.kube.api.objects.meta import LabelSelector
+
+_KEY: Final = r"[A-Za-z0-9](?:[-A-Za-z0-9_./]*[A-Za-z0-9])?"
+_VALUE: Final = r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?"
+_TERM: Final = re.compile(
+    rf"\s*(?:!\s*(?P<absent>{_KEY})"
+    rf"|(?P<key>{_KEY})\s*(?:(?P<sign>==?|!=|>|<)\s*(?P<value>{_VALUE})"
+    rf"|\s(?P<word>in|notin)\s*\((?P<values>[^()]*)\))?)\s*(?:,|\Z)"
+)
+_SIGNS: Final = {"=": "In", "==": "In", "!=": "NotIn", ">": "Gt", "<": "Lt", "in": "In", "notin": "NotIn"}
+
+
+def parse(text: str) -> tuple[Requirement, ...]:
+    """Return the conditions of a selector as it is typed: `a=b,c!=d,e in (f,g),!h`.
+
+    Raises:
+        ValueError: it is no selector.
+    """
+    found = []
+    at = 0
+    while at < len(text):
+        term = _TERM.match(text, at)
+        if term is None:
+            raise ValueError(f"unexpected text at {text[at:]!r}")
+        at = term.end()
+        if term["absent"]:
+            found.append(Requirement(term["absent"], "DoesNotExist"))
+        elif sign := term["sign"] or term["word"]:
+            values = term["values"].split(",") if term["word"] else [term["value"]]
+            found.append(Requirement(term["key"], _SIGNS[sign], tuple(value.strip() for value in values)))
+        else:
+            found.append(Requirement(term["key"], "Exists"))
+    return tuple(found)
 
 
 def selects(selector: LabelSelector | None, labels: Labels) -> bool:

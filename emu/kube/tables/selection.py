@@ -10,8 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from emu.errors import CommandError
-from emu.kube.api.objects.meta import Requirement
-from emu.kube.api.selectors import all_hold
+from emu.kube.api.selectors import all_hold, parse
 from emu.kube.tables.cells.others import inner
 
 if TYPE_CHECKING:
@@ -19,15 +18,6 @@ if TYPE_CHECKING:
 
     from emu.kube.api.objects.field import Json
     from emu.kube.tables.kinds import Kind
-
-_KEY: Final = r"[A-Za-z0-9](?:[-A-Za-z0-9_./]*[A-Za-z0-9])?"
-_VALUE: Final = r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?"
-_TERM: Final = re.compile(
-    rf"\s*(?:!\s*(?P<absent>{_KEY})"
-    rf"|(?P<key>{_KEY})\s*(?:(?P<sign>==?|!=|>|<)\s*(?P<value>{_VALUE})"
-    rf"|\s(?P<word>in|notin)\s*\((?P<values>[^()]*)\))?)\s*(?:,|\Z)"
-)
-_SIGNS: Final = {"=": "In", "==": "In", "!=": "NotIn", ">": "Gt", "<": "Lt", "in": "In", "notin": "NotIn"}
 
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "Pod": (
@@ -70,21 +60,10 @@ def by_labels(text: str, kind: Kind) -> Callable[[Mapping[str, str]], bool]:
     Raises:
         CommandError: it is no selector.
     """
-    found = []
-    at = 0
-    while at < len(text):
-        term = _TERM.match(text, at)
-        if term is None:
-            detail = f"unable to parse requirement: unexpected text at {text[at:]!r}"
-            raise _refusal(kind, text, "", detail)
-        at = term.end()
-        if term["absent"]:
-            found.append(Requirement(term["absent"], "DoesNotExist"))
-        elif sign := term["sign"] or term["word"]:
-            values = term["values"].split(",") if term["word"] else [term["value"]]
-            found.append(Requirement(term["key"], _SIGNS[sign], tuple(value.strip() for value in values)))
-        else:
-            found.append(Requirement(term["key"], "Exists"))
+    try:
+        found = parse(text)
+    except ValueError as error:
+        raise _refusal(kind, text, "", f"unable to parse requirement: {error}") from None
     return lambda labels: all_hold(found, labels)
 
 
