@@ -19,7 +19,7 @@ from emu.wire.arp import REQUEST
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from emu.verify.reasons import Cause
+    from emu.verify.causes.cause import Cause
     from emu.verify.story import Hop, Packet, Story
     from emu.verify.verdict import Outcome, Verdict
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from emu.cluster.emulation import Emulation
     from emu.sim.choice import ScriptedChoice, Taken
+    from emu.verify.causes.cause import Cause
     from emu.verify.endpoint import Source, Target
     from emu.verify.exchange import Exchange
-    from emu.verify.causes.cause import Cause
     from emu.verify.story import Packet, Story
     from emu.wire.addresses import IpAddress
 
@@ -168,7 +168,7 @@ def judge(
     try:
         asker, asked = _end_points(network, source, target, namespace)
     except NotResolvedError as error:
-        return _unresolved(error)
+        return _unresolved(network, error)
     outcomes: list[Outcome] = []
     was_steady = False
     for choice in islice(branches(), MAX_BRANCHES + 1):
@@ -201,11 +201,11 @@ def _end_points(network: Emulation, source: str, target: str, namespace: str) ->
     return asker, cluster_endpoint.find_target(network, target, asker, namespace)
 
 
-def _unresolved(error: NotResolvedError) -> Verdict:
+def _unresolved(network: Emulation, error: NotResolvedError) -> Verdict:
     """Return the answer where nobody can be asked, for the name has no address."""
     told = story.tell(error.exchange, error.source, error.server)
     cause = find.find_cause_of_no_name(
-        error.exchange, told, error.source, error.server, str(error), is_absent=error.is_absent
+        network, error.exchange, told, error.source, error.server, str(error), is_absent=error.is_absent
     )
     result = Result.REFUSED if error.is_absent else _result(error.exchange, told, error.source)
     outcome = Outcome(Fraction(1), result, cause, None, dnat=False, masquerade=False, choices=(), story=told)
@@ -228,7 +228,7 @@ def _outcome(
     return Outcome(
         choice.probability,
         result,
-        None if delivered else find.find_cause(exchange, told, source, target),
+        None if delivered else find.find_cause(network, exchange, told, source, target),
         None if told.request is None else _arrival(told.request, network),
         dnat=any((one.dst, one.dport) != (tuples[0].dst, tuples[0].dport) for one in tuples),
         masquerade=any((one.src, one.sport) != (tuples[0].src, tuples[0].sport) for one in tuples),

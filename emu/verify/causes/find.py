@@ -33,6 +33,7 @@ from emu.verify.story import UNROUTED, Way
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from emu.cluster.emulation import Emulation
     from emu.observe.recording import Step
     from emu.verify.endpoint import Source, Target
     from emu.verify.exchange import Exchange
@@ -56,8 +57,17 @@ _NO_ROUTE: Final = frozenset((errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EINVA
 _NO_ROUTE_NAMES: Final = frozenset(errno.errorcode[number] for number in _NO_ROUTE)
 
 
-def find_cause(exchange: Exchange, story: Story, source: Source, target: Target) -> Cause:
-    """Return why `exchange` was not completed, as its packets tell it."""
+def find_cause(network: Emulation, exchange: Exchange, story: Story, source: Source, target: Target) -> Cause:
+    """Return why `exchange` was not completed, as its packets tell it.
+
+    Args:
+        network: where it took place, as the packets left it.
+        exchange: what was told.
+        story: of `exchange`.
+        source: who asked.
+        target: whom.
+    """
+    del network
     if exchange.outcome == STORM:
         return _storm(exchange, source)
     if story.request is None:
@@ -74,12 +84,20 @@ def find_cause(exchange: Exchange, story: Story, source: Source, target: Target)
     return Cause(NO_ANSWER, f"{CODES[NO_ANSWER]} ({step.detail})", Way.REPLY, step.net, step.device)
 
 
-def find_cause_of_no_name(
-    exchange: Exchange, story: Story, source: Source, server: Target, words: str, *, is_absent: bool
+def find_cause_of_no_name(  # noqa: PLR0917 - what is known of a failure, and nothing else
+    network: Emulation,
+    exchange: Exchange,
+    story: Story,
+    source: Source,
+    server: Target,
+    words: str,
+    *,
+    is_absent: bool,
 ) -> Cause:
     """Return why a name has no address: there is none, or what became of the query.
 
     Args:
+        network: where it took place.
         exchange: of the look-up.
         story: of its first query.
         source: who asked.
@@ -89,7 +107,7 @@ def find_cause_of_no_name(
     """
     if is_absent:
         return Cause(DNS_NXDOMAIN, words, Way.REQUEST, source.namespace)
-    cause = find_cause(exchange, story, source, server)
+    cause = find_cause(network, exchange, story, source, server)
     if cause.code in {NO_ANSWER, SEND_REFUSED}:
         return Cause(DNS_TIMEOUT, words, Way.REQUEST, source.namespace)
     return attrs.evolve(cause, words=f"{cause.words} (the query to {server.address}; {words})")
