@@ -121,6 +121,16 @@ def test_nobody_imports_the_test_doubles() -> None:
             assert "testing" not in packages(module), relative(module)
 
 
+def test_only_tests_ask_what_policies_mean() -> None:
+    """Verdicts come from packets; the oracle shares nothing with what writes the rules that they meet."""
+    oracle = "emu.kube.policy.meaning"
+    for module in MODULES:
+        if not module.is_relative_to(PACKAGE / "testing"):
+            assert oracle not in set(imported(module)), relative(module)
+    of_policies = {name for name in imported(PACKAGE / "kube/policy/meaning.py") if "policy" in name}
+    assert of_policies == set()
+
+
 def test_scapy_is_imported_in_one_module() -> None:
     """Its fields are untyped and its packets mutable: `wire/craft.py` keeps that in."""
     users = [
