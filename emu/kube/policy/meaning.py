@@ -23,14 +23,15 @@ from __future__ import annotations
 
 import enum
 import ipaddress
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from itertools import product
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 
 import attrs
 
 from emu.kube.api.selectors import selects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from emu.kube.api.objects import Namespace, NetworkPolicy, Pod
     from emu.kube.api.objects.field import Labels
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from emu.wire.addresses import IpAddress
 
 HostNetworkPeer: TypeAlias = Literal["node", "pod"]
+
+_T = TypeVar("_T")
 
 _NAME_OF_NAMESPACE: Final = "kubernetes.io/metadata.name"
 
@@ -93,6 +96,7 @@ class Connection:
         port: of the target.
         source_node: the node whose own program opens it, empty for others;
             those of pods on its network are its own.
+        by_service: whether its destination was translated on the way.
     """
 
     source: Pod | None
@@ -102,6 +106,7 @@ class Connection:
     protocol: str
     port: int
     source_node: str = ""
+    by_service: bool = False
 
 
 # --- the answer ---
@@ -192,11 +197,12 @@ def _exemption(connection: Connection, direction: Direction, pod: Pod | None) ->
     """Return why the policies of `pod` do not matter.
 
     Its node may always reach it, so that the kubelet can probe; another node is
-    a stranger. What a pod sends to its own address never leaves it.
+    a stranger. What a pod sends to its own address never leaves it; what comes
+    back to it by a Service has left it, and is judged: a point that the reference leaves open.
     """
     if pod is None or pod.spec.host_network:
         return Exemption.NO_POD
-    if connection.source == connection.target:
+    if connection.source == connection.target and not connection.by_service:
         return Exemption.LOOPBACK
     if direction is Direction.INGRESS and connection.source_node == pod.spec.node_name != "":
         return Exemption.OWN_NODE
@@ -224,12 +230,30 @@ def _permits(
 
     A rule without peers permits everybody, one without ports everything.
     """
-    for number, (named, ports, address) in enumerate(_rules(policy, direction, connection)):
-        peers = [at for at, peer in enumerate(named) if _peer_matches(snapshot, policy, peer, address)]
-        found = [at for at, port in enumerate(ports) if _port_matches(snapshot, port, connection)]
-        for peer in peers if named else [None]:
-            for port in found if ports else [None]:
-                yield Permit(_name(policy), direction, number, peer, port)
+    for number, (peers, ports, address) in enumerate(_rules(policy, direction, connection)):
+        for (at, peer), (place, port) in product(_numbered(peers), _numbered(ports)):
+            if (
+                (peer is None or _peer_matches(snapshot, policy, peer, address))
+                and (port is None or _port_matches(snapshot, port, connection))
+                and not _is_name_at_block(direction, peer, port)
+            ):
+                yield Permit(_name(policy), direction, number, at, place)
+
+
+def _numbered(items: Sequence[_T]) -> Sequence[tuple[int | None, _T | None]]:
+    """Return what a rule names, each with its number; None stands for everything where it names nothing."""
+    return list(enumerate(items)) or [(None, None)]
+
+
+def _is_name_at_block(direction: Direction, peer: PolicyPeer | None, port: PolicyPort | None) -> bool:
+    """Return whether a rule of egress names a port of addresses: they have no names, whoever is there."""
+    block = None if peer is None else peer.ip_block
+    return (
+        direction is Direction.EGRESS
+        and block is not None
+        and port is not None
+        and isinstance(port.port, str)
+    )
 
 
 def _rules(

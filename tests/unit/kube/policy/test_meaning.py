@@ -433,12 +433,15 @@ class TestBlocks:
         assert allowed(spec % "10.244.1.2/32", XA, YA)
         assert not allowed(spec % "10.96.0.0/12", XA, YA)
 
-    def test_a_name_means_nothing_for_an_address_outside(self) -> None:
-        """Nobody there gives it a number; a pod in the block does."""
+    def test_a_name_means_nothing_for_addresses_that_are_sent_to(self) -> None:
+        """Not for a pod among them either; those that send to a pod may name its ports."""
         spec = """{podSelector: {}, policyTypes: [Egress], egress: [
             {to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: web}]}]}"""
         assert not allowed(spec, XA, OUTSIDE)
-        assert allowed(spec, XA, XB, 8080)
+        assert not allowed(spec, XA, XB, 8080)
+        spec = """{podSelector: {}, ingress: [
+            {from: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: web}]}]}"""
+        assert allowed(spec, OUTSIDE, XB, 8080)
 
     @pytest.mark.parametrize(
         ("cidr", "exceptions", "inside"),
@@ -477,6 +480,12 @@ class TestNodes:
         answer = ask([policy("{podSelector: {}, policyTypes: [Ingress, Egress]}")], XA, XA)
         assert answer.allows
         assert answer.egress.exemption is answer.ingress.exemption is Exemption.LOOPBACK
+
+    def test_a_pod_that_comes_back_to_itself_is_judged(self) -> None:
+        """What a Service sends back to its sender has left it."""
+        address = IpAddress.parse("10.244.0.2")
+        by_service = Connection(XA, address, XA, address, "TCP", 80, by_service=True)
+        assert not meaning(Snapshot((self.closed,), PODS, NAMESPACES), by_service).allows
 
     def test_a_pod_on_the_hosts_network_is_no_subject(self) -> None:
         """A policy that selects it closes no node."""
