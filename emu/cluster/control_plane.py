@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emu.cluster import node_objects, outside
+from emu.cluster import node_objects, outside, policies
 from emu.cluster.daemons import Daemons
 from emu.cluster.underlay import Underlay
 from emu.cluster.writing import Writer
@@ -61,6 +61,7 @@ class ControlPlane:
         machines: the nodes, by name.
         kubelets: what runs the pods.
         proxies: what writes the rules of Services; without any in the mode `none`.
+        policies: what writes the rules of NetworkPolicies; None where nobody enforces them.
         underlay: what the nodes hang on.
         userlands: what programs on hosts outside see, by network namespace.
         warnings: what was taken in another way than it was said, a line each.
@@ -84,7 +85,10 @@ class ControlPlane:
         dns = ClusterDns((self._ranges.dns_address,), _DOMAIN)
         self._core_dns = CoreDns(self.store, fabric.streams)
         images = {"coredns": self._core_dns}
-        self.kubelets = Kubelets(fabric, self.store, Settings(dns, spec.kubernetes, images, self._warn))
+        self.policies = policies.start(self.store, spec, self._warn)
+        attached = {"attached": self.policies.attached} if self.policies is not None else {}
+        settings = Settings(dns, spec.kubernetes, images, self._warn, **attached)
+        self.kubelets = Kubelets(fabric, self.store, settings)
         self.proxies = Fleet(self.store, fabric=fabric)
         provider = PROVIDERS[spec.network.provider](spec.network.options)
         self._daemons = Daemons(fabric, self.store, provider, spec.pod_cidr, self._network_is_ready)
@@ -142,6 +146,7 @@ class ControlPlane:
             self.kubelets.start(machine)
             self.nodes.begin(machine.name)
             self._start_proxy(machine)
+            self._start_policy_agent(machine)
             machine.keep_sysctls()
         self.underlay.route_pods(
             (Prefix.parse(node.spec.pod_cidr), each.devices[0][0].address)
@@ -153,6 +158,11 @@ class ControlPlane:
         """Start the kube-proxy of a node, unless the cluster has none."""
         if self.topology.cluster.proxy.mode != "none":
             self.proxies.start(machine.net, self._proxy_config(self.store.get(Node, machine.name)))
+
+    def _start_policy_agent(self, machine: Machine) -> None:
+        """Start the policy agent of a node, if NetworkPolicies are enforced."""
+        if self.policies is not None:
+            self.policies.start(machine)
 
     def _warn(self, words: str) -> None:
         """Note what is not modelled, once for each sort of thing."""
@@ -189,6 +199,7 @@ class ControlPlane:
             self.nodes.begin(name)
             self._network_is_ready(machine)
             self._start_proxy(machine)
+            self._start_policy_agent(machine)
 
     def machine(self, name: str) -> Machine:
         """Return the machine of a node.

@@ -41,12 +41,11 @@ if TYPE_CHECKING:
 K = TypeVar("K", bound="Known")
 
 _CONTROLLERS: Final = ("deployment.kubernetes.io/", "deprecated.daemonset.template.generation")
-_NEEDED: Final = (ConfigMap, EndpointSlice, Endpoints, Other)
-"""What is there before the first pod starts: its files and variables, and slices that came with the input."""
+_NEEDED: Final = (ConfigMap, EndpointSlice, Endpoints, NetworkPolicy, Other)
+"""What is there before the first pod starts: its files, its policies, and slices that came with the input."""
 
 _NAME_LABEL: Final = "kubernetes.io/metadata.name"
 _UNFOLLOWED: Final[Mapping[type[Known], str]] = {
-    NetworkPolicy: "not modelled: no modelled network provider enforces NetworkPolicies; they are kept",
     Ingress: "not modelled: there is no Ingress controller; Ingresses are kept",
 }
 _WORKLOADS: Final = (

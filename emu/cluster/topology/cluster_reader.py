@@ -16,6 +16,7 @@ from emu.cluster.topology.spec import (
 )
 from emu.document import MappingNode
 from emu.document.fields import Fields, Place, boolean, elements, integer, one_of, text
+from emu.kube.policy.settings import Settings as PolicySettings
 from emu.kube.providers import PROVIDERS, OptionsError
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ def _name(place: Place) -> str:
 
 def _spec(place: Place, name: str) -> ClusterSpec:
     fields = Fields(place)
-    fields.get("networkPolicy", _policy_settings, None)
     return fields.done(
         ClusterSpec(
             name,
@@ -53,17 +53,18 @@ def _spec(place: Place, name: str) -> ClusterSpec:
             service_cidr=fields.get("serviceCIDR", values.prefixes, SERVICE_CIDR),
             network=fields.get("network", _network, NetworkSpec()),
             proxy=fields.get("kubeProxy", _proxy, ProxySpec()),
+            policies=fields.get("networkPolicy", _policies, PolicySettings()),
             nodes=_nodes(fields),
         )
     )
 
 
-def _policy_settings(place: Place) -> None:
-    """Read how policies are enforced; no provider that is modelled enforces any, so it changes nothing."""
+def _policies(place: Place) -> PolicySettings:
+    """Read what NetworkPolicy leaves open."""
     fields = Fields(place)
-    fields.get("establishedConnections", one_of("keep", "recheck"), "keep")
-    fields.get("hostNetworkPeer", one_of("node", "pod"), "node")
-    fields.done(None)
+    established = fields.get("establishedConnections", one_of("keep", "recheck"), "keep")
+    peer = fields.get("hostNetworkPeer", one_of("node", "pod"), "node")
+    return fields.done(PolicySettings(established, peer))  # type: ignore[arg-type]  # those that there are
 
 
 def _nodes(fields: Fields) -> tuple[NodeSpec, ...]:
@@ -106,13 +107,13 @@ def _network(place: Place) -> NetworkSpec:
             options |= own
         else:
             options[key] = own
-    fields.get("policy", _policy, None)
+    policy = fields.get("policy", one_of("provider", "none", "iptables"), "provider")
     try:
         PROVIDERS[provider](options)
     except OptionsError as error:
         for fault in error.faults:
             _place_of(place, fault.path).fault(fault.message)
-    return NetworkSpec(provider, options)  # type: ignore[arg-type]  # one of those that there are
+    return NetworkSpec(provider, options, policy)  # type: ignore[arg-type]  # those that there are
 
 
 def _place_of(network: Place, path: str) -> Place:
@@ -128,11 +129,6 @@ def _provider(place: Place) -> str:
         place.fault(f"the provider {place.value} is not modelled yet; there are {', '.join(PROVIDERS)}")
         return "kindnet"
     return one_of(*PROVIDERS)(place)
-
-
-def _policy(place: Place) -> None:
-    if one_of("provider", "none", "iptables")(place) == "iptables":
-        place.fault("the policy agent iptables is not modelled yet")
 
 
 def _proxy(place: Place) -> ProxySpec:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import attrs
 
+from emu.kube.policy.settings import Settings as PolicySettings
 from emu.wire.addresses import Prefix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from emu.kube.api.objects.scheduling import Taint
+    from emu.kube.policy.enforcer import PolicyOption
     from emu.sim.time import Duration
     from emu.wire.addresses import Interface, IpAddress
 
@@ -69,10 +71,14 @@ class NodeSpec:
 
 @attrs.frozen
 class NetworkSpec:
-    """The network provider and its options, by the names that it gives them itself."""
+    """The network provider and its options, by the names that it gives them itself.
+
+    `policy` says who enforces NetworkPolicies: see `emu.kube.policy.enforcer`.
+    """
 
     provider: ProviderName = "kindnet"
     options: Mapping[str, Any] = _NOTHING
+    policy: PolicyOption = "provider"
 
 
 @attrs.frozen
@@ -108,6 +114,7 @@ class ClusterSpec:
     service_cidr: Prefix = SERVICE_CIDR
     network: NetworkSpec = NetworkSpec()
     proxy: ProxySpec = ProxySpec()
+    policies: PolicySettings = attrs.field(factory=PolicySettings)
     nodes: tuple[NodeSpec, ...] = ()
     is_kind: bool = False
 

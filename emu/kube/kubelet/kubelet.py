@@ -7,7 +7,7 @@ Source: pkg/kubelet/kubelet.go `SyncPod`, `SyncTerminatingPod`; pkg/kubelet/kube
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import attrs
 
@@ -54,12 +54,14 @@ class Settings:
         version: of Kubernetes, such as `1.35`.
         images: programs of images that are modelled as a whole.
         warn: is told what pods ask for and is not modelled.
+        attached: is told of each pod that has an address now, before its containers start.
     """
 
     dns: ClusterDns
     version: str
     images: Mapping[str, Image]
     warn: Callable[[str], None] = attrs.field(default=lambda _: None)
+    attached: Callable[[Pod, IpAddress], None] = attrs.field(default=lambda _, __: None)
 
 
 class Kubelet:
@@ -69,6 +71,8 @@ class Kubelet:
         machine: the node.
         pods: what runs here, by namespace and name.
     """
+
+    is_still: ClassVar[bool] = True
 
     def __init__(self, fabric: Fabric, store: Store, machine: Machine, settings: Settings) -> None:
         self.machine = machine
@@ -169,6 +173,8 @@ class Kubelet:
                 self._fabric.loop.cancel(run.retry)
             run.retry = self._fabric.loop.after(_SANDBOX_RETRY, self.sync, key)
             return False
+        assert run.address is not None
+        self._settings.attached(pod, run.address)
         return True
 
     def _host_ip(self) -> str:

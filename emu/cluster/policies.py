@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Who enforces the NetworkPolicies of a cluster, or the warning that nobody does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from emu.kube.api.objects import NetworkPolicy
+from emu.kube.policy.agents import Agents
+from emu.kube.policy.enforcer import absence, enforcer_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from emu.cluster.topology.spec import ClusterSpec, NetworkSpec
+    from emu.kube.api.store import Change, Store
+    from emu.kube.policy.enforcer import Enforcer
+
+
+def enforcer(network: NetworkSpec) -> Enforcer | None:
+    """Return who enforces NetworkPolicies; None if nobody does."""
+    return enforcer_of(network.provider, network.policy)
+
+
+def why_not_enforced(network: NetworkSpec) -> str:
+    """Return in words why nobody enforces NetworkPolicies."""
+    return absence(network.provider, network.policy)
+
+
+def start(store: Store, spec: ClusterSpec, warn: Callable[[str], None]) -> Agents | None:
+    """Return the agents that enforce policies; None where nobody does, and the first policy is warned of.
+
+    Args:
+        store: where policies come in.
+        spec: of the cluster.
+        warn: is told what is not enforced.
+    """
+    found = enforcer(spec.network)
+    if found is not None:
+        return Agents(store, found, spec.policies)
+    words = f"NETPOL_NOT_ENFORCED: NetworkPolicies have no effect: {why_not_enforced(spec.network)}"
+
+    def hear(change: Change) -> None:
+        if change.new is not None:
+            warn(words)
+
+    store.watch(NetworkPolicy, hear)
+    return None

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Making a node's kernel agree with what policies want there, as `ipset` and `iptables-restore --noflush` do.
+
+Sets come before the rules that ask them, and go behind them. Only chains and sets
+whose names begin with `NETPOL-` are touched, and the jumps to them, which are kept
+at the top of the built-in chains.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from emu.kernel.netfilter.ipset.spec import SetSpec
+from emu.kernel.netfilter.ipset.types import TYPES
+from emu.kernel.netfilter.ruleset import Chain, Jump, Table, empty
+from emu.kernel.netfilter.xtables import ChainCounts, Count
+from emu.kube.policy.names import PREFIX
+from emu.kube.proxy.lines import read_rule
+from emu.tools.ipset import entries
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from emu.kernel.namespace import Namespace
+    from emu.kernel.netfilter.ipset.element import Entry
+    from emu.kernel.netfilter.ruleset import Rule
+    from emu.kernel.netfilter.xtables import XTable
+    from emu.kube.policy.wanted import Wanted, WantedSet
+
+_CACHED: Final = 1 << 16
+_SPECS: Final = {name: SetSpec(TYPES[name], 4) for name in ("hash:ip", "hash:ip,port", "hash:net")}
+
+
+@lru_cache(maxsize=_CACHED)
+def _rule(line: str) -> Rule:
+    return read_rule(PREFIX, line)  # the chain's name is no part of the rule
+
+
+@lru_cache(maxsize=_CACHED)
+def _entry(kind: str, element: str) -> Entry:
+    first, *rest = element.split()
+    return entries.parse("add", _SPECS[kind], first, rest)
+
+
+def load(net: Namespace, before: Wanted, now: Wanted) -> None:
+    """Have `now` in the kernel of a node.
+
+    Args:
+        net: the node's namespace.
+        before: what the last call left; an empty one at first.
+        now: what is wanted.
+    """
+    if before.is_empty and now.is_empty:
+        return
+    for each in now.sets:
+        _fill(net, each)
+    _replace(net, now)
+    kept = {each.name for each in now.sets}
+    for each in before.sets:
+        sets = net.netfilter.ipsets
+        if each.name not in kept and sets.get(each.name) is not None and not sets.references(each.name):
+            sets.destroy(each.name)
+
+
+def is_intact(net: Namespace, wanted: Wanted) -> bool:
+    """Return whether all that was loaded is still there, the jumps first in their chains."""
+    netfilter = net.netfilter
+    if any(netfilter.ipsets.get(each.name) is None for each in wanted.sets):
+        return False
+    xtable = netfilter.tables.get(wanted.table)
+    if xtable is None:
+        return wanted.is_empty
+    found = xtable.table.by_name
+    return all(
+        hook.chain in found and found[hook.chain].rules[:1] == (_rule(hook.line),) for hook in wanted.hooks
+    ) and all(
+        chain.name in found and found[chain.name].rules == tuple(map(_rule, chain.lines))
+        for chain in wanted.chains
+    )
+
+
+# --- sets ---
+
+
+def _fill(net: Namespace, wanted: WantedSet) -> None:
+    """Have a set with exactly the elements that are wanted."""
+    sets = net.netfilter.ipsets
+    if sets.get(wanted.name) is None:
+        sets.create(wanted.name, _SPECS[wanted.type])
+    known = sets.find(wanted.name)
+    present = {entries.render(known.spec, member, net.now) for member in known.listed(net.now)}
+    for element in sorted(present - wanted.elements):
+        known.delete(_entry(wanted.type, element), net.now, exist=True)
+    for element in sorted(wanted.elements - present):
+        known.add(_entry(wanted.type, element), net.now, exist=True)
+
+
+# --- rules ---
+
+
+def _replace(net: Namespace, wanted: Wanted) -> None:
+    """Put the chains into the table in the place of those that were there."""
+    xtable = net.netfilter.tables.get(wanted.table)
+    present = xtable.table if xtable is not None else empty(wanted.table)
+    own = {chain.name: _chain(chain.name, chain.lines, present) for chain in wanted.chains}
+    others = [_hooked(chain, wanted) for chain in present.chains if not chain.name.startswith(PREFIX)]
+    builtin = [chain for chain in others if chain.policy is not None]
+    users = [chain for chain in others if chain.policy is None]
+    table = Table(wanted.table, (*builtin, *sorted((*users, *own.values()), key=_octets)), present.family)
+    if table.chains == present.chains:
+        return
+    counts, memories = ({}, {}) if xtable is None else _kept(xtable, table)
+    net.netfilter.replace(table, counts, memories)
+
+
+def _octets(chain: Chain) -> bytes:
+    return chain.name.encode(errors="surrogateescape")
+
+
+def _chain(name: str, lines: tuple[str, ...], present: Table) -> Chain:
+    """Return a chain, the one that is there if it has the same rules."""
+    rules = tuple(map(_rule, lines))
+    known = present.by_name.get(name)
+    return known if known is not None and known.rules == rules else Chain(name, rules)
+
+
+def _hooked(chain: Chain, wanted: Wanted) -> Chain:
+    """Return a chain of others with the jumps that are wanted at its top, and without those that are not."""
+    jumps = tuple([_rule(hook.line) for hook in wanted.hooks if hook.chain == chain.name])
+    rules = jumps + tuple([rule for rule in chain.rules if not _is_own(rule)])
+    return chain if rules == chain.rules else attrs.evolve(chain, rules=rules)
+
+
+def _is_own(rule: Rule) -> bool:
+    return isinstance(rule.target, Jump) and rule.target.chain.startswith(PREFIX)
+
+
+def _kept(
+    xtable: XTable, table: Table
+) -> tuple[dict[str, ChainCounts], Mapping[tuple[str, int], dict[Any, Any]]]:
+    """Return what rules that stay have counted, and what they remember, under their new numbers."""
+    counts: dict[str, ChainCounts] = {}
+    places: dict[str, dict[int, int]] = {}
+    for name in {*xtable.known_counts(), *(chain for chain, _ in xtable.memories)}:
+        was, now = xtable.table.by_name[name], table.by_name.get(name)
+        if now is None:
+            continue
+        if was.rules == now.rules:
+            places[name] = {number: number for number in range(len(now.rules))}
+        elif now.policy is not None:
+            places[name] = dict(zip(_others(was), _others(now), strict=True))
+        known = xtable.known_counts().get(name)
+        if known is not None and name in places:
+            found = [Count()] * len(now.rules)
+            counted = known.rules
+            for old, new in places[name].items():
+                found[new] = counted[old]
+            counts[name] = ChainCounts(found, known.policy)
+    memories = {
+        (name, places[name][number]): memory
+        for (name, number), memory in xtable.memories.items()
+        if number in places.get(name, {})
+    }
+    return counts, memories
+
+
+def _others(chain: Chain) -> list[int]:
+    """Return the numbers of the rules that are not ours."""
+    return [number for number, rule in enumerate(chain.rules) if not _is_own(rule)]
