@@ -83,28 +83,37 @@ class Input:
 
     def _epoch(self) -> int:
         """Return the start of virtual time, ns since 1970."""
-        from emu.kube.api.timestamps import parse
-        from emu.sim.time import EPOCH
-
-        if self.epoch is None:
-            return EPOCH
-        found = parse(self.epoch, 0)
-        if found is None:
-            raise click.BadParameter("like 2025-01-01T00:00:00Z", param_hint="--epoch")
-        return found
+        return instant_of(self.epoch)
 
 
-_OPTIONS = (
-    click.option(
+def instant_of(epoch: str | None) -> int:
+    """Return the start of virtual time that `--epoch` says, ns since 1970."""
+    from emu.kube.api.timestamps import parse
+    from emu.sim.time import EPOCH
+
+    if epoch is None:
+        return EPOCH
+    found = parse(epoch, 0)
+    if found is None:
+        raise click.BadParameter("like 2025-01-01T00:00:00Z", param_hint="--epoch")
+    return found
+
+
+def files(*, required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option `-f`."""
+    return click.option(
         "-f",
         "--filename",
-        required=True,
+        required=required,
         multiple=True,
         type=options.FileName(),
         envvar="EMU_TOPOLOGY",
         metavar="PATH",
         help="Manifests, Cluster or network document; a file, a folder, or -. EMU_TOPOLOGY where absent.",
-    ),
+    )
+
+
+_READING = (
     click.option("-R", "--recursive", is_flag=True, help="Look into folders within folders."),
     click.option(
         "--validate",
@@ -116,6 +125,13 @@ _OPTIONS = (
     options.seed,
     click.option("--epoch", metavar="TIME", help="When virtual time begins (2025-01-01T00:00:00Z)."),
 )
+
+
+def reading(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give `command` the options about how what `-f` names is read."""
+    for option in reversed(_READING):
+        command = option(command)
+    return command
 
 
 def given(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -133,9 +149,7 @@ def given(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> object:
         return command(*args, given=Input(filename, recursive, validate, seed, epoch), **rest)
 
-    for option in reversed(_OPTIONS):
-        wrapped = option(wrapped)
-    return wrapped
+    return files(required=True)(reading(wrapped))
 
 
 namespace = click.option("-n", "--namespace", default="default", metavar="NS", help="Of names without one.")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from emu.cluster.network.lab import Network
     from emu.cluster.network.model import NetworkDocument
     from emu.cluster.topology import Topology
+    from emu.document import Document
     from emu.errors import Fault as Warned
 
 
@@ -97,8 +98,8 @@ class ClusterSource:
         from emu.cluster.cluster import Cluster  # noqa: PLC0415 - the whole control plane
 
         cluster = (kind or Cluster)(self.topology, seed=seed, epoch=epoch)
-        for step in self.topology.steps if steps else ():
-            cluster.take(step)
+        for _ in cluster.take_all(self.topology.steps if steps else ()):
+            pass
         return cluster
 
     @property
@@ -121,14 +122,27 @@ def read_source(names: Sequence[str], *, recursive: bool = False, validate: str 
     Raises:
         DocumentError: they cannot be read or have faults; all are told.
     """
-    documents = read_all(names, recursive=recursive)
+    return source_of(read_all(names, recursive=recursive), names[0], validate=validate)
+
+
+def source_of(documents: Sequence[Document], name: str, *, validate: str = "strict") -> Source:
+    """Return what some documents describe together.
+
+    Args:
+        documents: as they were read.
+        name: the first that was given, for faults; a network's files are beside it.
+        validate: `strict`, `warn` or `ignore` unknown fields of manifests.
+
+    Raises:
+        DocumentError: they have faults; all are told.
+    """
     if len(documents) == 1 and is_network_document(documents[0].value):
         from emu.cluster.network.modelled import CHECKS  # noqa: PLC0415 - the commands cost time
 
-        folder = Path() if names[0] == STDIN else Path(documents[0].file).parent
+        folder = Path() if name == STDIN else Path(documents[0].file).parent
         return NetworkSource(read_network(documents[0], folder, CHECKS))
     if not documents:
-        raise DocumentError([Fault(names[0], 1, "$", "holds no document")])
+        raise DocumentError([Fault(name, 1, "$", "holds no document")])
     from emu.cluster.topology import load_topology  # noqa: PLC0415 - the schemas cost time
     from emu.kube.api.validation import Mode  # noqa: PLC0415
 

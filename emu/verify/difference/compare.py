@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Asks two clusters the same, and puts their answers side by side."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import attrs
+
+from emu.errors import EmuError, UnknownNameError
+from emu.verify.asker import Asker
+from emu.verify.difference.answer import ABSENT, Answer, answer_of
+from emu.verify.difference.rows import Both, Row, Side, rows
+from emu.verify.questions import choose, count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from emu.cluster.cluster import Cluster
+    from emu.verify.questions import Flow, Member, Party
+
+MOST_QUESTIONS: Final = 20_000
+"""Of each cluster, unless more are asked for."""
+
+Question: TypeAlias = "tuple[object, str, str]"
+"""Key of the flow, and the names of who asks and who is asked."""
+
+
+class TooManyQuestionsError(EmuError):
+    """A cluster has more flows than are wanted."""
+
+
+@attrs.frozen
+class Difference:
+    """What two clusters answer.
+
+    Attributes:
+        rows: in the order of the flows; what only the second one has comes last.
+        questions: how many were asked of both together.
+    """
+
+    rows: tuple[Row, ...]
+    questions: int
+
+    @property
+    def changed(self) -> tuple[Row, ...]:
+        """The rows of flows whose fate differs."""
+        return tuple([row for row in self.rows if row.is_changed])
+
+
+def compare(
+    before: Cluster,
+    after: Cluster,
+    *,
+    sources: Sequence[str] = (),
+    targets: Sequence[str] = (),
+    most: int = MOST_QUESTIONS,
+    progress: Callable[[int, int], None] | None = None,
+) -> Difference:
+    """Return how the flows of two clusters differ.
+
+    Args:
+        before: one of them.
+        after: the other one.
+        sources: only who is called so: names or end points, with `*` and `?`; none for all.
+        targets: only whom, likewise.
+        most: how many questions each may be asked.
+        progress: is told how many questions are answered, and how many there are.
+
+    Raises:
+        TooManyQuestionsError: there are more than `most`.
+    """
+    chosen = [_chosen(each, sources, targets) for each in (before, after)]
+    numbers = [count(flows.values()) for flows in chosen]
+    if max(numbers) > most:
+        raise TooManyQuestionsError(
+            f"{max(numbers)} questions would be asked of one cluster, and {most} are allowed: "
+            "choose flows by --from and --to, or raise --max-questions"
+        )
+    total, done = sum(numbers), 0
+    answers: list[dict[Question, Answer]] = [{}, {}]
+    for network, flows, found in zip((before, after), chosen, answers, strict=True):
+        asker = Asker(network)
+        for flow in flows.values():
+            for source, target in flow.questions:
+                found[flow.key, source.shown, target.shown] = _ask(asker, flow, source, target)
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+    return Difference(tuple(_rows(chosen, answers)), total)
+
+
+def _chosen(cluster: Cluster, sources: Sequence[str], targets: Sequence[str]) -> dict[object, Flow]:
+    """Return the flows that are wanted, by their keys."""
+    return {
+        flow.key: flow
+        for flow in choose(cluster)
+        if _is_called(flow.source, sources) and _is_called(flow.target, targets)
+    }
+
+
+def _is_called(party: Party, patterns: Sequence[str]) -> bool:
+    names = {party.point, party.shown, *(name for member in party.members for name in member)}
+    return not patterns or any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+
+
+def _ask(asker: Asker, flow: Flow, source: Member, target: Member) -> Answer:
+    try:
+        return answer_of(asker.judge(source.point, flow.text(target)))
+    except UnknownNameError:  # a pod that was to be there has no network
+        return ABSENT
+
+
+# --- side by side ---
+
+
+def _rows(
+    chosen: Sequence[Mapping[object, Flow]], answers: Sequence[Mapping[Question, Answer]]
+) -> Iterator[Row]:
+    for key in dict.fromkeys((*chosen[0], *chosen[1])):
+        flows = [each.get(key) for each in chosen]
+        one = next(flow for flow in flows if flow is not None)
+        source_pairs = _pairs([() if flow is None else flow.source.members for flow in flows])
+        target_pairs = _pairs([() if flow is None else flow.target.members for flow in flows])
+        found = {}
+        for asking in source_pairs:
+            for asked in target_pairs:
+                both = _both(key, asking, asked, answers)
+                if both is not None:
+                    found[_name(asking), _name(asked)] = both
+        source = Side(one.source.shown, one.source.point, tuple(map(_name, source_pairs)))
+        target = Side(one.target.shown, one.target.point, tuple(map(_name, target_pairs)))
+        yield from rows(source, target, str(one.port), found)
+
+
+def _pairs(members: Sequence[Sequence[Member]]) -> list[tuple[Member | None, Member | None]]:
+    """Return who is the same before and after: by name, and the rest in their order."""
+    before, after = members
+    kept = [each for each in before if each in after]
+    pairs: list[tuple[Member | None, Member | None]] = [(each, each) for each in kept]
+    gone = (each for each in before if each not in kept)
+    new = (each for each in after if each not in kept)
+    return [*pairs, *zip_longest(gone, new)]
+
+
+def _name(pair: tuple[Member | None, Member | None]) -> str:
+    return next(each.shown for each in reversed(pair) if each is not None)
+
+
+def _both(
+    key: object,
+    asking: tuple[Member | None, Member | None],
+    asked: tuple[Member | None, Member | None],
+    answers: Sequence[Mapping[Question, Answer]],
+) -> Both | None:
+    """Return what both clusters answer, None if neither was asked."""
+    found = [
+        None if source is None or target is None else answers[index].get((key, source.shown, target.shown))
+        for index, (source, target) in enumerate(zip(asking, asked, strict=True))
+    ]
+    before, after = found
+    if before is None and after is None:
+        return None
+    return Both(before or ABSENT, after or ABSENT)
