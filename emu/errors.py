@@ -17,6 +17,7 @@ kernel's errno, as it would for a program on Linux.
      +-- SysctlError           no such name below /proc/sys/net, or a value it refuses
      +-- CableError            a cable's latency, bandwidth or loss is out of range
      +-- EndPointError         who asks or is asked is not said as it has to be
+     +-- ExpectationError      a line that says what is expected is wrong; all its faults are in it
      +-- UnknownNameError      no such namespace, interface or target
      +-- StormError            the budget of events is spent: frames go round in circles
      +-- OutputError           a file could not be written
@@ -110,6 +111,14 @@ class CableError(EmuError, ValueError):
 
 class EndPointError(EmuError, ValueError):
     """An end point of a question (`NAME:PORT/PROTOCOL`) is wrong."""
+
+
+class ExpectationError(EmuError, ValueError):
+    """A line of `expect` is wrong. `str()` of it has all its faults."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(self.faults))
 
 
 class UnknownNameError(EmuError, LookupError):

@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import click
 
+from emu.cluster.codes import reason_codes
 from emu.errors import UnknownNameError, did_you_mean
 
 _ENDING = ".md"
@@ -20,12 +21,6 @@ def explain(code: str | None) -> int:
     return 0
 
 
-def codes() -> list[str]:
-    """Return the codes that have a page, sorted."""
-    names = (entry.name for entry in (files("emu") / "reasons").iterdir())
-    return sorted(name.removesuffix(_ENDING) for name in names if name.endswith(_ENDING))
-
-
 def page(code: str) -> str:
     """Return the page about `code`, written in either case.
 
@@ -33,7 +28,7 @@ def page(code: str) -> str:
         UnknownNameError: there is none.
     """
     name = code.upper()
-    known = codes()
+    known = reason_codes()
     if name not in known:
         raise UnknownNameError(f"no reason code {code}{did_you_mean(name, known)} (emu explain lists them)")
     return (files("emu") / "reasons" / f"{name}{_ENDING}").read_text(encoding="utf-8")
@@ -41,9 +36,9 @@ def page(code: str) -> str:
 
 def summaries() -> list[str]:
     """Return a line for each code: its name and the first sentence of its page."""
-    width = max(map(len, codes()))
+    width = max(map(len, reason_codes()))
     lines = []
-    for code in codes():
+    for code in reason_codes():
         _, _, body = page(code).partition("\n\n")
         paragraph = body.partition("\n\n")[0].replace("\n", " ")
         sentence = paragraph.partition(". ")[0].removesuffix(".")

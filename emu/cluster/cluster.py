@@ -11,13 +11,14 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from emu.cluster import scenario
+from emu.apps.tools.finished import Finished
+from emu.cluster import editing, scenario
 from emu.cluster.control_plane import ControlPlane
 from emu.cluster.emulation import Emulation, Host
 from emu.cluster.garbage import garbage_kept
 from emu.cluster.points import DEFAULT_NAMESPACE, find_object, names_of, parse_point, pods_of
 from emu.cluster.topology.load import with_namespace
-from emu.errors import UnknownNameError
+from emu.errors import DocumentError, UnknownNameError
 from emu.fabric.driver import Fabric
 from emu.fabric.userland import Userland
 from emu.kube.api import codec
@@ -27,9 +28,8 @@ from emu.observe.recording import Recording
 from emu.sim.time import EPOCH, SECOND, Duration, Instant, later
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from emu.apps.tools.finished import Finished
     from emu.cluster.topology import Topology
     from emu.cluster.topology.spec import StepSpec
     from emu.kube.api.objects import Known, Object
@@ -124,24 +124,47 @@ class Cluster(Emulation):
             StormError: frames go round in circles.
         """
         self.wait_until(Instant(max(self.fabric.loop.now, step.at)))
-        return self.do(step.words, settle=False)
+        return self.do(step.words, settle=False, given=editing.Given(step.objects, step.sources))
 
-    def do(self, words: str | Sequence[str], *, settle: bool = True) -> Finished:
+    def take_all(self, steps: Sequence[StepSpec]) -> Iterator[tuple[StepSpec, Finished]]:
+        """Take steps, and yield each with what it printed; then let what the last ones changed come to rest.
+
+        Who wants to see the middle of a change takes a step that only looks, at a later instant.
+
+        Raises:
+            StormError: frames go round in circles.
+        """
+        for step in steps:
+            yield step, self.take(step)
+        if any(step.at == steps[-1].at and step.words[0] not in scenario.LOOKING for step in steps):
+            self.remember(lambda other: other.settle_down() if isinstance(other, Cluster) else None)
+            self.settle_down()
+
+    def do(
+        self, words: str | Sequence[str], *, settle: bool = True, given: editing.Given | None = None
+    ) -> Finished:
         """Do what a step of a `Scenario` may say, and return what it printed.
 
         Args:
             words: the step, as a line or its words.
             settle: let time pass until things have settled.
+            given: the objects of the files that `words` name; None to read them.
 
         Raises:
             StormError: frames go round in circles.
         """
         words = shlex.split(words) if isinstance(words, str) else words
-        finished = scenario.perform(self, words)
+        try:
+            given = editing.read_given(words) if given is None else given
+        except DocumentError as error:
+            return Finished("", f"{error}\n", 1)
+        finished = scenario.perform(self, words, given)
         if words[0] not in scenario.LOOKING:
             again = tuple(words)
             self.remember(
-                lambda other: other.do(again, settle=settle) if isinstance(other, Cluster) else None
+                lambda other: (
+                    other.do(again, settle=settle, given=given) if isinstance(other, Cluster) else None
+                )
             )
         if settle:
             self.settle_down()

@@ -84,6 +84,11 @@ class Point:
         return name if self.index is None else f"{name}[{self.index}]"
 
 
+def is_kind(word: str) -> bool:
+    """Return whether a word before the first slash says what is meant, and not which namespace."""
+    return word in _SINGLE or word in WORKLOADS
+
+
 def parse_point(text: str, namespace: str = DEFAULT_NAMESPACE) -> Point:
     """Return whom `text` means; `namespace` is that of names without one.
 

@@ -3,6 +3,8 @@
 
 exec shop/client -- curl http://web
 get pods -o wide
+apply -f policy.yaml
+label pod/web-0 app=web2 --overwrite
 scale deploy/web --replicas=5
 delete pod/web-0
 """
@@ -15,6 +17,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.apps.tools.finished import Finished
+from emu.cluster import editing
+from emu.cluster.editing import Given, called
 from emu.cluster.points import DEFAULT_NAMESPACE
 from emu.errors import CommandError, EmuError
 from emu.kube.api.objects import Deployment, ReplicaSet, ReplicationController, StatefulSet
@@ -25,16 +29,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from emu.cluster.cluster import Cluster
-    from emu.kube.api.objects import Known
 
 _REPLICAS: Final = re.compile(r"--replicas=(\d{1,6})")
 _PATIENCE: Final = 600 * SECOND  # of a drain
 _SCALABLE: Final = (Deployment, ReplicaSet, ReplicationController, StatefulSet)
 
 
-def perform(cluster: Cluster, words: Sequence[str]) -> Finished:
-    """Do what a step says and return what is printed; a refusal is told there, never raised."""
+def perform(cluster: Cluster, words: Sequence[str], given: Given) -> Finished:
+    """Do what a step says and return what is printed; a refusal is told there, never raised.
+
+    Args:
+        cluster: to do it in.
+        words: the step.
+        given: the objects of the files that `words` name.
+    """
     try:
+        if words[0] in editing.VERBS:
+            return editing.VERBS[words[0]](cluster, words[1:], given)
         return VERBS[words[0]](cluster, words[1:])
     except CommandError as error:
         return Finished(error.stdout, f"{error}\n", error.status)
@@ -84,21 +95,7 @@ def scale(cluster: Cluster, name: str, replicas: int) -> str:
         raise CommandError(f"error: {found.KIND} has no replicas to scale", 1)
     spec = attrs.evolve(found.spec, replicas=replicas)
     cluster.store.put(attrs.evolve(found, spec=spec))  # type: ignore[arg-type]  # the spec of its own kind
-    return f"{_kind(found)}/{found.metadata.name} scaled\n"
-
-
-def _delete(cluster: Cluster, words: Sequence[str]) -> Finished:
-    force = "--force" in words
-    names = [word for word in words if not word.startswith("--")]
-    if not names:
-        raise CommandError("error: delete KIND/[NS/]NAME...", 1)
-    lines = []
-    for name in names:
-        found = cluster.find(name)
-        cluster.writer.delete(found, grace_seconds=0 if force else None, force=force)
-        namespace = f" from {found.metadata.namespace} namespace" if found.metadata.namespace else ""
-        lines.append(f'{_kind(found)} "{found.metadata.name}" deleted{namespace}\n')
-    return Finished("".join(lines))
+    return f"{called(found)}/{found.metadata.name} scaled\n"
 
 
 def _cordon(cluster: Cluster, words: Sequence[str]) -> Finished:
@@ -140,25 +137,18 @@ def _node(words: Sequence[str]) -> str:
     return words[0].removeprefix("node/")
 
 
-def _kind(found: Known) -> str:
-    """Return how kubectl calls the kind of an object: `deployment.apps`, `pod`."""
-    group, slash, _ = found.API_VERSION.partition("/")
-    return f"{found.KIND.lower()}.{group}" if slash else found.KIND.lower()
-
-
 VERBS: Final[Mapping[str, Callable[[Cluster, Sequence[str]], Finished]]] = {
     "exec": _exec,
     "get": _get,
     "describe": _describe,
     "scale": _scale,
-    "delete": _delete,
     "cordon": _cordon,
     "uncordon": _uncordon,
     "drain": _drain,
     "fail": _fail,
     "recover": _recover,
 }
-"""What a step may begin with."""
+"""What a step may begin with, beside those of `editing`."""
 
 LOOKING: Final = frozenset(("exec", "get", "describe"))
 """Those that change nothing, or (`exec`) are remembered by where they run."""

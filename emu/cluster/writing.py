@@ -33,7 +33,7 @@ from emu.kube.ipam.errors import RefusedError, RefusedObjectsError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from emu.cluster.topology.load import Source
+    from emu.cluster.topology.spec import Source
     from emu.kube.api.objects import Known, Object
     from emu.kube.api.store import Change, Store
     from emu.kube.ipam.services import ServiceRanges

@@ -119,6 +119,12 @@ class Place:
         if self._report is not None:
             self._report.add(line, self.path, message, file=file)
 
+    def take(self, faults: Iterable[Fault]) -> None:
+        """Report what is wrong in another document, which is named here."""
+        if self._report is not None:
+            for each in faults:
+                self._report.add(each.line, each.path, each.message, file=each.file)
+
     def wrong(self, wanted: str, hint: str = "") -> None:
         """Report that the value is not what is `wanted`, with a `hint` at the end."""
         self.fault(f"must be {wanted}, not {shown(self.value)}{hint}")

@@ -9,7 +9,7 @@ import attrs
 import yaml
 
 from emu.cluster.topology import ClusterSpec, FabricSpec, Topology
-from emu.cluster.topology.load import Source
+from emu.cluster.topology.spec import Source
 from emu.kube.api import codec
 from emu.kube.api.objects.container import Container, Probe, TcpSocket
 from emu.kube.api.objects.meta import LabelSelector, Meta

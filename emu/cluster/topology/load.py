@@ -12,10 +12,18 @@ from emu.cluster.topology import sizes
 from emu.cluster.topology.annotations import faults_of
 from emu.cluster.topology.cluster_reader import read_cluster
 from emu.cluster.topology.fabric_reader import read_fabric
+from emu.cluster.topology.flatten import flatten
 from emu.cluster.topology.kind_reader import API_VERSION as KIND
 from emu.cluster.topology.kind_reader import read_kind
 from emu.cluster.topology.scenario_reader import read_scenario
-from emu.cluster.topology.spec import DEFAULT_VERSION, ClusterSpec, ExternalSpec, FabricSpec, StepSpec
+from emu.cluster.topology.spec import (
+    DEFAULT_VERSION,
+    ClusterSpec,
+    ExternalSpec,
+    FabricSpec,
+    Source,
+    StepSpec,
+)
 from emu.document import MappingNode, SequenceNode
 from emu.document.fields import Place, Report
 from emu.errors import DocumentError, Fault
@@ -24,22 +32,15 @@ from emu.kube.api.objects import KINDS, Other
 from emu.kube.api.validation import ManifestNode, Mode, validate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
+    from emu.cluster.expectation import Expectation
+    from emu.cluster.topology.scenario_reader import Draft
     from emu.document import Document
     from emu.kube.api.objects import Object
 
 OURS: Final = "emu/v1"
 _STEP: Final = re.compile(r"\.(?P<name>\w+)|\[(?P<index>\d+)\]|\['(?P<quoted>[^']*)'\]")
-
-
-@attrs.frozen
-class Source:
-    """Where an object stands in the input."""
-
-    file: str
-    line: int
-    path: str
 
 
 @attrs.frozen
@@ -53,6 +54,7 @@ class Topology:
         sources: where each of them stands.
         has_cluster: there is a `Cluster` document.
         steps: what `Scenario` documents do, in the order of their times.
+        expectations: what `Scenario` documents expect after them.
         warnings: what an API server would warn of.
         kept: kinds that do not matter to the network, with their numbers.
     """
@@ -63,6 +65,7 @@ class Topology:
     sources: tuple[Source, ...]
     has_cluster: bool
     steps: tuple[StepSpec, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
     warnings: tuple[Fault, ...] = ()
 
     def sources_of(self, objects: Iterable[Object]) -> list[Source]:
@@ -98,9 +101,11 @@ def load_topology(documents: Sequence[Document], mode: Mode = Mode.STRICT) -> To
         except DocumentError as error:
             faults += error.faults
     cluster = sorted_out.clusters[0] if sorted_out.clusters else ClusterSpec()
-    findings = validate(sorted_out.manifests, mode, cluster.kubernetes or DEFAULT_VERSION)
+    later = [each for draft in sorted_out.drafts for each in draft.manifests]
+    findings = validate([*sorted_out.manifests, *later], mode, cluster.kubernetes or DEFAULT_VERSION)
     faults += findings.errors
     objects, sources = _read(sorted_out.manifests, faults)
+    steps = _steps(sorted_out.drafts, faults)
     if faults:
         raise DocumentError(faults)
     return Topology(
@@ -109,7 +114,8 @@ def load_topology(documents: Sequence[Document], mode: Mode = Mode.STRICT) -> To
         tuple(objects),
         tuple(sources),
         has_cluster=bool(sorted_out.clusters),
-        steps=tuple(sorted(sorted_out.steps, key=lambda step: step.at)),
+        steps=steps,
+        expectations=tuple(sorted_out.expectations),
         warnings=findings.warnings,
     )
 
@@ -120,7 +126,8 @@ class _Sorted:
 
     clusters: list[ClusterSpec] = attrs.field(factory=list)
     externals: list[ExternalSpec] = attrs.field(factory=list)
-    steps: list[StepSpec] = attrs.field(factory=list)
+    drafts: list[Draft] = attrs.field(factory=list)
+    expectations: list[Expectation] = attrs.field(factory=list)
     manifests: list[ManifestNode] = attrs.field(factory=list)
 
     def take(self, document: Document, report: Report) -> None:
@@ -138,7 +145,9 @@ class _Sorted:
         elif kind == (OURS, "Fabric"):
             self.externals += read_fabric(place).external
         elif kind == (OURS, "Scenario"):
-            self.steps += read_scenario(place)
+            scenario = read_scenario(place, document.file)
+            self.drafts += scenario.steps
+            self.expectations += scenario.expect
         elif kind[0] == OURS:
             report.add(value.line_of("kind"), "$.kind", "must be one of Cluster, Fabric, Scenario in emu/v1")
         elif "namespaces" in value and "kind" not in value:
@@ -147,36 +156,13 @@ class _Sorted:
             self.manifests += flatten(ManifestNode(document.file, value))
 
 
-def flatten(manifest: ManifestNode) -> Iterator[ManifestNode]:
-    """Yield the objects of a list, and of lists in it; another object yields itself.
-
-    A list of the API, such as PodList, has items without kind: they get it.
-    """
-    node = manifest.node
-    kind, items = node.get("kind"), node.get("items")
-    if not (isinstance(kind, str) and kind.endswith("List") and isinstance(items, SequenceNode)):
-        yield manifest
-        return
-    single = kind.removesuffix("List")
-    for index, item in enumerate(items):
-        if not isinstance(item, MappingNode):
-            item = MappingNode(items.lines[index])  # noqa: PLW2901 - what is no object is told of as an empty one
-        if single and "kind" not in item:
-            item = _with_kind(item, single, node.get("apiVersion"))  # noqa: PLW2901 - the same, more of it
-        yield from flatten(ManifestNode(manifest.file, item, f"{manifest.path}.items[{index}]"))
-
-
-def _with_kind(item: MappingNode, kind: str, version: object) -> MappingNode:
-    found = MappingNode(item.line)
-    found["kind"] = kind
-    found.lines.append(item.line)
-    if isinstance(version, str):
-        found["apiVersion"] = version
-        found.lines.append(item.line)
-    for key, line in zip(item, item.lines, strict=True):
-        found.lines.append(line) if key not in found else None
-        found[key] = item[key]
-    return found
+def _steps(drafts: Iterable[Draft], faults: list[Fault]) -> tuple[StepSpec, ...]:
+    """Return the steps in the order of their times, each with its objects."""
+    steps: list[StepSpec] = []
+    for each in drafts:
+        objects, sources = _read(each.manifests, faults)
+        steps.append(StepSpec(each.at, each.words, tuple(objects), tuple(sources), line=each.line))
+    return tuple(sorted(steps, key=lambda step: step.at))
 
 
 def _read(manifests: Iterable[ManifestNode], faults: list[Fault]) -> tuple[list[Object], list[Source]]:

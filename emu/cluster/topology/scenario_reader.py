@@ -1,49 +1,109 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The `Scenario` document of `emu/v1`: what is done, and when."""
+"""The `Scenario` document of `emu/v1`: what is done, when, and what is expected afterwards."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from emu.cluster.topology.spec import STEP_VERBS, StepSpec
+import attrs
+
+from emu.cluster.expectation import parse_expectation
+from emu.cluster.sources import read_all
+from emu.cluster.topology.flatten import flatten
+from emu.cluster.topology.spec import STEP_VERBS
+from emu.document import MappingNode, SequenceNode
 from emu.document.fields import Fields, text
-from emu.errors import did_you_mean
+from emu.errors import DocumentError, ExpectationError, did_you_mean
+from emu.kube.api.validation import ManifestNode
 from emu.sim.time import MILLISECOND, SECOND, Duration
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from emu.cluster.expectation import Expectation
     from emu.document.fields import Place
 
 _TIME: Final = re.compile(r"(?:(\d{1,6})m)?(?:(\d{1,6}(?:\.\d{1,3})?)s)?(?:(\d{1,6})ms)?")
 _LONGEST: Final = 365 * 86_400 * SECOND
+_FILE: Final = re.compile(r"-f(.+)|--filename=(.+)")
+_WITH_FILES: Final = frozenset(("apply", "delete"))
+_INLINE: Final = ("apply", "-f", "-")  # as a line that reads its standard input
 
 
-def read_scenario(place: Place) -> tuple[StepSpec, ...]:
-    """Return the steps of a document, in the order of their times."""
+@attrs.frozen
+class Draft:
+    """A step whose manifests are not read yet.
+
+    Attributes:
+        at: when.
+        words: what is done.
+        manifests: of the files that it names, or those that stand in it.
+        line: where it stands.
+    """
+
+    at: Duration
+    words: tuple[str, ...]
+    manifests: tuple[ManifestNode, ...]
+    line: int
+
+
+@attrs.frozen
+class Scenario:
+    """A whole document."""
+
+    steps: tuple[Draft, ...] = ()
+    expect: tuple[Expectation, ...] = ()
+
+
+def read_scenario(place: Place, file: str) -> Scenario:
+    """Return what a document in `file` says; the files that it names are relative to that one."""
     fields = Fields(place)
     for key in ("apiVersion", "kind", "metadata"):
         fields.ignore(key)
-    return fields.done(fields.get("spec", _spec, ()))
+
+    def spec(place: Place) -> Scenario:
+        fields = Fields(place)
+        steps: list[Draft] = []
+        for at, draft in fields.each("steps", lambda each: _step(each, file)):
+            before = steps[-1].at if steps else 0
+            steps.append(attrs.evolve(draft, at=before if at is None else at))
+        expect = fields.each("expect", lambda each: _expectation(each, file))
+        return fields.done(Scenario(tuple(steps), tuple(each for each in expect if each is not None)))
+
+    return fields.done(fields.get("spec", spec, Scenario()))
 
 
-def _spec(place: Place) -> tuple[StepSpec, ...]:
-    fields = Fields(place)
-    if fields.has("expect"):
-        fields.place.at("expect").fault("is not modelled yet: of a Scenario, steps are")
-    fields.ignore("expect")
-    steps: list[StepSpec] = []
-    for at, words, line in fields.done(fields.each("steps", _step)):
-        before = steps[-1].at if steps else 0
-        steps.append(StepSpec(before if at is None else at, words, line=line))
-    return tuple(sorted(steps, key=lambda step: step.at))
+def _expectation(place: Place, file: str) -> Expectation | None:
+    line = text(place)
+    if not isinstance(place.value, str):
+        return None
+    try:
+        return parse_expectation(line, file=file, line=place.line)
+    except ExpectationError as error:
+        for fault in error.faults:
+            place.fault(fault)
+        return None
 
 
-def _step(place: Place) -> tuple[Duration | None, tuple[str, ...], int]:
-    """Read a step: when (None: after the one before it), what, and the line."""
+def _step(place: Place, file: str) -> tuple[Duration | None, Draft]:
+    """Read a step; its time is None where it is right after the one before it."""
     fields = Fields(place)
     at = fields.get("at", _instant, None)
-    return fields.done((at, fields.must("run", _words), place.line))
+    if fields.has("apply"):
+        fields.ignore("apply")
+        if fields.has("run"):
+            fields.ignore("run")
+            place.fault("has either run or apply")
+        manifests = tuple(_inline(place.at("apply"), file))
+        return fields.done((at, Draft(0, _INLINE, manifests, place.line)))
+    words = fields.must("run", _words)
+    manifests = (
+        tuple(_of_files(place.at("run"), words, file)) if words[:1] and words[0] in _WITH_FILES else ()
+    )
+    return fields.done((at, Draft(0, words, manifests, place.line)))
 
 
 def _instant(place: Place) -> Duration:
@@ -73,3 +133,58 @@ def _words(place: Place) -> tuple[str, ...]:
         word = words[0] if words else ""
         place.fault(f"begins with {', '.join(STEP_VERBS)}, not with {word!r}{did_you_mean(word, STEP_VERBS)}")
     return words
+
+
+# --- manifests ---
+
+
+def _inline(place: Place, file: str) -> Iterator[ManifestNode]:
+    """Yield the manifest that stands in a step, or those of a list of them."""
+    value = place.value
+    places = [place.at(index) for index in range(len(value))] if isinstance(value, SequenceNode) else [place]
+    for each in places:
+        if isinstance(each.value, MappingNode):
+            yield from flatten(ManifestNode(file, each.value, each.path))
+        else:
+            each.wrong("a manifest")
+
+
+def _of_files(place: Place, words: Sequence[str], file: str) -> Iterator[ManifestNode]:
+    """Yield the manifests of the files that a step names; report what is wrong with them at their lines."""
+    folder = Path(file).parent
+    names = filenames(words)
+    if words[0] == "apply" and not names:
+        place.fault("apply needs -f FILE")
+    for name in names:
+        if name == "-":
+            place.fault("a step has no standard input: name a file, or write the manifest as apply:")
+            continue
+        if not (folder / name).exists():
+            place.fault(f"{name}: no such file or folder in {folder}")
+            continue
+        try:
+            documents = read_all([str(folder / name)], recursive="-R" in words or "--recursive" in words)
+        except DocumentError as error:
+            place.take(error.faults)
+            continue
+        for each in documents:
+            place.take(each.faults)
+            node = each.value
+            if not isinstance(node, MappingNode):
+                place.fault_in(each.file, each.line, "must be an object, with apiVersion and kind")
+            elif str(node.get("apiVersion", "")).startswith(("emu/", "kind.x-k8s.io/")):
+                place.fault_in(each.file, node.line, "a step applies objects of Kubernetes alone")
+            elif not each.faults:
+                yield from flatten(ManifestNode(each.file, node))
+
+
+def filenames(words: Sequence[str]) -> list[str]:
+    """Return what `-f` and `--filename` name in a line."""
+    names = []
+    rest = iter(words)
+    for word in rest:
+        if word in {"-f", "--filename"}:
+            names.append(next(rest, ""))
+        elif found := _FILE.fullmatch(word):
+            names.append(found[1] or found[2])
+    return names

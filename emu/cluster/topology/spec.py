@@ -14,6 +14,7 @@ from emu.wire.addresses import Prefix
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from emu.kube.api.objects import Object
     from emu.kube.api.objects.scheduling import Taint
     from emu.kube.policy.enforcer import PolicyOption
     from emu.sim.time import Duration
@@ -23,8 +24,11 @@ STEP_VERBS: Final = (
     "exec",
     "get",
     "describe",
-    "scale",
+    "apply",
     "delete",
+    "label",
+    "run",
+    "scale",
     "cordon",
     "uncordon",
     "drain",
@@ -136,9 +140,28 @@ class FabricSpec:
 
 
 @attrs.frozen
+class Source:
+    """Where an object stands in the input."""
+
+    file: str
+    line: int
+    path: str
+
+
+@attrs.frozen
 class StepSpec:
-    """One thing that is done, `at` ns of virtual time or as soon as what came before it is done."""
+    """One thing that is done, `at` ns of virtual time or as soon as what came before it is done.
+
+    Attributes:
+        at: when.
+        words: what.
+        objects: that are applied or deleted; those of files that `words` name.
+        sources: where each of them stands in the input.
+        line: where the step stands.
+    """
 
     at: Duration
     words: tuple[str, ...]
+    objects: tuple[Object, ...] = attrs.field(default=(), repr=False)
+    sources: tuple[Source, ...] = attrs.field(default=(), eq=False, repr=False)
     line: int = attrs.field(default=0, eq=False, repr=False, kw_only=True)

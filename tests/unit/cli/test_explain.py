@@ -4,7 +4,8 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from emu.cli.explain import codes, explain
+from emu.cli.explain import explain
+from emu.cluster.codes import reason_codes
 from emu.errors import UnknownNameError
 
 
@@ -19,7 +20,7 @@ def test_a_page_is_printed_as_it_stands(code: str) -> None:
 def test_without_a_code_all_are_listed() -> None:
     """A line for each, with the first sentence of its page."""
     result = CliRunner().invoke(explain, [])
-    assert len(result.stdout.splitlines()) == len(codes())
+    assert len(result.stdout.splitlines()) == len(reason_codes())
     assert "OTHERHOST                 The frame is for another MAC address" in result.stdout
 
 
