@@ -18,8 +18,9 @@ import attrs
 from emu.observe.recording import Kind
 from emu.testing.checks import lost, wrong_checksums
 from emu.testing.expectations import routers, sight
-from emu.testing.journeys import Flow, datagrams, flow_of, journeys
 from emu.verify.endpoint import Protocol
+from emu.verify.journeys import datagrams, journeys
+from emu.verify.untouched import looks
 from emu.wire import icmp, ipv4, sctp, tcp, udp
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from emu.observe.recording import Step
     from emu.testing.clusters import ClusterLab, Exchange, Party
-    from emu.testing.journeys import Journey, View
+    from emu.verify.journeys import Flow, Journey, View
 
 _TAPS: Final = frozenset((Kind.IN, Kind.OUT))
 _NUMBERS: Final = {
@@ -165,26 +166,8 @@ def check_arrival(found: Findings, packets: Sequence[Journey], net: str) -> None
 
 def _check_untouched(found: Findings, lab: ClusterLab, packet: Journey, asked: Flow, invariant: str) -> None:
     """Check that addresses, ports and payload are the same at every tap, and no connection says otherwise."""
-    first = packet.first
-    wholes = datagrams(packet)
-    sent = wholes[first.point]
-    for each in packet.views:
-        layer = each.inner
-        place = f"{packet.name} at {each.step.net}/{each.step.device}"
-        same = (layer.header.src, layer.header.dst) == (first.inner.header.src, first.inner.header.dst)
-        found.expect(invariant, f"{place}: {flow_of(layer)}, sent as {first.flow}", holds=same)
-    for point, whole in wholes.items():
-        found.expect(invariant, f"{packet.name} carries other octets at {point}", holds=whole == sent)
-    for name in dict.fromkeys(each.step.net for each in packet.views):
-        net = lab.fabric.namespaces.get(name)
-        if net is None or net.used_netfilter is None:
-            continue
-        for entry in net.netfilter.conntrack.entries(lab.fabric.loop.now):
-            original = entry.original
-            if (original.protocol, original.src, original.dst, original.sport) != asked[:4]:
-                continue
-            holds = entry.reply == original.invert()
-            found.expect("no NAT entry", f"{name}: {original} is answered as {entry.reply}", holds=holds)
+    for each in looks(lab.fabric, packet, asked):
+        found.expect("no NAT entry" if each.is_entry else invariant, each.words, holds=each.holds)
 
 
 def check_payload(found: Findings, packet: Journey) -> None:

@@ -17,8 +17,8 @@ from emu.kube.api.objects import Service
 from emu.observe.recording import Kind
 from emu.testing.expectations import in_cidr, pod_cidr, sight
 from emu.testing.invariants import check_arrival, check_payload, check_ttl, conversation
-from emu.testing.journeys import view
 from emu.verify.firstpacket import Question, judge
+from emu.verify.journeys import view
 from emu.verify.nodewalk import POD_DEVICE, Word
 from emu.verify.replica import Replicas
 from emu.wire import ipv4
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from emu.kube.api.objects.service import ServicePort
     from emu.testing.clusters import ClusterLab, Exchange, Party, Role
     from emu.testing.invariants import Conversation, Findings
-    from emu.testing.journeys import Flow
+    from emu.verify.journeys import Flow
 
 Entrance: TypeAlias = Literal["cluster IP", "node port", "load balancer"]
 

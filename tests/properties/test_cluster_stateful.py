@@ -23,11 +23,11 @@ from emu.sim.time import SECOND, later
 from emu.testing.cluster_strategies import Traffic, topologies, traffics
 from emu.testing.clusters import ClusterLab
 from emu.testing.invariants import Findings, check_checksums, check_nothing_lost
-from emu.testing.journeys import journeys
 from emu.testing.plans import HEALTH_PORT, Plan, pod, service, workload
 from emu.testing.service_invariants import backends, check_shares, doors
 from emu.testing.talk import talk, talk_to_services
 from emu.verify.endpoint import Protocol
+from emu.verify.journeys import journeys
 from emu.wire.addresses import IpAddress
 from tests.properties.held import HELD, MOST_TOLD
 
