@@ -10,9 +10,10 @@ import click
 from emu.cli import options, source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from emu.cli.source import Input
+    from emu.cluster.emulation import Emulation
+    from emu.verify.telling.places import Places
+    from emu.verify.telling.telling import Remedy, Telling
     from emu.verify.verdict import Outcome, Verdict
 
 
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 @click.option("--branch", type=click.IntRange(min=1), metavar="N", help="Only branch N of chance.")
 @click.option("--all-branches", is_flag=True, help="Tell the story of every branch.")
 @click.option("--dropped-only", is_flag=True, help="Only branches that fail.")
+@click.option("-v", "--verbose", is_flag=True, help="Tell every step, and the module that took it.")
 @click.option(
     "-o",
     "--output",
     "form",
-    type=click.Choice(["text", "json", "md"]),
+    type=click.Choice(["text", "json", "md", "html"]),
     default="text",
     show_default=True,
     help="How the answer is written.",
@@ -39,6 +41,7 @@ def trace(
     branch: int | None,
     all_branches: bool,
     dropped_only: bool,
+    verbose: bool,
     form: str,
     asker: str,
     target: str,
@@ -50,40 +53,74 @@ def trace(
     /tcp, /udp, /sctp or /icmp. TCP is meant where there is a port, a ping where
     there is none. Nothing listens for the occasion: a closed port is refused.
 
+    The first line is the answer, then come both halves of the way of the most
+    telling branch: what decided, whose doing it was, what would help.
+
     The packets are sent in the state after the document's last step, once for
     every branch that chance can take. The exit status is 0 only for ALWAYS.
     """
-    from emu.verify.verdict import Word, judge
+    from emu.verify.asker import Asker
+    from emu.verify.telling.places import Places
+    from emu.verify.telling.telling import Telling
+    from emu.verify.verdict import Word
 
     if branch is not None and all_branches:
         raise click.UsageError("--branch and --all-branches exclude each other")
-    first = given.start()
-    verdict = judge(given.starts(first), asker, target, namespace=namespace)
+    network = given.start()
+    verdict = Asker(network).judge(asker, target, namespace=namespace)
     shown = _shown(verdict, branch, dropped_only=dropped_only)
-    click.echo(_write(verdict, shown, form, tell_all=all_branches or branch is not None))
-    options.tell_unobeyed(first.fabric, is_cluster=first.is_cluster)
+    if form == "json":
+        written = _json(verdict, shown, Places(network))
+    else:
+        told = _told(verdict, shown, tell_all=all_branches or branch is not None)
+        fixes = _fixes(network, verdict, asker, target, namespace)
+        written = _write(form, Telling(verdict, shown, told, verbose, fixes, Places(network)))
+    click.echo(written)
+    options.tell_unobeyed(network.fabric, is_cluster=network.is_cluster)
     return 0 if verdict.word is Word.ALWAYS else 1
 
 
-def _shown(verdict: Verdict, branch: int | None, *, dropped_only: bool) -> list[tuple[int, Outcome]]:
+def _shown(verdict: Verdict, branch: int | None, *, dropped_only: bool) -> tuple[tuple[int, Outcome], ...]:
     """Return the branches that were asked for, with their numbers."""
     numbered = list(enumerate(verdict.outcomes, 1))
     if branch is not None:
         if branch > len(numbered):
             raise click.UsageError(f"--branch {branch}: there are {len(numbered)} branches")
         numbered = [numbered[branch - 1]]
-    return [(number, one) for number, one in numbered if one.cause is not None or not dropped_only]
+    return tuple((number, one) for number, one in numbered if one.cause is not None or not dropped_only)
 
 
-def _write(verdict: Verdict, shown: Sequence[tuple[int, Outcome]], form: str, *, tell_all: bool) -> str:
-    if form == "json":
-        import json
+def _told(verdict: Verdict, shown: tuple[tuple[int, Outcome], ...], *, tell_all: bool) -> tuple[int, ...]:
+    """Return the numbers of the branches whose way is told: the most telling, or all."""
+    telling = verdict.failure or verdict.outcomes[0]
+    return tuple(number for number, one in shown if tell_all or one is telling)
 
-        from emu.verify.report import report
 
-        return json.dumps(report(verdict, [outcome for _, outcome in shown]), indent=2)
-    from emu.verify import trace_text
+def _fixes(
+    network: Emulation, verdict: Verdict, asker: str, target: str, namespace: str
+) -> tuple[Remedy, ...]:
+    """Return what is proved to help, if the question failed."""
+    from emu.verify.fixes import find_fix
 
-    told = [number for number, one in shown if tell_all or one is (verdict.failure or verdict.outcomes[0])]
-    write = trace_text.markdown if form == "md" else trace_text.text
-    return write(verdict, shown, told)
+    if verdict.failure is None or verdict.unknown:
+        return ()
+    found = find_fix(network, asker, target, verdict, namespace=namespace)
+    return () if found is None else (found,)
+
+
+def _json(verdict: Verdict, shown: tuple[tuple[int, Outcome], ...], places: Places) -> str:
+    import json
+
+    from emu.verify.report import report
+
+    return json.dumps(report(verdict, [outcome for _, outcome in shown], places.object), indent=2)
+
+
+def _write(form: str, telling: Telling) -> str:
+    if form == "md":
+        from emu.verify.telling.markdown import markdown as write
+    elif form == "html":
+        from emu.verify.telling.html import html as write
+    else:
+        from emu.verify.telling.text import text as write
+    return write(telling)

@@ -7,16 +7,20 @@ are fractions in lowest terms, as strings.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Final, NotRequired, TypeAlias, TypedDict
 
 from emu.kernel.netfilter.hooks import Hook
 from emu.observe.recording import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from emu.observe.recording import Step
     from emu.verify.story import Hop
     from emu.verify.verdict import Arrival, Outcome, Verdict
+
+ObjectOf: TypeAlias = "Callable[[Step], str | None]"
+"""Says which object a step is owed to, as `KIND NS/NAME`."""
 
 _CHAINS: Final = frozenset(hook.name for hook in Hook)
 
@@ -90,14 +94,20 @@ VerdictReport = TypedDict(
 """The answer of `emu trace -o json`; `unknown` is there if the verdict is UNKNOWN."""
 
 
-def report(verdict: Verdict, shown: Iterable[Outcome]) -> VerdictReport:
-    """Return the answer of `emu trace -o json`, with the outcomes to be `shown`."""
+def report(verdict: Verdict, shown: Iterable[Outcome], object_of: ObjectOf | None = None) -> VerdictReport:
+    """Return the answer of `emu trace -o json`, with the outcomes to be `shown`.
+
+    Args:
+        verdict: the answer.
+        shown: the outcomes.
+        object_of: says whose doing a step was; None leaves that out.
+    """
     answer: VerdictReport = {
         "from": verdict.source.text,
         "to": str(verdict.target),
         "verdict": verdict.word.value,
         "delivered": None if verdict.delivered is None else str(verdict.delivered),
-        "outcomes": [traced_report(outcome) for outcome in shown],
+        "outcomes": [traced_report(outcome, object_of) for outcome in shown],
         "assumptions": list(verdict.assumptions),
     }
     if verdict.unknown:
@@ -105,12 +115,17 @@ def report(verdict: Verdict, shown: Iterable[Outcome]) -> VerdictReport:
     return answer
 
 
-def traced_report(outcome: Outcome) -> TracedReport:
+def traced_report(outcome: Outcome, object_of: ObjectOf | None = None) -> TracedReport:
     """Return one branch with its hops."""
+    whose = object_of or _nobodys
     return TracedReport(
         **outcome_report(outcome),
-        hops=[_hop(hop) for hop in outcome.story.hops()],
+        hops=[_hop(hop, whose(hop.told.step)) for hop in outcome.story.hops()],
     )
+
+
+def _nobodys(_step: Step) -> None:
+    """Return no object: nobody is there to say whose doing a step was."""
 
 
 def outcome_report(outcome: Outcome) -> OutcomeReport:
@@ -144,7 +159,7 @@ def _seen_source(arrival: Arrival) -> SocketReport:
     return SocketReport(ip=str(arrival.source), port=arrival.source_port)
 
 
-def _hop(hop: Hop) -> HopReport:
+def _hop(hop: Hop, whose: str | None) -> HopReport:
     step = hop.told.step
     return HopReport(
         time_ns=step.time,
@@ -154,7 +169,7 @@ def _hop(hop: Hop) -> HopReport:
         table=None if step.chain is None else step.chain[0],
         chain=step.chain[1] if step.chain is not None else step.stage if step.stage in _CHAINS else None,
         rule=step.rule or None,
-        object=None,
+        object=whose,
         before=None if hop.before is None else str(hop.before),
         after=None if hop.after is None else str(hop.after),
         conntrack=step.conntrack or None,

@@ -168,6 +168,11 @@ class Story:
         """The packet that decided: the one that was answered, else the first; None if none was sent."""
         return self.requests[-1] if self.requests else None
 
+    def half(self, way: Way) -> list[Hop]:
+        """Return the steps of the packet that decided, on one half of the way, without its idle copies."""
+        packet = self.request if way is Way.REQUEST else self.answer
+        return [] if packet is None else [hop for hop in _hops(packet, way) if not hop.aside]
+
     def hops(self) -> list[Hop]:
         """Return all steps in order, the request's half first."""
         turn = None if self.answer is None else self.answer.birth.step.number

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The first line: did it arrive, how often, and where and why it ended.
+
+The longest of several wordings that fits is taken, so that the line always has
+the verdict and, where something fails, the reason code.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from emu.verify.story import Way
+from emu.verify.telling.fates import fates, listed, merged
+from emu.verify.telling.layout import WIDTH, shortened
+from emu.verify.telling.places import Places
+from emu.verify.verdict import Word
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from emu.verify.causes.cause import Cause
+    from emu.verify.telling.fates import Fate
+    from emu.verify.verdict import Verdict
+
+_NEXT_HOP: Final = "via "  # of a multipath route
+_GAP: Final = "   "  # before the reason code
+
+
+def first_line(verdict: Verdict, places: Places | None = None) -> str:
+    """Return the answer in eighty columns: the verdict, its share, where and why it ends.
+
+    Args:
+        verdict: the answer.
+        places: whose addresses they are; None tells what the verdict says of that.
+    """
+    word = verdict.word.value
+    if verdict.unknown:
+        more = f" and {len(verdict.unknown) - 1} more" if len(verdict.unknown) > 1 else ""
+        room = WIDTH - len(word) - 2 - len(more)
+        return f"{word}  {shortened(verdict.unknown[0], room)}{more}"
+    if verdict.word is Word.SOMETIMES:
+        word += f" {verdict.delivered}"
+    failed = verdict.failure
+    cause = None if failed is None else failed.cause
+    code = "" if cause is None else f"{_GAP}{cause.code}"
+    ends = merged(fates(verdict, enumerate(verdict.outcomes, 1), places or Places()))
+    for sentence in _sentences(verdict, cause, ends):
+        line = f"{word}  {sentence}{code}"
+        if len(line) <= WIDTH:
+            return line
+    return f"{word}{code}"
+
+
+def _sentences(verdict: Verdict, cause: Cause | None, ends: list[Fate]) -> Iterator[str]:
+    """Yield what the line may say, the most telling first."""
+    if cause is None:
+        flow = f"{verdict.source.text} -> {verdict.target}"
+        picked = [name for fate in ends if fate.picks_endpoint for name in fate.picked]
+        if len(picked) > 1:
+            yield f"{flow}  delivered, to {listed(picked, 'end points')}"
+            yield f"{flow}  delivered, to {len(picked)} end points"
+        yield f"{flow}  delivered"
+        yield f"delivered to {verdict.target}"
+        yield "delivered"
+        return
+    failing = next(fate for fate in ends if not fate.is_delivered)
+    if verdict.word is Word.SOMETIMES:
+        yield from _when(failing, verdict)
+    assert failing.outcome.cause is not None, "what fails has a cause"
+    half = "reply " if cause.way is Way.REPLY else ""
+    result = verdict.failure.result.value if verdict.failure is not None else ""
+    sometimes = "else " if verdict.word is Word.SOMETIMES else ""
+    for place in (f"at {cause.place}", f"at {cause.net}", ""):
+        yield f"{sometimes}{half}{result} {place}".rstrip() + f": {cause.words}"
+    for place in (cause.place, cause.net):
+        yield f"{sometimes}{half}{result} at {place}"
+    yield f"{sometimes}{half}{result}"
+
+
+def _when(failing: Fate, verdict: Verdict) -> Iterator[str]:
+    """Yield what chance has to pick for it to fail."""
+    if not failing.picked:
+        return
+    by = "kube-proxy picks" if _is_kube_proxy(verdict) else "it goes to"
+    verb = f"fails when {by} " if failing.picks_endpoint else "fails when drawn: "
+    if failing.picked[0].startswith(_NEXT_HOP):
+        verb = "fails "
+    if failing.vicinity and failing.picks_endpoint:
+        yield f"{verb}{failing.names} ({failing.vicinity})"
+    yield f"{verb}{failing.names}"
+    if failing.picks_endpoint:
+        yield f"fails for {failing.names}"
+
+
+def _is_kube_proxy(verdict: Verdict) -> bool:
+    return any(taken.question.startswith("KUBE-") for one in verdict.outcomes for taken in one.choices)
