@@ -15,15 +15,15 @@ class Asked(emulation.Emulation):
     def flow(self, source: str, target: str, *, namespace: str = "default") -> Flow:
         """Return the question whether `source` reaches `target`, on every branch of chance.
 
-        It is asked of this emulation made again, with all that was done to it,
-        so asking changes nothing here.
+        It is asked in the state that this emulation is in when the answer is first
+        needed, and asking changes nothing.
 
         Args:
             source: an end point.
             target: an end point, with `:PORT` and `/PROTOCOL`.
             namespace: of names of Kubernetes without one.
         """
-        return Flow(self.again, source, target, namespace=namespace)
+        return Flow(self, source, target, namespace=namespace)
 
 
 class Cluster(Asked, cluster.Cluster):

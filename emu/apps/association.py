@@ -32,7 +32,7 @@ def serve(
     yield from program.bind(socket, address, port)
     yield from program.listen(socket)
     while True:
-        association = yield from program.accept(socket)
+        association = yield from program.accept(socket, repeats=True)
         yield from program.spawn(_answer(association, reply))
 
 

@@ -30,7 +30,7 @@ def serve(
     yield from program.bind(socket, address, port)
     while True:
         try:
-            datagram = yield from program.receive_from(socket)
+            datagram = yield from program.receive_from(socket, repeats=True)
             answer = reply(datagram.data)
             if answer is not None:
                 yield from program.send_to(socket, answer, datagram.address, datagram.port)

@@ -72,7 +72,7 @@ def serve(answer: Answer, *, address: IpAddress = ANY_IP4, port: int = PORT) -> 
     waiting = _Waiting()
     while True:
         try:
-            datagram = yield from program.receive_from(datagrams)
+            datagram = yield from program.receive_from(datagrams, repeats=True)
             yield from _hear(datagrams, datagram, answer, waiting)
         except OSError:
             continue  # what ICMP complains of concerns one client
@@ -117,7 +117,7 @@ def _send_to(socket: Socket, octets: bytes, to: Datagram) -> Program[None]:
 
 def _accept(listener: Socket, answer: Answer) -> Program[None]:
     while True:
-        connection = yield from program.accept(listener)
+        connection = yield from program.accept(listener, repeats=True)
         yield from program.spawn(_converse(connection, answer))
 
 

@@ -54,7 +54,7 @@ def serve(
     yield from program.bind(socket, address, port)
     yield from program.listen(socket)
     while True:
-        connection = yield from program.accept(socket)
+        connection = yield from program.accept(socket, repeats=True)
         yield from program.spawn(_answer(connection, reply, gap, hold=hold))
 
 

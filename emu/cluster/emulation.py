@@ -49,6 +49,8 @@ class Emulation(ABC):
         userlands: what the commands run in a namespace see beside it, by its name.
     """
 
+    is_still: ClassVar[bool] = True
+
     is_cluster: ClassVar[bool] = False
     """Whether there are objects of Kubernetes, by which people name things."""
 

@@ -9,8 +9,9 @@ nothing it causes is lost.
 from __future__ import annotations
 
 import itertools
+from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import attrs
 
@@ -28,8 +29,9 @@ from emu.sim.time import START, to_seconds
 from emu.wire.frame import Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from emu.fabric.attendant import Attendant
     from emu.fabric.cable import Cable
     from emu.fabric.program import Program
     from emu.kernel.effects import Effect
@@ -67,6 +69,8 @@ class Fabric:
         namespaces: by name, in the order in which they were made.
     """
 
+    is_still: ClassVar[bool] = True
+
     def __init__(
         self,
         *,
@@ -86,6 +90,7 @@ class Fabric:
         self._passed: dict[int, int] = {}  # cables by packet id
         self._flow_secret = self.streams.stream("flow hash").getrandbits(64)
         self._recorder: Recorder | None = None
+        self._attendant: Attendant | None = None
 
     # --- machines and cables ---
 
@@ -172,6 +177,44 @@ class Fabric:
             net.choice = choice
             net.fib.forget_choices()
 
+    # --- for whoever holds it still ---
+
+    @contextmanager
+    def attended_by(self, attendant: Attendant, choice: Choice) -> Iterator[None]:
+        """Tell `attendant` before something changes, and have `choice` decide, inside the block."""
+        before = self.choice, self._passed
+        self._attendant, self.choice, self._passed = attendant, choice, {}
+        try:
+            yield
+        finally:
+            self._attendant = None
+            self.choice, self._passed = before
+
+    def timer_of(self, net: Namespace) -> Event | None:
+        """Return what is scheduled for a namespace's own deadlines."""
+        return self._timers.get(net.name)
+
+    def waiters_of(self, net: Namespace) -> dict[int, list[Process[Any]]]:
+        """Return who waits in a namespace, by the number of the socket."""
+        return {socket: list(processes) for socket, processes in self._waiting.get(net.name, {}).items()}
+
+    def repeat_timer(self, net: Namespace, timer: Event | None) -> None:
+        """Schedule a namespace's deadlines once more, beside what was scheduled."""
+        if timer is not None:
+            self._timers[net.name] = self.loop.at(timer.instant, self._timeout, net)
+
+    def restore_waiting(
+        self, net: Namespace, timer: Event | None, waiting: dict[int, list[Process[Any]]]
+    ) -> None:
+        """Have this scheduled and these waiting in a namespace."""
+        self._timers.pop(net.name, None)
+        if timer is not None:
+            self._timers[net.name] = timer
+        if waiting:
+            self._waiting[net.name] = waiting
+        else:
+            self._waiting.pop(net.name, None)
+
     # --- doors ---
 
     def call(self, net: Namespace, function: Callable[[Namespace], T]) -> T:
@@ -180,6 +223,8 @@ class Fabric:
         Raises:
             Exception: what `function` raises; its effects until then are carried out.
         """
+        if self._attendant is not None:
+            self._attendant.enters(net)
         net.now = self.loop.now
         try:
             return function(net)
@@ -188,12 +233,16 @@ class Fabric:
 
     def send_frame(self, net: Namespace, iface: str, octets: bytes) -> int:
         """Send a frame out of `iface` as a packet socket does; return its packet id."""
+        if self._attendant is not None:
+            self._attendant.enters(net)
         frame = Frame(octets, next(self._packet_ids))
         self._carry_out(net, net.send_frame(iface, frame, self.loop.now))
         return frame.packet_id
 
     def receive_frame(self, net: Namespace, iface: str, octets: bytes) -> int:
         """Have a frame arrive on `iface` as if its cable had brought it; return its packet id."""
+        if self._attendant is not None:
+            self._attendant.enters(net)
         frame = Frame(octets, next(self._packet_ids))
         self._carry_out(net, net.receive(iface, frame, self.loop.now))
         return frame.packet_id
@@ -246,6 +295,8 @@ class Fabric:
         if plug.cable is None:
             loop.at(loop.now, self._arrive, plug, frame)
             return
+        if self._attendant is not None:
+            self._attendant.strains(plug.cable)
         due = plug.cable.carry(len(frame.octets), plug.direction, loop.now, self.choice)
         if isinstance(due, DropReason):
             net.drop(frame, due, iface=iface)
@@ -279,6 +330,8 @@ class Fabric:
         self.loop.events_run += len(flooded) - 1
         for plug, frame in flooded:
             net = plug.net
+            if self._attendant is not None:
+                self._attendant.enters(net)
             device = net.devices.get(plug.iface)
             if device is None or not request.passes_by(net, device):
                 self._arrive(plug, frame)
@@ -303,6 +356,8 @@ class Fabric:
 
     def _arrive(self, plug: Plug, frame: Frame) -> None:
         net = plug.net
+        if self._attendant is not None:
+            self._attendant.enters(net)
         if plug.iface not in net.devices:  # it went while the frame was under way
             net.drop(frame, DropReason.CABLE_UNPLUGGED, iface=plug.iface)
             net.take_effects()
@@ -323,7 +378,10 @@ class Fabric:
         self._carry_out(net, net.timeout(self.loop.now))
 
     def _wake(self, net: Namespace, effect: Wake) -> None:
-        for process in self._waiting.get(net.name, {}).pop(effect.socket, ()):
+        processes = self._waiting.get(net.name, {}).pop(effect.socket, ())
+        for process in processes:
+            if self._attendant is not None:
+                self._attendant.wakes(process)
             self.loop.at(self.loop.now, process.retry)
 
     def _carrier(self, net: Namespace, effect: Carrier) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, assert_never
 
 from emu.errors import CommandError
 from emu.fabric.program import Block, Do, Sleep, Spawn
@@ -31,6 +31,8 @@ class Process(Generic[T]):
         done: it has returned, or failed.
         error: the `OSError` it failed with, None if it has not.
     """
+
+    is_still: ClassVar[bool] = True
 
     def __init__(self, fabric: Fabric, net: Namespace, program: Program[T]) -> None:
         self.net = net
@@ -122,6 +124,29 @@ class Process(Generic[T]):
                 self._fabric.call(self.net, partial(sockets.close, socket=socket))
         self._threads.clear()
         self._sockets.clear()
+
+    # --- for whoever holds it still ---
+
+    @property
+    def program(self) -> Program[T]:
+        """What it runs."""
+        return self._program
+
+    def held(self) -> tuple[Any, ...] | None:
+        """Return what it is now, None if it will not come back to where it waits."""
+        if self._blocked is None or not self._blocked.repeats:
+            return None
+        return self._blocked.socket, list(self._sockets), list(self._threads)
+
+    def hold(self, state: tuple[Any, ...]) -> None:
+        """Be what `held` said; it waits there again.
+
+        Raises:
+            RuntimeError: it does not.
+        """
+        socket, self._sockets, self._threads = state
+        if self._blocked is None or self._blocked.socket is not socket:
+            raise RuntimeError(f"a program in {self.net.name} has not come back to where it waited")
 
     def _own(self, value: object) -> object:
         """Note a socket that a call gave, and return it."""

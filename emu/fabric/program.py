@@ -43,11 +43,14 @@ class Block(NamedTuple):
     """Call `function` now and whenever `socket` wakes, until it no longer raises `BlockingIOError`.
 
     After `timeout` ns the program gets `TimeoutError`; None waits for ever.
+    A program that `repeats` comes back to this wait, as it was before, without
+    waiting for anything else: so it can be asked something and be the same again.
     """
 
     function: Callable[[Namespace], Any]
     socket: Socket
     timeout: Duration | None
+    repeats: bool = False
 
 
 class Sleep(NamedTuple):
@@ -125,9 +128,9 @@ def listen(sock: Socket, backlog: int = 64) -> Program[None]:
     yield Do(lambda net: sockets.listen(net, sock, backlog))
 
 
-def accept(sock: Socket) -> Program[Socket]:
-    """Wait for the next connection."""
-    result: Socket = yield Block(lambda net: sockets.accept(net, sock), sock, None)
+def accept(sock: Socket, *, repeats: bool = False) -> Program[Socket]:
+    """Wait for the next connection; for `repeats` see `Block`."""
+    result: Socket = yield Block(lambda net: sockets.accept(net, sock), sock, None, repeats)
     return result
 
 
@@ -167,9 +170,11 @@ def send_to(sock: Socket, data: bytes, address: IpAddress, port: int = 0) -> Pro
     yield Do(lambda net: sockets.send_to(net, sock, data, address, port))
 
 
-def receive_from(sock: Socket, *, timeout: Duration | None = None) -> Program[Datagram]:
-    """Wait for a datagram."""
-    result: Datagram = yield Block(lambda net: sockets.receive_from(net, sock), sock, timeout)
+def receive_from(
+    sock: Socket, *, timeout: Duration | None = None, repeats: bool = False
+) -> Program[Datagram]:
+    """Wait for a datagram; for `repeats` see `Block`."""
+    result: Datagram = yield Block(lambda net: sockets.receive_from(net, sock), sock, timeout, repeats)
     return result
 
 

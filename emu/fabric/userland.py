@@ -7,7 +7,7 @@ the node's devices and addresses, and a resolv.conf of its own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,8 @@ class Userland:
         contents: gives files and environment when somebody first looks at one;
             most containers are never looked into.
     """
+
+    is_still: ClassVar[bool] = True
 
     __slots__ = ("_contents", "_environment", "_files", "hostname", "libc")
 

@@ -15,7 +15,7 @@ the copies hang together was found on Linux 6.18:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 import attrs
 
@@ -131,6 +131,8 @@ class Sysctl:
         unmodelled: what was set to other than its default though the stack does
             not obey it and packets could show it, by name as `sysctl` prints it.
     """
+
+    is_still: ClassVar[bool] = True
 
     initial: bool = True
     generation: int = attrs.field(default=0, init=False)

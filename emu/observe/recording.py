@@ -9,7 +9,7 @@ flood makes several steps with one parent. Captures and traces listen.
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol
 
 from emu.kernel.netfilter.conntrack.entry import CtInfo
 from emu.kernel.recorder import Direction as Side
@@ -87,6 +87,8 @@ class Listener(Protocol):
 
 class Recording:
     """The recorder of a fabric: numbers the steps and tells the listeners."""
+
+    is_still: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._listeners: list[Listener] = []

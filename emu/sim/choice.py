@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final, Protocol, overload
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol, overload
 
 import attrs
 
@@ -68,6 +68,8 @@ class Uniform(Sequence[Fraction]):
 @attrs.define
 class DrawnChoice:
     """Draws from a random stream."""
+
+    is_still: ClassVar[bool] = True
 
     stream: random.Random
 

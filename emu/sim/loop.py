@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from emu.errors import StormError
 from emu.sim.time import START, Duration, Instant, later, to_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 DEFAULT_BUDGET: Final = 10_000_000
 _FOREVER: Final = Instant(1 << 63)
@@ -49,6 +50,8 @@ class EventLoop:
     `budget` events may happen before `replenish` is called, else `StormError`:
     a bridge loop forwards one broadcast for ever.
     """
+
+    is_still: ClassVar[bool] = True
 
     def __init__(self, budget: int = DEFAULT_BUDGET, start: Instant = START) -> None:
         self.now = start
@@ -160,6 +163,26 @@ class EventLoop:
         """Run events until only periodic ones are left."""
         while self._lasting:
             self.step()
+
+    @contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """Have nothing scheduled inside the block; afterwards the clock and all events are as they were."""
+        before = (
+            self.now,
+            self.events_run,
+            self._limit,
+            self._ready,
+            self._heap,
+            self._number,
+            self._lasting,
+        )
+        self._ready, self._heap, self._lasting = deque(), [], 0
+        try:
+            yield
+        finally:
+            self.now, self.events_run, self._limit, self._ready, self._heap, self._number, self._lasting = (
+                before
+            )
 
     def _storm(self) -> StormError:
         return StormError(

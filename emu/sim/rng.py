@@ -5,13 +5,19 @@ from __future__ import annotations
 
 import hashlib
 import random
-from typing import final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ClassVar, final
 
 import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class LateStream:
     """A stream that is only seeded once somebody opens it: most namespaces never draw a number."""
+
+    is_still: ClassVar[bool] = True
 
     __slots__ = ("_name", "_streams")
 
@@ -29,6 +35,8 @@ class LateStream:
 class Streams:
     """Random streams by name, all decided by `seed`."""
 
+    is_still: ClassVar[bool] = True
+
     seed: int
     _streams: dict[str, random.Random] = attrs.field(factory=dict, init=False)
 
@@ -43,3 +51,13 @@ class Streams:
     def late(self, name: str) -> LateStream:
         """Return the stream `name` for somebody who may never draw."""
         return LateStream(self, name)
+
+    @contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """Forget afterwards which streams were opened inside the block: they begin anew."""
+        known = len(self._streams)
+        try:
+            yield
+        finally:
+            for name in list(self._streams)[known:]:
+                del self._streams[name]

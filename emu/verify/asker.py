@@ -1,15 +1,50 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Asks one living emulation question after question, each from the same state, and leaves it as it was."""
+"""Asks one living emulation question after question, each from the same state, and leaves it as it was.
+
+A question is asked once for every branch of chance, with the exact probability
+of each, so the answer knows no seed:
+
+    branches()  ->  trial: names resolved, packets sent  ->  outcome   ->  Verdict
+        ^             (all is as it was afterwards)             |
+        +--------------- what chance could have taken ----------+
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-from emu.verify.verdict import judge
+import attrs
+
+from emu.fabric.held import Held, OnceOnlyError
+from emu.sim.choice import branches
+from emu.verify import endpoint, outcome
+from emu.verify.exchange import ask
+from emu.verify.names import NotResolvedError
+from emu.verify.steady import ASSUMPTION, SteadyChoice
+from emu.verify.verdict import Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
     from emu.cluster.emulation import Emulation
-    from emu.verify.verdict import Verdict, Witness
+    from emu.verify.endpoint import Source, Target
+    from emu.verify.exchange import Exchange
+    from emu.verify.verdict import Outcome
+
+MAX_BRANCHES: Final = 1000
+"""Branches of one question that are followed."""
+
+Witness: TypeAlias = "Callable[[Emulation, Exchange, Source, Target], None]"
+"""Who looks at a network after an exchange: its tables are as the packets left them."""
+
+
+class _Stage(Protocol):
+    """Gives a network for one branch, in the same state each time."""
+
+    def __call__(self, choice: SteadyChoice) -> AbstractContextManager[Emulation]: ...
 
 
 class Asker:
@@ -17,10 +52,12 @@ class Asker:
 
     Args:
         network: a cluster or a network; it is the same after each question.
+            Nobody else may change it between the questions.
     """
 
     def __init__(self, network: Emulation) -> None:
         self.network = network
+        self._held = Held(network.fabric)
 
     def judge(
         self, source: str, target: str, *, namespace: str = "default", witness: Witness | None = None
@@ -38,4 +75,76 @@ class Asker:
             UnknownNameError: it is not there. A name that DNS does not know
                 is no error: nothing is delivered to it.
         """
-        return judge(self.network.again, source, target, namespace=namespace, witness=witness)
+        question = _Question(source, target, namespace, witness)
+        try:
+            return _explore(self._trial, question)
+        except OnceOnlyError:
+            return _explore(self._copy, question)
+
+    @contextmanager
+    def _trial(self, choice: SteadyChoice) -> Iterator[Emulation]:
+        with self._held.trial(choice):
+            yield self.network
+
+    @contextmanager
+    def _copy(self, choice: SteadyChoice) -> Iterator[Emulation]:
+        """Give the network made again: for programs that answer once and are gone."""
+        made = self.network.again()
+        made.fabric.decide_by(choice)
+        made.hold_still()
+        yield made
+
+
+@attrs.frozen
+class _Question:
+    source: str
+    target: str
+    namespace: str
+    witness: Witness | None
+
+
+def _explore(stage: _Stage, question: _Question) -> Verdict:
+    """Ask on every branch, each on a stage of its own."""
+    outcomes: list[Outcome] = []
+    ends: tuple[Source, Target] | None = None
+    was_steady = False
+    unknown: tuple[str, ...] = ()
+    for choice in islice(branches(), MAX_BRANCHES + 1):
+        if len(outcomes) == MAX_BRANCHES:
+            unknown = (f"more than {MAX_BRANCHES} branches",)
+            break
+        steady = SteadyChoice(choice)
+        with stage(steady) as network, network.listening(steady):
+            try:
+                ends = source, target = _end_points(network, question)
+                exchange = ask(network, source, target)
+                if question.witness is not None:
+                    question.witness(network, exchange, source, target)
+                outcomes.append(outcome.of_exchange(network, exchange, source, target, choice))
+            except NotResolvedError as error:
+                ends = ends or (error.source, error.target)
+                outcomes.append(outcome.of_no_name(network, error, choice))
+        was_steady |= steady.was_steady
+    assert ends is not None, "there is always a branch"
+    merged = outcome.merge(outcomes)
+    return Verdict(
+        *ends, merged, unknown or outcome.unknown_of(merged), assumptions=(ASSUMPTION,) if was_steady else ()
+    )
+
+
+def _end_points(network: Emulation, question: _Question) -> tuple[Source, Target]:
+    """Return who asks and whom; a name is looked up by packets.
+
+    Raises:
+        EndPointError: one is wrong.
+        UnknownNameError: one is not there.
+        NotResolvedError: the name of the target has no address.
+    """
+    if not network.is_cluster:
+        return endpoint.find_source(network, question.source), endpoint.find_target(network, question.target)
+    from emu.cluster.cluster import Cluster  # noqa: PLC0415 - a network needs no control plane
+    from emu.verify import cluster_endpoint  # noqa: PLC0415
+
+    assert isinstance(network, Cluster)
+    asker = cluster_endpoint.find_source(network, question.source, question.namespace)
+    return asker, cluster_endpoint.find_target(network, question.target, asker, question.namespace)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from emu.verify.verdict import Word, judge
+from emu.verify.asker import Asker
+from emu.verify.verdict import Word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from fractions import Fraction
 
     from emu.cluster.emulation import Emulation
@@ -24,18 +24,16 @@ class Flow:
     """An exchange between two end points, asked on every branch of chance when it is first needed.
 
     Args:
-        start: gives the emulation, in the same state each time.
+        network: whom; it is the same afterwards.
         source: who asks.
         target: whom, with port and protocol.
         namespace: of names without one.
     """
 
-    def __init__(
-        self, start: Callable[[], Emulation], source: str, target: str, *, namespace: str = "default"
-    ) -> None:
+    def __init__(self, network: Emulation, source: str, target: str, *, namespace: str = "default") -> None:
         self.source = source
         self.target = target
-        self._start = start
+        self._network = network
         self._namespace = namespace
 
     @cached_property
@@ -46,7 +44,7 @@ class Flow:
             EndPointError: an end point is wrong.
             UnknownNameError: there is none such.
         """
-        return judge(self._start, self.source, self.target, namespace=self._namespace)
+        return Asker(self._network).judge(self.source, self.target, namespace=self._namespace)
 
     @property
     def always(self) -> bool:

@@ -35,18 +35,19 @@ class SteadyChoice:
     def __init__(self, choice: Choice) -> None:
         self.was_steady = False
         self._choice = choice
-        self._packet: Hashable = None
+        self._step: Step | None = None
         self._taken: dict[Hashable, int] = {}
 
     def hear(self, step: Step) -> None:
         """Note which packet is under way, and where."""
-        self._packet = (step.net, _identity(fivetuple.packet_of(step)))
+        self._step = step
 
     def pick(self, question: str, odds: Sequence[Fraction], names: Sequence[str] = ()) -> int:
         """Return what was taken for this packet before, else what the choice takes now."""
-        if self._packet is None:
+        if self._step is None:
             return self._choice.pick(question, odds, names)
-        key = (self._packet, question, len(odds), odds[0], tuple(names))
+        packet = self._step.net, _identity(fivetuple.packet_of(self._step))
+        key = (packet, question, len(odds), odds[0], tuple(names))
         if key in self._taken:
             self.was_steady = True
         else:

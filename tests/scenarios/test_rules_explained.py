@@ -16,8 +16,9 @@ from emu.cluster.network.modelled import unknown_rules
 from emu.cluster.network.reader import load_network
 from emu.cluster.network.rules import load
 from emu.cluster.network.run import NetworkRun
+from emu.verify.asker import Asker
 from emu.verify.report import report
-from emu.verify.verdict import Result, Verdict, Word, judge
+from emu.verify.verdict import Result, Verdict, Word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +39,7 @@ def ask(name: str, target: str, commands: Sequence[str] = (), *, asker: str = "c
             network.namespace("node1").run(command)
         return network
 
-    return judge(start, asker, target)
+    return Asker(start()).judge(asker, target)
 
 
 @pytest.mark.parametrize("name", ["service-by-iptables.yaml", "service-by-nftables.yaml"])

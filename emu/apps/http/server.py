@@ -61,7 +61,7 @@ def serve(
         yield from program.close(listener)
         raise
     while True:
-        connection = yield from program.accept(listener)
+        connection = yield from program.accept(listener, repeats=True)
         yield from program.spawn(_converse(connection, handler, patience))
 
 

@@ -8,7 +8,7 @@ Tables that share chains share their programs: nothing that changes is kept here
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from emu.kernel.netfilter.index import SHORTEST, runs
 from emu.kernel.netfilter.matches.comment import Comment
@@ -35,6 +35,8 @@ class Program:
         rules: the rules.
         unknown: the numbers of the rules that ask something not modelled, with its names.
     """
+
+    is_still: ClassVar[bool] = True
 
     __slots__ = ("_run_at", "_tests", "rules", "unknown")
 

@@ -9,7 +9,7 @@ packets pass (counters, the memory of rules) is `emu.kernel.netfilter.xtables`'s
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeAlias
 
 import attrs
 
@@ -142,6 +142,8 @@ class Table:
         chains: each name once; every jump leads to one of them.
         family: 4, or 6 for ip6tables.
     """
+
+    is_still: ClassVar[bool] = True
 
     name: str
     chains: tuple[Chain, ...] = ()

@@ -6,6 +6,7 @@ Source: net/ipv4/netfilter/ip_tables.c `ipt_do_table`.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from emu.kernel.netfilter.hooks import Hook
@@ -14,7 +15,7 @@ from emu.kernel.netfilter.ruleset import Chain, Decide, Goto, Jump, Return, Tabl
 from emu.kernel.netfilter.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from emu.kernel.netfilter.packet import Packet
     from emu.kernel.netfilter.program import Program
@@ -61,12 +62,13 @@ class XTable:
         memories: what rules remember, by chain and number of the rule.
     """
 
-    __slots__ = ("_bases", "_counts", "_entered", "memories", "table")
+    __slots__ = ("_bases", "_counts", "_entered", "_under", "memories", "table")
 
     def __init__(self, table: Table) -> None:
         self.table = table
         self.memories: dict[tuple[str, int], dict[Any, Any]] = {}
         self._counts: dict[str, ChainCounts] = {}
+        self._under: Mapping[str, ChainCounts] = {}  # what chains had counted that count on copies now
         self._entered: dict[str, tuple[Program, ChainCounts]] = {}
         self._bases = _bases(table)
 
@@ -87,13 +89,24 @@ class XTable:
         """
         self.table = table
         self.memories = dict(memories or {})
-        self._counts = dict(counts)
+        self._counts, self._under = dict(counts), {}
         self._entered.clear()
         self._bases = _bases(table)
 
     def known_counts(self) -> Mapping[str, ChainCounts]:
         """Return the counters by chain; a chain that is missing has counted nothing."""
-        return self._counts
+        return {**self._under, **self._counts} if self._under else self._counts
+
+    def begin_trial(self) -> Callable[[], None]:
+        """Count and remember on copies from now on; what is returned puts the originals back."""
+        before = self.table, self.memories, self._counts, self._entered, self._bases, self._under
+        self.memories = deepcopy(self.memories) if self.memories else {}
+        self._under, self._counts, self._entered = self.known_counts(), {}, {}
+
+        def put_back() -> None:
+            self.table, self.memories, self._counts, self._entered, self._bases, self._under = before
+
+        return put_back
 
     def counts(self, chain: str) -> ChainCounts:
         """Return the counters of `chain`, to be read or changed.
@@ -103,7 +116,12 @@ class XTable:
         """
         found = self._counts.get(chain)
         if found is None:
-            found = self._counts[chain] = ChainCounts([Count()] * len(self.table.by_name[chain].rules))
+            under = self._under.get(chain)
+            if under is None:
+                found = ChainCounts([Count()] * len(self.table.by_name[chain].rules))
+            else:
+                found = ChainCounts(under.rules, under.policy)
+            self._counts[chain] = found
         return found
 
     # --- packets ---

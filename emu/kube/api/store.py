@@ -9,7 +9,7 @@ components put what they hear into a queue of their own and work later.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias, TypeVar
 
 import attrs
 
@@ -53,6 +53,8 @@ class Store:
         epoch: nanoseconds since 1970 of the clock's zero.
         random: where UIDs come from.
     """
+
+    is_still: ClassVar[bool] = True
 
     def __init__(self, loop: EventLoop, epoch: int, random: random.Random) -> None:
         self.loop = loop

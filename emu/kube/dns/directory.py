@@ -8,7 +8,7 @@ Source: coredns plugin/kubernetes/controller.go, object/{service,endpoint,pod}.g
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from emu.kube.api.objects import EndpointSlice, Namespace, Pod, Service
 from emu.kube.controller import Key
@@ -39,6 +39,8 @@ class Directory:
         store: the API server.
         index: the slices of each Service; a new one if there is none yet.
     """
+
+    is_still: ClassVar[bool] = True
 
     def __init__(self, store: Store, index: SliceIndex | None = None) -> None:
         self._store = store

@@ -6,7 +6,7 @@ Source: pkg/proxy/iptables/proxier.go.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from emu.errors import CommandError
 from emu.kube.api.objects.node import Node
@@ -48,6 +48,8 @@ class Proxy:
         servers: where others ask after its health; None if they cannot.
         failure: why the last sync could not be done; empty if it was.
     """
+
+    is_still: ClassVar[bool] = True
 
     def __init__(self, fleet: Fleet, net: Namespace, config: ProxyConfig) -> None:
         self.config = config

@@ -10,9 +10,9 @@ import pytest
 
 from emu.cluster.network import lab as network_lab
 from emu.testing.lab import looped_switches, two_hosts, vxlan_pair
-from emu.verify import verdict as module
+from emu.verify import asker as module
+from emu.verify.asker import Asker
 from emu.verify.report import report
-from emu.verify.verdict import judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,7 @@ HOP = [
 
 def answer(start: Callable[[], Network], source: str, target: str) -> dict[str, Any]:
     """Return the JSON of a question."""
-    verdict = judge(start, source, target)
+    verdict = Asker(start()).judge(source, target)
     written: dict[str, Any] = json.loads(json.dumps(report(verdict, verdict.outcomes)))
     return written
 

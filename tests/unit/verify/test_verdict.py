@@ -15,9 +15,10 @@ from emu.kernel.drops import DropReason
 from emu.observe.capture import Capture
 from emu.sim.time import SECOND
 from emu.testing.lab import Lab, looped_switches, pods_on_a_bridge, routed_chain, two_hosts, vxlan_pair
-from emu.verify import verdict as module
+from emu.verify import asker as module
+from emu.verify.asker import Asker
 from emu.verify.story import Way
-from emu.verify.verdict import Outcome, Result, Verdict, Word, judge
+from emu.verify.verdict import Outcome, Result, Verdict, Word
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def only(verdict: Verdict) -> Outcome:
 
 def failure(start: Callable[[], Lab], source: str, target: str) -> tuple[Result, str, str, Way]:
     """Return result, reason, place and direction of a question that fails."""
-    verdict = judge(start, source, target)
+    verdict = Asker(start()).judge(source, target)
     outcome = only(verdict)
     assert verdict.word is Word.NEVER
     assert outcome.cause is not None
@@ -79,7 +80,7 @@ class TestDelivered:
     @pytest.mark.parametrize("target", ["server", "server:80", "server:53/udp", "server:36412/sctp"])
     def test_echo_connection_and_datagram_are_answered(self, target: str) -> None:
         """By the programs that are there, through two routers."""
-        verdict = judge(serving(partial(routed_chain, 2), "server"), "client", target)
+        verdict = Asker((serving(partial(routed_chain, 2), "server"))()).judge("client", target)
         outcome = only(verdict)
         assert verdict.word is Word.ALWAYS
         assert verdict.delivered == 1
@@ -93,7 +94,7 @@ class TestDelivered:
     @pytest.mark.parametrize("target", ["pod2", "pod2:80", "pod2:53/udp", "pod2:36412/sctp"])
     def test_a_tunnel_rewrites_nothing(self, target: str) -> None:
         """Its outer addresses are not the packet's."""
-        outcome = only(judge(serving(vxlan_pair, "pod2"), "pod1", target))
+        outcome = only(Asker((serving(vxlan_pair, "pod2"))()).judge("pod1", target))
         assert outcome.result is Result.DELIVERED
         assert outcome.arrival is not None
         assert str(outcome.arrival.address) == "10.244.2.2"
@@ -101,14 +102,14 @@ class TestDelivered:
 
     def test_a_host_reaches_itself(self) -> None:
         """By the loopback."""
-        outcome = only(judge(serving(two_hosts, "a"), "a", "a:80"))
+        outcome = only(Asker((serving(two_hosts, "a"))()).judge("a", "a:80"))
         assert outcome.result is Result.DELIVERED
         assert {hop.device for hop in outcome.story.hops()} == {"", "lo"}
 
     def test_a_source_address_is_bound_to(self) -> None:
         """And seen by the server."""
         start = changed(two_hosts, "a ip addr add 10.0.0.9/24 dev eth0")
-        arrival = only(judge(start, "10.0.0.9", "b")).arrival
+        arrival = only(Asker(start()).judge("10.0.0.9", "b")).arrival
         assert arrival is not None
         assert str(arrival.source) == "10.0.0.9"
         assert (arrival.port, arrival.source_port) == (None, None)
@@ -127,7 +128,7 @@ class TestFailures:
             "server/eth0",
             Way.REQUEST,
         )
-        arrival = only(judge(start, "client", target)).arrival
+        arrival = only(Asker(start()).judge("client", target)).arrival
         assert arrival is not None
         assert (arrival.net, arrival.port) == ("server", 81)
 
@@ -154,7 +155,7 @@ class TestFailures:
         start = changed(
             partial(routed_chain, 2), "r1 ip route del 10.0.2.0/24", "r1 ip route add blackhole 10.0.2.0/24"
         )
-        outcome = only(judge(start, "client", "server:80"))
+        outcome = only(Asker(start()).judge("client", "server:80"))
         assert outcome.result is Result.DROPPED
         assert outcome.story.resent > 2
 
@@ -183,7 +184,7 @@ class TestFailures:
                 "r2/eth1",
                 Way.REPLY,
             )
-            arrival = only(judge(start, "client", target)).arrival
+            arrival = only(Asker(start()).judge("client", target)).arrival
             assert arrival is not None
             assert arrival.net == "server"
 
@@ -266,7 +267,7 @@ class TestFailures:
             "a ip route add 10.9.0.1/32 via 10.0.0.2",
         )
         assert failure(start, "a", "10.9.0.1:53/udp") == (Result.DROPPED, "NO_SOCKET", "a/eth0", Way.REPLY)
-        cause = only(judge(start, "a", "10.9.0.1:53/udp")).cause
+        cause = only(Asker(start()).judge("a", "10.9.0.1:53/udp")).cause
         assert cause is not None
         assert cause.words == "the answer comes from 10.0.0.2, and 10.9.0.1 was asked"
 
@@ -287,7 +288,7 @@ class TestFlooding:
             lab.wait(310 * SECOND)  # they have probed each other once; then the bridge forgot them
             return lab
 
-        verdict = judge(start, "pod1", "pod2:9/udp")
+        verdict = Asker(start()).judge("pod1", "pod2:9/udp")
         outcome = only(verdict)
         assert outcome.cause is not None
         assert (outcome.cause.code, outcome.cause.place) == ("NO_SOCKET", "pod2/eth0")
@@ -313,7 +314,7 @@ class TestChance:
     @pytest.mark.parametrize("seed", [0, 1, 2])
     def test_half_of_all_flows_take_the_dead_end(self, target: str, seed: int) -> None:
         """Whatever the seed, one branch for each nexthop, with exact probabilities."""
-        verdict = judge(partial(network_lab.load, TWO_WAYS, seed=seed), "pod1", target)
+        verdict = Asker((partial(network_lab.load, TWO_WAYS, seed=seed))()).judge("pod1", target)
         assert (verdict.word, verdict.delivered) == (Word.SOMETIMES, HALF)
         assert [one.probability for one in verdict.outcomes] == [HALF, HALF]
         assert [one.result for one in verdict.outcomes] == [Result.DELIVERED, Result.DROPPED]
@@ -333,7 +334,7 @@ class TestChance:
             network.namespace("pod1").execute(["ping", "-c", "1", "-W", "1", "10.3.0.2"])
             return network
 
-        assert judge(start, "pod1", "server").delivered == HALF
+        assert Asker(start()).judge("pod1", "server").delivered == HALF
 
     def test_weights_are_shares(self) -> None:
         """Two of three flows take a nexthop of weight 2."""
@@ -345,12 +346,12 @@ class TestChance:
             )
             return network
 
-        assert judge(start, "pod1", "server").delivered == Fraction(2, 3)
+        assert Asker(start()).judge("pod1", "server").delivered == Fraction(2, 3)
 
     def test_too_many_branches_are_no_verdict(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """It is said that it is not known."""
         monkeypatch.setattr(module, "MAX_BRANCHES", 1)
-        verdict = judge(partial(network_lab.load, TWO_WAYS), "pod1", "server")
+        verdict = Asker((partial(network_lab.load, TWO_WAYS))()).judge("pod1", "server")
         assert (verdict.word, verdict.delivered) == (Word.UNKNOWN, None)
         assert verdict.unknown == ("more than 1 branches",)
 
@@ -374,10 +375,10 @@ class TestHonesty:
             lab.recording.add(captures[-1])
             return lab
 
-        assert judge(start, "client", "server").word is Word.ALWAYS
+        assert Asker(start()).judge("client", "server").word is Word.ALWAYS
         assert captures[-1].endings == []
         monkeypatch.setattr(ipv4, "_forward", forward)
-        outcome = only(judge(start, "client", "server"))
+        outcome = only(Asker(start()).judge("client", "server"))
         assert (outcome.result, outcome.arrival) == (Result.DROPPED, None)
         assert outcome.cause is not None
         assert (outcome.cause.code, outcome.cause.words) == ("NETFILTER_DROP", "planted")
@@ -391,7 +392,7 @@ class TestHonesty:
     ) -> None:
         """No drop, no reason: NOT_SPECIFIED."""
         monkeypatch.setattr(ipv4, "_forward", lambda _net, _skb: None)
-        outcome = only(judge(routed_chain, "client", "server"))
+        outcome = only(Asker(routed_chain()).judge("client", "server"))
         assert outcome.cause is not None
         assert (outcome.cause.code, outcome.cause.place) == ("NOT_SPECIFIED", "r1/eth0")
         assert outcome.cause.words == "it is not seen again after route: 10.0.1.0/24 dev eth1"
@@ -406,5 +407,5 @@ class TestHonesty:
             return genuine(net, skb)
 
         monkeypatch.setattr(ipv4, "prerouting", prerouting)
-        outcome = only(judge(routed_chain, "client", "10.0.1.9"))
+        outcome = only(Asker(routed_chain()).judge("client", "10.0.1.9"))
         assert (outcome.dnat, outcome.masquerade) == (True, True)
