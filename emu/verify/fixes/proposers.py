@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which reason code suggests what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, TypeAlias
+
+from emu.verify.fixes import (
+    bridges,
+    conntrack,
+    dns_names,
+    forwarding,
+    mtu,
+    policies,
+    ranges,
+    readiness,
+    routes,
+    services,
+)
+from emu.verify.fixes.case import Case
+from emu.verify.fixes.fix import Proposal
+
+Proposer: TypeAlias = Callable[[Case], Iterator[Proposal]]
+"""Looks at a failure and at objects, and yields what might help, the likeliest first."""
+
+_SERVICE: Final[tuple[Proposer, ...]] = (
+    services.start_pods,
+    services.name_a_port_that_is_there,
+    readiness.probe_a_port_that_listens,
+    services.select_pods_that_are_there,
+)
+
+PROPOSERS: Final[Mapping[str, tuple[Proposer, ...]]] = {
+    "BRIDGE_HAIRPIN_OFF": (bridges.give_back_on_the_port,),
+    "CIDR_OVERLAP": (ranges.take_another_range,),
+    "CT_INVALID": (conntrack.be_liberal,),
+    "CT_STALE_DNAT": (conntrack.forget_the_old_entry,),
+    "CT_TABLE_FULL": (conntrack.enlarge_the_table,),
+    "DNS_NXDOMAIN": (
+        dns_names.ask_the_cluster,
+        dns_names.ask_the_name_that_there_is,
+        *_SERVICE,
+        dns_names.ask_an_outside_name,
+        dns_names.end_with_a_dot,
+    ),
+    "FORWARD_POLICY_DROP": (forwarding.accept_by_policy,),
+    "IP_FORWARD_OFF": (forwarding.forward_packets,),
+    "IP_INNOROUTES": (routes.add_a_route,),
+    "IP_OUTNOROUTES": (routes.add_a_route,),
+    "IP_RPFILTER": (forwarding.check_paths_loosely, routes.add_a_route),
+    "NETPOL_EGRESS": (policies.allow_egress,),
+    "NETPOL_INGRESS": (policies.allow_ingress,),
+    "NO_SOCKET": (
+        services.aim_at_a_port_that_listens,
+        services.ask_a_port_that_listens,
+        services.speak_its_protocol,
+    ),
+    "PKT_TOO_BIG": (mtu.send_smaller_packets,),
+    "PMTU_BLACKHOLE": (mtu.send_smaller_packets,),
+    "REPLY_NOT_UNNATED": (forwarding.translate_on_bridges, conntrack.be_liberal),
+    "SVC_NO_ENDPOINTS": _SERVICE,
+    "SVC_NO_LOCAL_ENDPOINT": (services.take_endpoints_of_other_nodes,),
+    "TTL_EXPIRED": (forwarding.send_with_a_usual_ttl,),
+}
+"""By code; a code that is not here has no known remedy."""

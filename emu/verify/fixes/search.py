@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Looks for a fix: proposes, does it to a copy, asks there again, and believes nothing else.
+
+What helps no further than to the next failure is a step on the way: what that
+failure suggests is then done on top of it. Single steps are tried first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from emu.errors import EmuError
+from emu.verify.asker import Asker
+from emu.verify.fixes.case import Case
+from emu.verify.fixes.fix import Fix
+from emu.verify.fixes.proposers import PROPOSERS
+from emu.verify.verdict import Word
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from emu.cluster.emulation import Emulation
+    from emu.verify.fixes.fix import Proposal
+    from emu.verify.verdict import Verdict
+
+MAX_TRIES: Final = 4
+"""How many copies are made at most: each is a whole network, built anew."""
+
+
+def find_fix(
+    network: Emulation, source: str, target: str, verdict: Verdict, *, namespace: str = "default"
+) -> Fix | None:
+    """Return what makes an exchange succeed always, proved on a copy; None if nothing is found.
+
+    Args:
+        network: where the question was asked; it stays as it is.
+        source: who asked, as it was given.
+        target: whom, as it was given.
+        verdict: the answer.
+        namespace: of names of Kubernetes without one.
+    """
+    waiting = deque([_State(network, source, target, verdict)])
+    tries = 0
+    while waiting:
+        state = waiting.popleft()
+        for proposal in _proposals(state, namespace):
+            if tries == MAX_TRIES:
+                return None
+            tries += 1
+            after = _tried(state, proposal, namespace)
+            if after is None:
+                continue
+            if after.verdict.word is Word.ALWAYS:
+                return Fix(after.proposals, after.verdict)
+            if _is_progress(state.verdict, after.verdict):
+                waiting.append(after)
+    return None
+
+
+@attrs.frozen(eq=False)
+class _State:
+    """A copy, after some proposals, and the answer there."""
+
+    network: Emulation
+    source: str
+    target: str
+    verdict: Verdict
+    proposals: tuple[Proposal, ...] = ()
+
+
+def _proposals(state: _State, namespace: str) -> Iterator[Proposal]:
+    """Yield what the failure of a state suggests, the likeliest first, and nothing twice."""
+    verdict, outcome = state.verdict, state.verdict.failure
+    if verdict.unknown or outcome is None or outcome.cause is None:
+        return
+    case = Case(state.network, state.source, state.target, namespace, verdict, outcome, outcome.cause)
+    seen = list(state.proposals)
+    for propose in PROPOSERS.get(outcome.cause.code, ()):
+        for proposal in propose(case):
+            if proposal not in seen:
+                seen.append(proposal)
+                yield proposal
+
+
+def _tried(state: _State, proposal: Proposal, namespace: str) -> _State | None:
+    """Return what is after a proposal; None if it cannot be carried out."""
+    trial = Fix((proposal,), state.verdict)
+    asked = trial.question
+    source, target = (asked.source, asked.target) if asked is not None else (state.source, state.target)
+    try:
+        network = trial.apply(state.network.again())
+        verdict = Asker(network).judge(source, target, namespace=namespace)
+    except (EmuError, OSError):
+        return None
+    return _State(network, source, target, verdict, (*state.proposals, proposal))
+
+
+def _is_progress(before: Verdict, after: Verdict) -> bool:
+    """Return whether it now fails less often, or elsewhere."""
+    if after.delivered is None or before.delivered is None:
+        return False
+    if after.delivered != before.delivered:
+        return after.delivered > before.delivered
+    return _place(before) != _place(after)
+
+
+def _place(verdict: Verdict) -> tuple[object, ...]:
+    """Return where and how the most probable failure happens."""
+    failed = verdict.failure
+    if failed is None or failed.cause is None:
+        return ()
+    request = failed.story.request
+    there = request.tuples[-1] if request is not None and request.tuples else None
+    met = (there.protocol, there.dst, there.dport) if there is not None else ()
+    return failed.cause.code, failed.cause.way, failed.cause.net, met
