@@ -24,6 +24,21 @@ FORWARD_POLICY_DROP: Final = "FORWARD_POLICY_DROP"
 REPLY_NOT_UNNATED: Final = "REPLY_NOT_UNNATED"
 CT_TABLE_FULL: Final = "CT_TABLE_FULL"
 CT_INSERT_FAILED: Final = "CT_INSERT_FAILED"
+CT_NAT_PORTS_EXHAUSTED: Final = "CT_NAT_PORTS_EXHAUSTED"
+CT_INVALID: Final = "CT_INVALID"
+CT_STALE_DNAT: Final = "CT_STALE_DNAT"
+NETPOL_INGRESS: Final = "NETPOL_INGRESS"
+NETPOL_EGRESS: Final = "NETPOL_EGRESS"
+NETPOL_NOT_ENFORCED: Final = "NETPOL_NOT_ENFORCED"
+SVC_NO_ENDPOINTS: Final = "SVC_NO_ENDPOINTS"
+SVC_NO_LOCAL_ENDPOINT: Final = "SVC_NO_LOCAL_ENDPOINT"
+SVC_NO_SUCH_PORT: Final = "SVC_NO_SUCH_PORT"
+LB_SOURCE_RANGE: Final = "LB_SOURCE_RANGE"
+BRIDGE_HAIRPIN_OFF: Final = "BRIDGE_HAIRPIN_OFF"
+PMTU_BLACKHOLE: Final = "PMTU_BLACKHOLE"
+UNDERLAY_FILTER: Final = "UNDERLAY_FILTER"
+DUP_IP: Final = "DUP_IP"
+CIDR_OVERLAP: Final = "CIDR_OVERLAP"
 DNS_NXDOMAIN: Final = "DNS_NXDOMAIN"
 DNS_TIMEOUT: Final = "DNS_TIMEOUT"
 
@@ -37,6 +52,21 @@ OURS: Final[Mapping[str, str]] = {
     REPLY_NOT_UNNATED: "the answer comes from where the request was translated to",
     CT_TABLE_FULL: "the table of connections is full",
     CT_INSERT_FAILED: "another connection has the same addresses and ports",
+    CT_NAT_PORTS_EXHAUSTED: "NAT finds no port that is free",
+    CT_INVALID: "connection tracking calls it INVALID",
+    CT_STALE_DNAT: "an old connection translates it to an address that no pod has any more",
+    NETPOL_INGRESS: "a NetworkPolicy lets no such packet in",
+    NETPOL_EGRESS: "a NetworkPolicy lets no such packet out",
+    NETPOL_NOT_ENFORCED: "there are NetworkPolicies, and nobody enforces them",
+    SVC_NO_ENDPOINTS: "the Service has no endpoints",
+    SVC_NO_LOCAL_ENDPOINT: "the Service has no endpoint on this node, and its policy is Local",
+    SVC_NO_SUCH_PORT: "the Service has no such port",
+    LB_SOURCE_RANGE: "the source is in none of the Service's loadBalancerSourceRanges",
+    BRIDGE_HAIRPIN_OFF: "the frame must leave by the port it came in by, and hairpin mode is off",
+    PMTU_BLACKHOLE: "it is too large for the way, and nobody told its sender",
+    UNDERLAY_FILTER: "a filter between the nodes drops it",
+    DUP_IP: "two hosts have one address",
+    CIDR_OVERLAP: "a route for another range captures it",
     DNS_NXDOMAIN: "there is no such name",
     DNS_TIMEOUT: "no name server says whose address is wanted",
 }
@@ -44,3 +74,37 @@ OURS: Final[Mapping[str, str]] = {
 
 CODES: Final[Mapping[str, str]] = {**{reason.name: reason.value for reason in DropReason}, **OURS}
 """Every code, and what it says in a few words."""
+
+EXPLAINED: Final = frozenset(
+    (
+        NETPOL_INGRESS,
+        NETPOL_EGRESS,
+        NETPOL_NOT_ENFORCED,
+        SVC_NO_ENDPOINTS,
+        SVC_NO_LOCAL_ENDPOINT,
+        SVC_NO_SUCH_PORT,
+        LB_SOURCE_RANGE,
+        "NO_SOCKET",
+        BRIDGE_HAIRPIN_OFF,
+        REPLY_NOT_UNNATED,
+        CT_INVALID,
+        CT_INSERT_FAILED,
+        CT_STALE_DNAT,
+        CT_TABLE_FULL,
+        CT_NAT_PORTS_EXHAUSTED,
+        PMTU_BLACKHOLE,
+        "PKT_TOO_BIG",
+        UNDERLAY_FILTER,
+        "IP_RPFILTER",
+        "IP_OUTNOROUTES",
+        "NEIGH_FAILED",
+        FORWARD_POLICY_DROP,
+        IP_FORWARD_OFF,
+        DUP_IP,
+        CIDR_OVERLAP,
+        DNS_NXDOMAIN,
+        DNS_TIMEOUT,
+        TTL_EXPIRED,
+    )
+)
+"""What people meet in clusters: these pages also tell the remedy, and show an answer."""

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Addresses that two hosts have, and ranges that two networks have."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from emu.kernel.drops import DropReason
+from emu.verify.causes.codes import CIDR_OVERLAP, DUP_IP
+from emu.verify.causes.packets import packets_of
+from emu.verify.causes.scene import called
+from emu.verify.causes.segment import neighbours
+from emu.verify.causes.words import listed
+from emu.verify.fivetuple import arp_of
+from emu.wire.addresses import IpAddress
+from emu.wire.arp import REPLY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from emu.kernel.namespace import Namespace
+    from emu.observe.recording import Step
+    from emu.verify.causes.cause import Cause
+    from emu.verify.causes.scene import Scene
+
+_NEIGHBOUR: Final = re.compile(r"(\S+) is at (\S+) dev (\S+), (\w+)")
+_ROUTE: Final = re.compile(r"(\d\S*)(?: via (\S+))? dev (\S+)")
+_WRONG_HOST: Final = frozenset(
+    (
+        DropReason.NO_SOCKET,
+        DropReason.OTHERHOST,
+        DropReason.IP_INADDRERRORS,
+        DropReason.IP_INNOROUTES,
+        DropReason.TCP_RESET,
+        DropReason.TCP_FLAGS,
+    )
+)
+
+
+def refine(scene: Scene, cause: Cause) -> Cause | None:
+    """Return the cause if the packet got to another host than it was for, or was kept on a wrong link."""
+    if scene.end.reason in _WRONG_HOST:
+        return _duplicate(scene, cause)
+    if cause.code == DropReason.NEIGH_FAILED.name:
+        return _overlap(scene, cause)
+    return None
+
+
+# --- one address, two hosts ---
+
+
+def _duplicate(scene: Scene, cause: Cause) -> Cause | None:
+    """Explain a packet that followed a neighbour entry to a host it was not for."""
+    found = _last_neighbour(scene)
+    if found is None:
+        return None
+    step, address, mac, device = found
+    asker = scene.network.fabric.namespace(step.net)
+    link = neighbours(scene.network, asker, device)
+    owners = sorted({net.name for net, each in link if any(own.address == address for own in each.addresses)})
+    holders = sorted({net.name for net, each in link if str(each.mac) == mac and net is not asker})
+    claims = _claims(scene, address)
+    if not owners or not holders or (owners == holders and len(claims) < 2):
+        return None
+    if scene.end.net not in holders and scene.end.reason is not DropReason.OTHERHOST:
+        return None
+    names = [called(scene.network, each) for each in owners]
+    holder = called(scene.network, holders[0])
+    if len(owners) > 1:
+        words = (
+            f"{listed(names)} both have {address}, and {called(scene.network, asker.name)} sends to {holder}"
+        )
+        fix = f"give one of them another address: {listed(names)}"
+    else:
+        sender = called(scene.network, asker.name)
+        words = f"{sender} has {mac} of {holder} as neighbour {address}, which is {names[0]}'s"
+        fix = f"ip neigh flush to {address} in {asker.name}; have {names[0]} announce its address (arping -U)"
+    return attrs.evolve(
+        cause,
+        code=DUP_IP,
+        words=f"{words}: {cause.words}",
+        fix=fix,
+        object=next(
+            (name for name in names if name.startswith(("Pod ", "Node ")) and name != holder), names[0]
+        ),
+        field="",
+    )
+
+
+def _last_neighbour(scene: Scene) -> tuple[Step, IpAddress, str, str] | None:
+    """Return the last neighbour of the packet: the step, its address, MAC address, the device."""
+    for step in reversed(scene.steps):
+        found = _NEIGHBOUR.fullmatch(step.detail) if step.stage == "neighbour" else None
+        if found is not None:
+            return step, IpAddress.parse(found[1]), found[2], found[3]
+    return None
+
+
+def _claims(scene: Scene, address: IpAddress) -> set[bytes]:
+    """Return the MAC addresses that were told for `address` meanwhile."""
+    replies = (arp_of(packet.birth.step) for packet in packets_of(scene.exchange))
+    return {
+        bytes(arp.sender_mac)
+        for arp in replies
+        if arp is not None and arp.operation == REPLY and arp.sender_ip == address
+    }
+
+
+# --- one range, two networks ---
+
+
+def _overlap(scene: Scene, cause: Cause) -> Cause | None:
+    """Explain a packet that was kept on a link because of a route, while its destination is elsewhere."""
+    destination = scene.there.dst
+    kept = _kept(scene, destination)
+    if kept is None:
+        return None
+    net, prefix, device = kept
+    here = {(each.name, link.name) for each, link in neighbours(scene.network, net, device)}
+    elsewhere = [
+        (each, link, own)
+        for each, link, own in _holders(scene, destination)
+        if (each, link) not in here and each != net.name
+    ]
+    if not elsewhere:
+        return None
+    owner, _, real = elsewhere[0]
+    whose, name = called(scene.network, owner), called(scene.network, net.name)
+    words = (
+        f"{name} takes {destination} for a neighbour on {device} by its route {prefix} dev {device}; it is "
+        f"{whose}'s, of {real}, and the two ranges overlap"
+    )
+    fix = f"give one of the two networks another range: {prefix} of {name}, {real} of {whose}"
+    return attrs.evolve(
+        cause,
+        code=CIDR_OVERLAP,
+        words=words,
+        fix=fix,
+        object=name if name.startswith(("Pod ", "Node ")) else "",
+        field="spec.podCIDR" if name.startswith("Node ") else "",
+    )
+
+
+def _kept(scene: Scene, destination: IpAddress) -> tuple[Namespace, str, str] | None:
+    """Return where the packet was routed last, by which range and device, if that is a link of its own."""
+    for step in reversed(scene.steps):
+        found = _ROUTE.fullmatch(step.detail) if step.stage == "route" else None
+        if found is not None:
+            prefix = found[1] if "/" in found[1] else f"{found[1]}/32"
+            is_link = found[2] is None and prefix != f"{destination}/32"
+            return (scene.network.fabric.namespace(step.net), prefix, found[3]) if is_link else None
+    return None
+
+
+def _holders(scene: Scene, address: IpAddress) -> Iterator[tuple[str, str, str]]:
+    """Yield who has `address`: namespace, device, and the range it is of."""
+    for net in scene.network.fabric.namespaces.values():
+        for device in net.devices.values():
+            for own in device.addresses:
+                if own.address == address:
+                    yield net.name, device.name, str(own.prefix)

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Connection tracking and NAT: packets that belong to no connection, to an old one, or find no room."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from emu.kernel.drops import DropReason
+from emu.verify.causes.codes import (
+    CT_INSERT_FAILED,
+    CT_INVALID,
+    CT_NAT_PORTS_EXHAUSTED,
+    CT_STALE_DNAT,
+    REPLY_NOT_UNNATED,
+)
+from emu.verify.causes.scene import called
+from emu.verify.story import Way
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from emu.kernel.namespace import Namespace
+    from emu.observe.recording import Step
+    from emu.verify.causes.cause import Cause
+    from emu.verify.causes.scene import Scene
+    from emu.verify.fivetuple import FiveTuple
+
+_INVALID: Final = "INVALID"
+_LIBERAL: Final = "net.netfilter.nf_conntrack_tcp_be_liberal"
+_BRIDGE_NF: Final = "net.bridge.bridge-nf-call-iptables"
+_UNNAT_FIX: Final = (
+    f"have the answer pass the node that translated the request: on one bridge, by sysctl -w {_BRIDGE_NF}=1"
+)
+
+
+def refine(scene: Scene, cause: Cause) -> Cause | None:
+    """Return the cause if connection tracking explains the end of the packet, None if it does not."""
+    if cause.code == CT_INSERT_FAILED:
+        return _exhausted(scene, cause)
+    if scene.end.reason is DropReason.NETFILTER_DROP:
+        return _invalid(scene, cause) if _INVALID in cause.rule else None
+    if scene.way is Way.REPLY and cause.code == DropReason.NO_SOCKET.name:
+        return _stranger(scene, cause)
+    return _stale(scene, cause) if scene.way is Way.REQUEST else None
+
+
+def _invalid(scene: Scene, cause: Cause) -> Cause | None:
+    """Explain a packet that a rule dropped because it is INVALID."""
+    if scene.decision is None or scene.decision.conntrack != _INVALID:
+        return None
+    why = _why_invalid(scene)
+    words = f"connection tracking calls it INVALID{why}, and a rule drops such packets: {cause.words}"
+    fix = f"have both directions pass {scene.end.net}, or sysctl -w {_LIBERAL}=1 there"
+    return attrs.evolve(cause, code=CT_INVALID, words=words, fix=fix)
+
+
+def _why_invalid(scene: Scene) -> str:
+    for step in reversed(scene.steps):
+        if step.stage == "conntrack" and _INVALID in step.detail.upper():
+            return f" ({step.detail.partition(': ')[2]})"
+    return ""
+
+
+def _exhausted(scene: Scene, cause: Cause) -> Cause | None:
+    """Tell a translation that found no free port from two packets that began one connection at once."""
+    change = next((step for step in reversed(scene.steps) if _changes_source(step, scene)), None)
+    table = scene.net.netfilter.conntrack
+    there = scene.there
+    mapped = [
+        entry
+        for entry in table.entries(scene.net.now)
+        if (entry.reply.src, entry.reply.sport, entry.reply.dst, entry.reply.protocol)
+        == (there.dst, there.dport, there.src, there.protocol)
+    ]
+    was = scene.packet.tuples[-2] if len(scene.packet.tuples) > 1 else there
+    is_race = any((one.original.src, one.original.sport) == (was.src, was.sport) for one in mapped)
+    if change is None or not mapped or is_race:
+        return None
+    rule = next((step.rule for step in reversed(scene.steps) if _translates(step, scene.end.net)), "")
+    words = (
+        f"{len(mapped)} connections to {there.dst}:{there.dport} have all ports of {there.src} that NAT may "
+        "use: it finds none that is free"
+    )
+    fix = "give NAT more ports or addresses, or have fewer connections to one destination at a time"
+    return attrs.evolve(cause, code=CT_NAT_PORTS_EXHAUSTED, words=words, rule=rule, fix=fix)
+
+
+def _changes_source(step: Step, scene: Scene) -> bool:
+    return step.net == scene.end.net and step.stage == "nat" and step.detail.startswith("source ")
+
+
+def _translates(step: Step, net: str) -> bool:
+    return step.net == net and any(
+        word in step.rule for word in ("-j MASQUERADE", "-j SNAT", "masquerade", "snat")
+    )
+
+
+# --- answers from strangers ---
+
+
+def _stranger(scene: Scene, cause: Cause) -> Cause | None:
+    """Explain an answer that found no socket because it is not from who was asked."""
+    story, there = scene.story, scene.there
+    assert story.request is not None, "what was answered was asked"
+    if there.src == scene.target.address:
+        return None
+    words = f"the answer comes from {there.src}, and {scene.target.address} was asked"
+    if len({(one.dst, one.dport) for one in story.request.tuples}) == 1:
+        return attrs.evolve(cause, words=words, fix="", object="", field="")
+    seen = [step for step in scene.steps if step.conntrack == _INVALID]
+    if seen:
+        invalid = f"{words}: connection tracking of {called(scene.network, seen[0].net)} calls it INVALID"
+        return attrs.evolve(
+            cause,
+            code=CT_INVALID,
+            words=f"{invalid}{_why_invalid(scene)}, and translates no such packet back",
+            fix=f"sysctl -w {_LIBERAL}=1 in {seen[0].net}, if its sequence numbers are all that is wrong",
+            object=_node(scene, seen[0].net),
+            field=_LIBERAL,
+        )
+    translator = _translator(scene)
+    why, field = ("", "") if translator is None else _why_not_back(scene, translator)
+    return attrs.evolve(
+        cause,
+        code=REPLY_NOT_UNNATED,
+        words=words + why,
+        fix=_UNNAT_FIX,
+        object="" if translator is None else _node(scene, translator.name),
+        field=field,
+    )
+
+
+def _translator(scene: Scene) -> Namespace | None:
+    """Return the namespace that translated the request's destination."""
+    assert scene.story.request is not None, "as above"
+    for one in scene.story.request.line:
+        if one.step.stage == "nat" and one.step.detail.startswith("destination "):
+            return scene.network.fabric.namespace(one.step.net)
+    return None
+
+
+def _why_not_back(scene: Scene, translator: Namespace) -> tuple[str, str]:
+    """Return why the translator did not translate the answer back, and the setting that is to blame."""
+    name = called(scene.network, translator.name)
+    there = [step for step in scene.steps if step.net == translator.name]
+    if not there:
+        return f": it did not come back by {name}, which translated the request", ""
+    bridges = [step.detail.partition(":")[0] for step in there if step.stage == "bridge"]
+    if bridges and not any(step.conntrack for step in there):
+        if translator.sysctl.number(_BRIDGE_NF):
+            return f": bridge {bridges[0]} of {name} passed it on, and no rule saw it", ""
+        return f": bridge {bridges[0]} of {name} passed it on at layer 2, {_BRIDGE_NF} is 0 there", _BRIDGE_NF
+    return f": {name} knows no connection any more that it belongs to", ""
+
+
+def _node(scene: Scene, net: str) -> str:
+    _, node = scene.network.owners(net)
+    return "" if node is None else f"Node {node}"
+
+
+# --- connections that outlived their pod ---
+
+
+def _stale(scene: Scene, cause: Cause) -> Cause | None:
+    """Explain a packet that an entry, and no rule of today, sent to an address that nobody has any more."""
+    for step, before, after in _changes(scene):
+        decided = any(
+            other.net == step.net
+            and other.chain is not None
+            and other.chain[0].endswith("nat")
+            and other.rule
+            for other in scene.steps
+        )
+        if decided or scene.owners(after.dst):
+            continue
+        words = (
+            f"an entry of {called(scene.network, step.net)}'s connection tracking still translates "
+            f"{before.dst}:{before.dport} to {after.dst}:{after.dport}, an address that no pod has any more; "
+            f"no rule was asked ({cause.words})"
+        )
+        fix = f"conntrack -D --orig-dst {before.dst} -p udp in {step.net}"
+        if not scene.there.has_ports or scene.there.protocol != _UDP:
+            fix = f"conntrack -D --orig-dst {before.dst} in {step.net}"
+        return attrs.evolve(cause, code=CT_STALE_DNAT, words=words, fix=fix, object=_node(scene, step.net))
+    return None
+
+
+_UDP: Final = 17
+
+
+def _changes(scene: Scene) -> Iterator[tuple[Step, FiveTuple, FiveTuple]]:
+    """Yield the steps that changed the packet's destination, with its tuples before and after."""
+    destinations = list(dict.fromkeys((one.dst, one.dport) for one in scene.packet.tuples))
+    tuples = {(one.dst, one.dport): one for one in reversed(scene.packet.tuples)}
+    steps = (step for step in scene.steps if step.stage == "nat" and step.detail.startswith("destination "))
+    for step, old, new in zip(steps, destinations, destinations[1:], strict=False):
+        yield step, tuples[old], tuples[new]
