@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emu.cli import options
+from emu.cli import options, source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from emu.cli.source import Input
     from emu.cluster.network.run import NetworkRun, Outcome
     from emu.cluster.network.steps import Result
     from emu.cluster.source import ClusterSource
@@ -22,16 +23,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("file", type=options.FileName())
-@click.option(
-    "-f",
-    "--filename",
-    "others",
-    multiple=True,
-    type=options.FileName(),
-    metavar="PATH",
-    help="More of the same cluster: FILE may be a Scenario alone.",
-)
+@source.given_with_files
+@source.namespace
 @click.option(
     "--out",
     "folder",
@@ -40,21 +33,21 @@ if TYPE_CHECKING:
     help="Write pcap/, times, frames, state and results there.",
 )
 @options.write
-@options.seed
-def run(file: str, others: tuple[str, ...], folder: str | None, output: str | None, seed: int | None) -> int:
-    """Run the steps of FILE on the virtual clock, then check their outcomes.
+def run(given: Input, namespace: str, folder: str | None, output: str | None) -> int:
+    """Run the steps of FILE on the virtual clock, then check what it expects.
 
-    The exit status is 1 where a program's outcome is not what FILE expects, or
-    a step of a Scenario failed. What a cluster holds at the end is told.
+    The exit status is 1 where a program's outcome, or an `expect` line of a
+    Scenario, is not met, or a step was refused. Without any line it is 1, too,
+    where a program in a step failed or a pod does not run.
     """
     from emu.cli.output import STDOUT, opened
     from emu.cluster.network.run import NetworkRun
-    from emu.cluster.source import ClusterSource, read_source
+    from emu.cluster.source import ClusterSource
 
-    found = read_source([*others, file])
+    found = given.source
     if isinstance(found, ClusterSource):
-        return _run_cluster(found, seed, folder=folder, output=output)
-    network = NetworkRun(found.document, seed=seed or 0)
+        return _run_cluster(found, given, namespace, folder=folder, output=output)
+    network = NetworkRun(found.document, seed=given.seed or 0)
     with opened(output) as sink, _results(folder) as write_results:
         outcome = network.run()
         if sink is not None:
@@ -66,23 +59,18 @@ def run(file: str, others: tuple[str, ...], folder: str | None, output: str | No
     return 1 if outcome.unexpected else 0
 
 
-def _run_cluster(found: ClusterSource, seed: int | None, *, folder: str | None, output: str | None) -> int:
-    """Build a cluster, take its steps, and tell what came of it.
-
-    The status is 1 where a step failed, or a pod does not run.
-    """
+def _run_cluster(
+    found: ClusterSource, given: Input, namespace: str, *, folder: str | None, output: str | None
+) -> int:
+    """Build a cluster, take its steps, check what is expected, and tell what came of it."""
+    from emu.cli.test import check, take_steps
     from emu.kube.api.objects import Node, Pod, Service
+    from emu.verify.expect.report import summary
 
     if folder is not None or output is not None:
         raise click.UsageError("a cluster has no steps to record: emu capture runs something and records it")
-    cluster = found.start(seed=seed, steps=False)
-    status = 0
-    for step in found.topology.steps:
-        finished = cluster.take(step)
-        click.echo(f"{cluster.fabric.loop.now / 1e9:.3f} s $ {' '.join(step.words)}")
-        click.echo(finished.stdout, nl=False)
-        click.echo(finished.stderr, nl=False, err=True)
-        status = finished.status or status
+    cluster = found.start(seed=given.seed, epoch=source.instant_of(given.epoch), steps=False)
+    steps = take_steps(cluster, found, is_told=True)
     for line in cluster.warnings:
         click.echo(line, err=True)
     pods = cluster.store.list(Pod)
@@ -95,7 +83,11 @@ def _run_cluster(found: ClusterSource, seed: int | None, *, folder: str | None, 
         place = f"{each.metadata.namespace}/{each.metadata.name}"
         reasons = (one.message or one.reason for one in each.status.conditions if one.status == "False")
         click.echo(f"  {place}: {each.status.phase}, {next(filter(None, reasons), 'not ready')}")
-    return 1 if waiting or status else 0
+    if found.topology.expectations:
+        findings = check(cluster, found, namespace)
+        click.echo(summary(findings, steps.refusals))
+        return 0 if all(findings) and not steps.refusals else 1
+    return 1 if waiting or steps.has_failed else 0
 
 
 @contextmanager

@@ -152,4 +152,27 @@ def given(command: Callable[..., Any]) -> Callable[..., Any]:
     return files(required=True)(reading(wrapped))
 
 
+def given_with_files(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give `command` the options, and FILE... as more of what `-f` names, as the argument `given`."""
+
+    @wraps(command)
+    def wrapped(
+        *args: object,
+        filename: tuple[str, ...],
+        files: tuple[str, ...],
+        recursive: bool,
+        validate: str,
+        seed: int | None,
+        epoch: str | None,
+        **rest: object,
+    ) -> object:
+        names = (*filename, *files)
+        if not names:
+            raise click.UsageError("name a FILE, or -f PATH")
+        return command(*args, given=Input(names, recursive, validate, seed, epoch), **rest)
+
+    argument = click.argument("files", nargs=-1, type=options.FileName(), metavar="[FILE]...")
+    return argument(files(required=False)(reading(wrapped)))
+
+
 namespace = click.option("-n", "--namespace", default="default", metavar="NS", help="Of names without one.")

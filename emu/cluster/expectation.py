@@ -50,6 +50,7 @@ class Party:
     """Who asks, or is asked.
 
     Attributes:
+        text: as it was written, without `flow`.
         point: an end point; empty for `any`.
         anybody: whether each pod or each node is meant, empty for a `point`.
         selector: what the labels of each pod have to meet.
@@ -57,6 +58,7 @@ class Party:
         flow: `:PORT/PROTOCOL` of who is asked, either of them as it was written.
     """
 
+    text: str = ""
     point: str = ""
     anybody: Literal["", "pod", "node"] = ""
     selector: tuple[Requirement, ...] = ()
@@ -77,6 +79,7 @@ class Expectation:
         code: the reason why something is not delivered, empty for any.
         file: where the line stands, empty if in none.
         line: the same, counted from 1.
+        path: the way to it from the top of the document.
     """
 
     text: str
@@ -87,6 +90,7 @@ class Expectation:
     code: str = ""
     file: str = attrs.field(default="", kw_only=True, eq=False)
     line: int = attrs.field(default=0, kw_only=True, eq=False)
+    path: str = attrs.field(default="$", kw_only=True, eq=False)
 
     @property
     def verdict(self) -> str:
@@ -113,7 +117,7 @@ class _Faults(list[str]):
             raise ExpectationError(self)
 
 
-def parse_expectation(text: str, *, file: str = "", line: int = 0) -> Expectation:
+def parse_expectation(text: str, *, file: str = "", line: int = 0, path: str = "$") -> Expectation:
     """Return what a line expects.
 
     Raises:
@@ -133,7 +137,7 @@ def parse_expectation(text: str, *, file: str = "", line: int = 0) -> Expectatio
     _check_flow(target, faults)
     wanted, share, code = _verdict(rest, faults)
     faults.check()
-    return Expectation(words, source, target, wanted, share, code, file=file, line=line)
+    return Expectation(words, source, target, wanted, share, code, file=file, line=line, path=path)
 
 
 # --- who ---
@@ -155,7 +159,7 @@ def _party(text: str, name: str, faults: _Faults) -> tuple[Party, str]:
             parse_point(point)
     except (AddressError, EndPointError) as error:
         faults.append(str(error))
-    return Party(point, flow=flow), rest
+    return Party(point, point, flow=flow), rest
 
 
 def split_flow(text: str) -> tuple[str, str]:
@@ -195,7 +199,8 @@ def _anybody(text: str, faults: _Faults) -> tuple[Party, str]:
         faults.append(f"{namespace!r} is no name of a namespace")
     if kind == "node" and (labels is not None or namespace is not None):
         faults.append("any node stands for all of them: it has no selector and no namespace")
-    return Party("", kind, selector, namespace or "", found["flow"] or ""), rest
+    flow = found["flow"] or ""
+    return Party(found[0].removesuffix(flow).rstrip(), "", kind, selector, namespace or "", flow), rest
 
 
 def _check_flow(target: Party, faults: _Faults) -> None:

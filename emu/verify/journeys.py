@@ -70,6 +70,12 @@ class Flow(NamedTuple):
     sport: int
     dport: int
 
+    def __str__(self) -> str:
+        src, dst = (".".join(map(str, address)) for address in (self.src, self.dst))
+        if self.protocol == ipv4.ICMP or self.sport < 0:
+            return f"{src} > {dst}"
+        return f"{src}:{self.sport} > {dst}:{self.dport}"
+
     def turned(self) -> Flow:
         """Return the flow of the answers."""
         return Flow(self.protocol, self.dst, self.src, self.dport, self.sport)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from emu.verify.journeys import datagrams, flow_of
+from emu.verify.journeys import Flow, datagrams, flow_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from emu.fabric.driver import Fabric
-    from emu.verify.journeys import Flow, Journey
+    from emu.verify.journeys import Journey
 
 
 class Look(NamedTuple):
@@ -58,5 +58,8 @@ def looks(fabric: Fabric, packet: Journey, asked: Flow) -> Iterator[Look]:
             original = entry.original
             if (original.protocol, original.src, original.dst, original.sport) != asked[:4]:
                 continue
-            words = f"{name}: {original} is answered as {entry.reply}"
+            there, back = (
+                Flow(one.protocol, one.src, one.dst, one.sport, one.dport) for one in (original, entry.reply)
+            )
+            words = f"the connections of {name}: {there} is answered as {back}"
             yield Look(words, entry.reply == original.invert(), is_entry=True)

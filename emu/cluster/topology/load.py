@@ -161,7 +161,9 @@ def _steps(drafts: Iterable[Draft], faults: list[Fault]) -> tuple[StepSpec, ...]
     steps: list[StepSpec] = []
     for each in drafts:
         objects, sources = _read(each.manifests, faults)
-        steps.append(StepSpec(each.at, each.words, tuple(objects), tuple(sources), line=each.line))
+        steps.append(
+            StepSpec(each.at, each.words, tuple(objects), tuple(sources), file=each.file, line=each.line)
+        )
     return tuple(sorted(steps, key=lambda step: step.at))
 
 

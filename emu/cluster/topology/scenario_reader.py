@@ -41,12 +41,14 @@ class Draft:
         at: when.
         words: what is done.
         manifests: of the files that it names, or those that stand in it.
-        line: where it stands.
+        file: where it stands.
+        line: the same.
     """
 
     at: Duration
     words: tuple[str, ...]
     manifests: tuple[ManifestNode, ...]
+    file: str
     line: int
 
 
@@ -81,7 +83,7 @@ def _expectation(place: Place, file: str) -> Expectation | None:
     if not isinstance(place.value, str):
         return None
     try:
-        return parse_expectation(line, file=file, line=place.line)
+        return parse_expectation(line, file=file, line=place.line, path=place.path)
     except ExpectationError as error:
         for fault in error.faults:
             place.fault(fault)
@@ -98,12 +100,12 @@ def _step(place: Place, file: str) -> tuple[Duration | None, Draft]:
             fields.ignore("run")
             place.fault("has either run or apply")
         manifests = tuple(_inline(place.at("apply"), file))
-        return fields.done((at, Draft(0, _INLINE, manifests, place.line)))
+        return fields.done((at, Draft(0, _INLINE, manifests, file, place.line)))
     words = fields.must("run", _words)
     manifests = (
         tuple(_of_files(place.at("run"), words, file)) if words[:1] and words[0] in _WITH_FILES else ()
     )
-    return fields.done((at, Draft(0, words, manifests, place.line)))
+    return fields.done((at, Draft(0, words, manifests, file, place.line)))
 
 
 def _instant(place: Place) -> Duration:

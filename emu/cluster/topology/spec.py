@@ -157,11 +157,13 @@ class StepSpec:
         words: what.
         objects: that are applied or deleted; those of files that `words` name.
         sources: where each of them stands in the input.
-        line: where the step stands.
+        file: where the step stands.
+        line: the same.
     """
 
     at: Duration
     words: tuple[str, ...]
     objects: tuple[Object, ...] = attrs.field(default=(), repr=False)
     sources: tuple[Source, ...] = attrs.field(default=(), eq=False, repr=False)
+    file: str = attrs.field(default="", eq=False, repr=False, kw_only=True)
     line: int = attrs.field(default=0, eq=False, repr=False, kw_only=True)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whom a line means: the pairs of end points for each of which it has to hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from emu.cluster.cluster import Cluster
+from emu.cluster.points import is_kind, parse_point, pods_of
+from emu.errors import EndPointError, UnknownNameError, did_you_mean
+from emu.kube.api.objects import Namespace, Node, Pod
+from emu.kube.api.selectors import all_hold
+from emu.verify.expect.finding import Pair
+
+if TYPE_CHECKING:
+    from emu.cluster.emulation import Emulation
+    from emu.cluster.expectation import Expectation, Party
+
+_SINGLE: Final = frozenset(("svc", "node", "ext"))
+
+
+def pairs_of(network: Emulation, expectation: Expectation, namespace: str) -> list[Pair]:
+    """Return who asks whom, sorted by name; nobody whom `any` means asks himself.
+
+    Args:
+        network: where they are.
+        expectation: the line.
+        namespace: of names without one.
+
+    Raises:
+        EndPointError: somebody is named as nobody can be.
+        UnknownNameError: somebody is named who is not there.
+    """
+    sources = _points(network, expectation.source, namespace)
+    targets = _points(network, expectation.target, namespace)
+    is_any = bool(expectation.source.anybody or expectation.target.anybody)
+    flow = expectation.target.flow
+    return [
+        Pair(source.name, f"{target.name}{flow}", source.absent or target.absent)
+        for source in sources
+        for target in targets
+        if not (is_any and source == target)
+    ]
+
+
+def nobody(network: Emulation, expectation: Expectation, namespace: str) -> str:
+    """Return whom a line means that there is not, in words; for one without pairs."""
+    for party in (expectation.source, expectation.target):
+        if not _points(network, party, namespace):
+            return f"nobody is {party.text}"
+    return "whom it means has nobody to ask but himself"
+
+
+class _Point(NamedTuple):
+    """An end point, and why it has no network; empty if it has."""
+
+    name: str
+    absent: str = ""
+
+
+def _points(network: Emulation, party: Party, namespace: str) -> list[_Point]:
+    if not isinstance(network, Cluster):
+        if party.anybody:
+            raise EndPointError(f"any {party.anybody} means objects of Kubernetes: here are none")
+        return [_Point(party.point)]
+    if party.anybody == "node":
+        return [_Point(f"node/{each.metadata.name}") for each in network.store.list(Node)]
+    if party.anybody == "pod":
+        return [_of_pod(each) for each in _any_pod(network, party)]
+    if not _is_object(party.point):
+        return [_Point(party.point)]
+    point = parse_point(party.point, namespace)
+    if point.kind in _SINGLE:
+        return [_Point(party.point)]
+    found = [each for each in pods_of(network.store, point) if not each.is_finished]
+    if not found:
+        raise UnknownNameError(f"{point} has no pods")
+    return [_of_pod(each) for each in found]
+
+
+def _any_pod(cluster: Cluster, party: Party) -> list[Pod]:
+    """Return the pods that have not ended and whose labels meet the selector."""
+    if party.namespace and cluster.store.find(Namespace, party.namespace) is None:
+        known = [each.metadata.name for each in cluster.store.list(Namespace)]
+        raise UnknownNameError(f"no namespace {party.namespace}{did_you_mean(party.namespace, known)}")
+    every = cluster.store.list(Pod, party.namespace or None)
+    return [
+        each
+        for each in every
+        if not (each.is_finished or each.metadata.is_terminating)
+        and all_hold(party.selector, each.metadata.labels)
+    ]
+
+
+def _of_pod(pod: Pod) -> _Point:
+    """Return a pod as an end point: without `pod/` where its namespace is no reserved word."""
+    name = f"{pod.metadata.namespace}/{pod.metadata.name}"
+    absent = "" if pod.status.pod_ip else f"pod {name} has no address: it is {pod.status.phase}"
+    return _Point(f"pod/{name}" if is_kind(pod.metadata.namespace) else name, absent)
+
+
+def _is_object(point: str) -> bool:
+    """Return whether an end point names an object, and is no address and no name for DNS."""
+    return "/" in point or not ("." in point or ":" in point or point[:1].isdigit())
