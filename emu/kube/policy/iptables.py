@@ -25,6 +25,7 @@ Source: https://kubernetes.io/docs/reference/kubernetes-api/policy-resources/net
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from emu.errors import AddressError
@@ -51,6 +52,7 @@ _OWN: Final = (
     '-m addrtype --src-type LOCAL -m comment --comment "a node may always reach its own pods" -j RETURN'
 )
 _ANY: Final = ""
+_LEADING_ZEROS: Final = re.compile(r"(?<![0-9a-fA-F:])0+(?=[0-9])")
 
 
 class _Side(NamedTuple):
@@ -254,9 +256,9 @@ def _block(block: IpBlock, side: _Side, sets: dict[str, WantedSet]) -> str | Non
 
 
 def _prefix(text: str) -> Prefix | None:
-    """Return a prefix of IPv4, its host bits cleared; None for one of IPv6."""
+    """Return a prefix of IPv4, its host bits and leading zeros cleared; None for one of IPv6."""
     try:
-        found = Prefix.parse(text, strict=False)
+        found = Prefix.parse(_LEADING_ZEROS.sub("", text), strict=False)
     except AddressError:
         return None
     return found if found.address.family == 4 else None
