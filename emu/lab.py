@@ -3,10 +3,20 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 from emu.cluster import cluster, emulation
 from emu.cluster.network import lab
 from emu.cluster.source import ClusterSource, read_source
+from emu.verify import explainer as explaining
 from emu.verify.flow import Flow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from emu.cluster.emulation import Recorded
+    from emu.observe.comments import Explainer
 
 
 class Asked(emulation.Emulation):
@@ -24,6 +34,19 @@ class Asked(emulation.Emulation):
             namespace: of names of Kubernetes without one.
         """
         return Flow(self, source, target, namespace=namespace)
+
+    @contextmanager
+    def capture(
+        self,
+        *patterns: str,
+        condition: str = "",
+        limit: int | None = None,
+        explainer: Explainer | None = None,
+    ) -> Iterator[Recorded]:
+        """Record what passes while the block runs, each decision with whose doing it was; see `Emulation`."""
+        told = explainer or explaining.Explainer(self)
+        with super().capture(*patterns, condition=condition, limit=limit, explainer=told) as recorded:
+            yield recorded
 
 
 class Cluster(Asked, cluster.Cluster):

@@ -57,6 +57,7 @@ def capture(
     prints them; the exit status is the command's.
     """
     from emu.cli.output import STDOUT, opened
+    from emu.verify.explainer import Explainer
 
     target, command = _target(ctx.meta[_COMMAND])
     if split and output in (None, STDOUT):
@@ -65,7 +66,9 @@ def capture(
     host = network.host(target, namespace=namespace)
     wanted = [network.point(each, namespace) for each in points]
     with (
-        network.capture(*wanted, condition=" ".join(expression), limit=count) as recorded,
+        network.capture(
+            *wanted, condition=" ".join(expression), limit=count, explainer=Explainer(network)
+        ) as recorded,
         ExitStack() as files,
     ):
         parts = _names(output, recorded.capture.points) if split else [output]

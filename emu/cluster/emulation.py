@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from emu.fabric.process import Process
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
+    from emu.observe.comments import Explainer
     from emu.observe.recording import Listener, Recording, Step
     from emu.wire.craft import ScapyPacket, SupportsBytes
 
@@ -142,13 +143,20 @@ class Emulation(ABC):
         return found
 
     @contextmanager
-    def capture(self, *patterns: str, condition: str = "", limit: int | None = None) -> Iterator[Recorded]:
+    def capture(
+        self,
+        *patterns: str,
+        condition: str = "",
+        limit: int | None = None,
+        explainer: Explainer | None = None,
+    ) -> Iterator[Recorded]:
         """Record what passes while the block runs.
 
         Args:
             patterns: capture points, as in `points`; none means any.
             condition: a pcap filter expression.
             limit: keep no more than so many frames.
+            explainer: who knows whose doing a decision was; None leaves that out of the comments.
 
         Raises:
             UnknownNameError: a pattern means no point.
@@ -158,7 +166,7 @@ class Emulation(ABC):
             dict.fromkeys(point for pattern in patterns or ("any",) for point in self.points(pattern))
         )
         wanted = CaptureFilter.compile(condition) if condition else None
-        recorded = Recorded(Capture(points, condition=wanted, limit=limit, epoch=self.epoch), self)
+        recorded = Recorded(Capture(points, wanted, self.epoch, limit, explainer), self)
         self.recording.add(recorded.capture)
         try:
             yield recorded

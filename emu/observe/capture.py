@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import attrs
 
 from emu import __version__
+from emu.observe.comments import ending, remark
 from emu.observe.pcap import PcapWriter
 from emu.observe.pcapng import PcapngWriter
 from emu.observe.record import CapturedFrame, CapturePoint, Direction
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from emu.fabric.driver import Fabric
+    from emu.observe.comments import Explainer
     from emu.observe.filter import CaptureFilter
     from emu.wire.addresses import IpAddress
 
@@ -38,14 +40,16 @@ class _Trail:
 
     Attributes:
         last: index in `frames` of its last appearance, -1 for none.
+        hop: how many steps there were up to here.
         remark: what was decided at this step, empty at a capture point.
         before: the step before, with a remark of its own.
     """
 
-    __slots__ = ("before", "last", "remark")
+    __slots__ = ("before", "hop", "last", "remark")
 
-    def __init__(self, last: int, remark: str = "", before: _Trail | None = None) -> None:
+    def __init__(self, last: int, hop: int = 0, remark: str = "", before: _Trail | None = None) -> None:
         self.last = last
+        self.hop = hop
         self.remark = remark
         self.before = before
 
@@ -72,6 +76,7 @@ class Capture:
         condition: only frames that match are kept; None keeps all.
         epoch: ns since the Unix epoch at the start of the run.
         limit: stop after so many frames; None for no limit.
+        explainer: who knows whose doing a decision was; None leaves that out.
         frames: what was seen.
         endings: a repetition of a packet's last frame, with why it ended there.
         last: when the last frame was seen, whether it matched or not.
@@ -81,6 +86,7 @@ class Capture:
     condition: CaptureFilter | None = None
     epoch: int = EPOCH
     limit: int | None = None
+    explainer: Explainer | None = None
     frames: list[CapturedFrame] = attrs.field(factory=list, init=False)
     endings: list[CapturedFrame] = attrs.field(factory=list, init=False)
     last: Instant = attrs.field(default=Instant(0), init=False)
@@ -98,10 +104,13 @@ class Capture:
 
     def hear(self, step: Step) -> None:
         """Take note of `step`: keep a frame at one of the points, or a remark for the next one."""
+        if self.explainer is not None:
+            self.explainer.hear(step)
         if step.kind is _NOTE:
             before = self._known(step.parent)
-            remark = f"{step.net} {step.stage}: {step.detail}" if step.detail else f"{step.net} {step.stage}"
-            self._remember(step.number, _Trail(before.last, remark, before))
+            hop = before.hop + 1
+            whose = "" if self.explainer is None else self.explainer.object(step)
+            self._remember(step.number, _Trail(before.last, hop, remark(step, hop, whose), before))
         elif step.kind is _DROP:
             self._end(step)
         else:
@@ -117,7 +126,7 @@ class Capture:
         if self.is_full or (self.condition is not None and not self.condition.matches(step.octets)):
             self._remember(step.number, before)
             return
-        self._remember(step.number, _Trail(len(self.frames)))
+        self._remember(step.number, _Trail(len(self.frames), before.hop + 1))
         way = _INWARD if step.kind is _IN else _OUTWARD
         self.frames.append(
             CapturedFrame(self.epoch + step.time, point, step.octets, way, step.packet_id, before.comments())
@@ -136,7 +145,10 @@ class Capture:
         before = self._known(step.parent)
         if before.last < 0 or step.reason is None:
             return
-        why = f"DROP: {step.reason.name} in {step.net}" + (f" ({step.detail})" if step.detail else "")
+        whose = code = ""
+        if self.explainer is not None:
+            whose, code = self.explainer.object(step), self.explainer.code(step)
+        why = ending(step, before.hop + 1, whose, code)
         seen = self.frames[before.last]
         self.endings.append(seen._replace(time_ns=self.epoch + step.time, comments=(*before.comments(), why)))
 

@@ -112,6 +112,13 @@ class Packet:
                 self.line = self._line_to(end)
                 return
 
+    def end_at(self, number: int) -> None:
+        """Have the copy be the one that matters whose last step has this number."""
+        for end in self._ends:
+            if end.step.number == number:
+                self.line = self._line_to(end)
+                self.tuples = _tuples(self.line)
+
     def _line_to(self, end: Told) -> tuple[Told, ...]:
         line = [end]
         while (parent := self._by_number.get(line[-1].step.parent)) is not None:

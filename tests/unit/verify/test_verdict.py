@@ -385,7 +385,7 @@ class TestHonesty:
         assert outcome.cause.place == "r1/eth0"
         last = outcome.story.hops()[-1].told
         assert (last.step.reason, last.module) == (DropReason.NETFILTER_DROP, __name__)
-        assert captures[-1].endings[0].comments[-1] == "DROP: NETFILTER_DROP in r1 (planted)"
+        assert captures[-1].endings[0].comments[-1].startswith("DROP NETFILTER_DROP hop=")
 
     def test_a_packet_that_vanishes_without_a_word_is_told_where_it_was_last(
         self, monkeypatch: pytest.MonkeyPatch
