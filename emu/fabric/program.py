@@ -16,11 +16,13 @@ be used with `yield from`:
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from emu.kernel import sctp, sockets, tcp
+from emu.sim.time import MILLISECOND, later
 
 if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 READ_SIZE = 65536
+_DRAINED_EVERY = 10 * MILLISECOND
 
 
 class Do(NamedTuple):
@@ -176,6 +179,22 @@ def receive_from(
     """Wait for a datagram; for `repeats` see `Block`."""
     result: Datagram = yield Block(lambda net: sockets.receive_from(net, sock), sock, timeout, repeats)
     return result
+
+
+def drain(sock: Socket, *, timeout: Duration) -> Program[None]:
+    """Wait until the peer has acknowledged all that was sent.
+
+    Raises:
+        TimeoutError: it has not within `timeout` ns.
+        OSError: the connection failed.
+    """
+    end = later((yield from now()), timeout)
+    while (yield from call(lambda _: tcp.unacknowledged(sock))):
+        yield Do(lambda _: sock.take_error())
+        if (yield from now()) >= end:
+            raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+        yield Sleep(_DRAINED_EVERY)
+    yield Do(lambda _: sock.take_error())
 
 
 def quick_ack(sock: Socket) -> Program[None]:

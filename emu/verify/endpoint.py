@@ -63,12 +63,14 @@ class Target:
         address: where the packets go.
         protocol: what they are.
         port: the destination port, 0 for ICMP.
+        payload: octets that are sent, too, and have to arrive; 0 for what the protocol needs.
     """
 
     point: str
     address: IpAddress
     protocol: Protocol
     port: int = 0
+    payload: int = 0
 
     def __str__(self) -> str:
         port = f":{self.port}" if self.port else ""

@@ -12,6 +12,8 @@ from emu.apps import association, datagram, stream
 from emu.apps.outcome import word
 from emu.apps.ping import ping
 from emu.errors import StormError
+from emu.fabric import program
+from emu.kernel.sockets import SocketKind
 from emu.sim.time import MILLISECOND, SECOND, Duration, later
 from emu.verify.endpoint import Protocol
 from emu.wire.addresses import ANY_IP4
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from emu.observe.recording import Step
     from emu.sim.time import Instant
     from emu.verify.endpoint import Source, Target
+    from emu.wire.addresses import IpAddress
 
 PATIENCE: Final = 10 * SECOND
 """How long the program waits: more than Linux needs to give a neighbour up."""
@@ -32,6 +35,11 @@ PATIENCE: Final = 10 * SECOND
 STORM: Final = "storm"
 """The outcome of an exchange that never came to rest."""
 
+OK: Final = "ok"
+"""The outcome of a connection that stands, its data arrived."""
+
+_ANSWERS: Final = frozenset((OK, "reply"))
+_AT_ONCE: Final[Duration] = SECOND // 2  # TCP sends its first segment again after a second
 _BUDGET: Final = 20_000  # events; an exchange takes hundreds
 _IDENTIFIER: Final = 0x656D  # of echoes: none that people write into documents
 _DATAGRAM: Final = b"emu"  # and the message of an SCTP association
@@ -64,7 +72,7 @@ class Exchange:
     @property
     def is_answered(self) -> bool:
         """Whether the connection stood or an answer came."""
-        return self.outcome in {"ok", "reply"}
+        return self.outcome in _ANSWERS
 
 
 class _Witness:
@@ -87,14 +95,33 @@ def _speaker(frame: FrameType | None) -> str:
     return ""
 
 
-def ask(network: Emulation, source: Source, target: Target) -> Exchange:
-    """Ask `target` from `source` and return what happened."""
-    return observe(network, lambda: _run(network, source, target))
+class _Bystander:
+    """Listens to a recording and does not ask who speaks: for many questions."""
+
+    def __init__(self) -> None:
+        self._steps: list[Step] = []
+        self.hear = self._steps.append
+
+    @property
+    def told(self) -> list[Told]:
+        return [Told(step, "") for step in self._steps]
 
 
-def observe(network: Emulation, run: Callable[[], str]) -> Exchange:
+def ask(network: Emulation, source: Source, target: Target, *, is_brief: bool = False) -> Exchange:
+    """Ask `target` from `source` and return what happened.
+
+    Args:
+        network: where.
+        source: who asks.
+        target: whom, and with what.
+        is_brief: stop as soon as the outcome is clear, and do not ask which module told a step.
+    """
+    return observe(network, lambda: _run(network, source, target, is_brief=is_brief), is_brief=is_brief)
+
+
+def observe(network: Emulation, run: Callable[[], str], *, is_brief: bool = False) -> Exchange:
     """Return what happens while `run` lets something happen; what it returns is the outcome."""
-    witness = _Witness()
+    witness = _Bystander() if is_brief else _Witness()
     loop = network.fabric.loop
     budget, loop.budget = loop.budget, _BUDGET
     loop.replenish()
@@ -111,43 +138,47 @@ def observe(network: Emulation, run: Callable[[], str]) -> Exchange:
     return Exchange(outcome, start, tuple(witness.told))
 
 
-def _run(network: Emulation, source: Source, target: Target) -> str:
-    net = network.namespace(source.namespace).net
-    process = network.fabric.spawn(net, _program(source, target))
+def is_answered_at_once(network: Emulation, source: Source, target: Target) -> bool:
+    """Ask, and return whether the answer is there before anything is sent again."""
+    loop = network.fabric.loop
+    net = network.fabric.namespace(source.namespace)
+    try:
+        process = network.fabric.spawn(net, _program(source, target, is_brief=True))
+        network.run_until(lambda: process.done, later(loop.now, _AT_ONCE))
+    except StormError:
+        return False
+    return process.done and process.error is None and process.result in _ANSWERS
+
+
+def _run(network: Emulation, source: Source, target: Target, *, is_brief: bool) -> str:
+    net = network.fabric.namespace(source.namespace)
+    process = network.fabric.spawn(net, _program(source, target, is_brief=is_brief))
     network.finish(process)
-    network.wait_until(later(network.fabric.loop.now, _AFTERMATH))  # what is still on its way this instant
+    if not is_brief:
+        network.fabric.loop.run_until(later(network.fabric.loop.now, _AFTERMATH))  # what is under way yet
     return word(process.error) if process.error is not None else process.result
 
 
-def _program(source: Source, target: Target) -> Program[str]:
+def _program(source: Source, target: Target, *, is_brief: bool) -> Program[str]:
     """Ask once and return the outcome in a word."""
+    src = source.address or ANY_IP4
+    data = bytes(target.payload) or _DATAGRAM
     match target.protocol:
+        case Protocol.TCP if is_brief or target.payload:
+            return (yield from _connect(target, src))
         case Protocol.TCP:
             exchange = yield from stream.request(
-                target.address,
-                target.port,
-                b"",
-                src=source.address or ANY_IP4,
-                gap=0,
-                timeout=PATIENCE,
+                target.address, target.port, b"", src=src, gap=0, timeout=PATIENCE
             )
             return exchange.outcome
         case Protocol.UDP:
             outcomes = yield from datagram.request(
-                target.address,
-                target.port,
-                _DATAGRAM,
-                src=source.address or ANY_IP4,
-                timeout=PATIENCE,
+                target.address, target.port, data, src=src, timeout=PATIENCE
             )
             return outcomes[0]
         case Protocol.SCTP:
             exchange = yield from association.request(
-                target.address,
-                target.port,
-                _DATAGRAM,
-                src=source.address or ANY_IP4,
-                timeout=PATIENCE,
+                target.address, target.port, data, src=src, timeout=PATIENCE
             )
             return exchange.outcome
         case Protocol.ICMP:
@@ -157,3 +188,17 @@ def _program(source: Source, target: Target) -> Program[str]:
             return echoes[0].outcome
         case _:
             assert_never(target.protocol)
+
+
+def _connect(target: Target, src: IpAddress) -> Program[str]:
+    """Connect, and send what there is to send until it is acknowledged."""
+    socket = yield from program.socket(SocketKind.TCP)
+    try:
+        yield from program.bind(socket, src)
+        yield from program.connect(socket, target.address, target.port, timeout=PATIENCE)
+        if target.payload:
+            yield from program.send(socket, bytes(target.payload), timeout=PATIENCE)
+            yield from program.drain(socket, timeout=PATIENCE)
+    except OSError as error:
+        return word(error)
+    return OK

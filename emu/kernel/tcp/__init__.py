@@ -33,6 +33,7 @@ from emu.kernel.tcp.endpoint import (
     set_quickack,
     shutdown,
     timeout,
+    unacknowledged,
 )
 
 __all__ = [
@@ -60,4 +61,5 @@ __all__ = [
     "set_quickack",
     "shutdown",
     "timeout",
+    "unacknowledged",
 ]

@@ -300,6 +300,14 @@ def next_deadline(net: Namespace) -> Instant | None:
 _TIMER_NAMES = {Purpose.ZERO_WINDOW: "persist"}
 
 
+def unacknowledged(sock: Socket) -> int:
+    """Return how many octets of what was written the peer has not acknowledged (SIOCOUTQ of tcp(7))."""
+    entry = sock.tcp.entry
+    if entry is None or entry.connection is None or entry.connection.tcb.remainder is not None:
+        return 0
+    return entry.connection.unacknowledged
+
+
 def listing(net: Namespace) -> Iterator[SocketInfo]:
     """Yield what `ss -tan` shows, listeners first."""
     for sock in net.tcp.listeners():
