@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from emu.cluster.cluster import Cluster
     from emu.cluster.source import Source
-    from emu.document import Document
     from emu.kube.api.objects import Object
     from emu.verify.difference import Difference
 
@@ -147,7 +146,7 @@ def _clusters(
     from emu.cluster.sources import read_all
     from emu.cluster.topology.settings import with_settings
 
-    documents: Sequence[Document] = read_all(first, recursive=how.recursive)
+    documents = read_all(first, recursive=how.recursive)
     before = source_of(documents, first[0], validate=how.validate)
     if second:
         after = source_of(read_all(second, recursive=how.recursive), second[0], validate=how.validate)

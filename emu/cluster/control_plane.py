@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from emu.cluster import node_objects, outside, policies
 from emu.cluster.daemons import Daemons
+from emu.cluster.ranges import overlaps
 from emu.cluster.underlay import Underlay
 from emu.cluster.writing import Writer
 from emu.errors import UnknownNameError, did_you_mean
@@ -93,6 +94,7 @@ class ControlPlane:
         provider = PROVIDERS[spec.network.provider](spec.network.options)
         self._daemons = Daemons(fabric, self.store, provider, spec.pod_cidr, self._network_is_ready)
         self._planned = node_objects.plan(topology)
+        self.warnings += [f"CIDR_OVERLAP: {each}" for each in overlaps(topology, self._planned)]
         if not topology.has_cluster:
             names = ", ".join(each.node.metadata.name for each in self._planned)
             self.warnings.append(f"no Cluster document: nodes {names}; {spec.network.provider}; iptables")

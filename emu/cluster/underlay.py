@@ -13,6 +13,7 @@ address. A node's second device hangs on a second switch, and so on.
 from __future__ import annotations
 
 import ipaddress
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +23,7 @@ from emu.kernel import rtnetlink
 from emu.kernel.link import bridge_ports
 from emu.kernel.link.bridge import Bridge
 from emu.kernel.link.veth import Veth
-from emu.kernel.route import Insertion, Nexthop, Route, Scope
+from emu.kernel.route import Insertion, Nexthop, Route, RouteError, Scope
 from emu.kube.cni.links import mac_of
 from emu.wire.addresses import Interface, IpAddress, MacAddress, Prefix
 
@@ -138,16 +139,22 @@ class Underlay:
         gateway = next(iter(self.gateways.values()))
         way = Nexthop("eth0", gateway, onlink=True)
         self._route(net, Route(EVERYWHERE, nexthops=(way,)))
-        self._route(
-            self.router, Route(Prefix(address, _HOST), nexthops=(Nexthop(outside.name),), scope=Scope.LINK)
-        )
+        back = Route(Prefix(address, _HOST), nexthops=(Nexthop(outside.name),), scope=Scope.LINK)
+        self.fabric.call(self.router, partial(_replace, route=back))  # of two with one address the last one
         return net
 
     def route_pods(self, ways: Iterable[tuple[Prefix, IpAddress]]) -> None:
-        """Let the router send what is for pods to their nodes: pairs of pod CIDR and InternalIP."""
+        """Let the router send what is for pods to their nodes: pairs of pod CIDR and InternalIP.
+
+        It stays on its own networks where those overlap with the pods'.
+        """
+        own = {each.prefix for device in self.router.devices.values() for each in device.addresses}
         for prefix, gateway in ways:
+            if prefix in own:
+                continue
             route = Route(prefix, nexthops=(Nexthop("eth0", gateway),))
-            self.fabric.call(self.router, partial(_replace, route=route))
+            with suppress(RouteError):  # the way to the gateway leads through what came before
+                self.fabric.call(self.router, partial(_replace, route=route))
 
     # --- parts ---
 
