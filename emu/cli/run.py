@@ -41,14 +41,18 @@ def run(given: Input, namespace: str, folder: str | None, output: str | None) ->
     where a program in a step failed or a pod does not run.
     """
     from emu.cli.output import STDOUT, opened
+    from emu.cluster.network.lab import Network
     from emu.cluster.network.run import NetworkRun
     from emu.cluster.source import ClusterSource
+    from emu.verify.explainer import Explainer
 
     found = given.source
     if isinstance(found, ClusterSource):
         return _run_cluster(found, given, namespace, folder=folder, output=output)
     network = NetworkRun(found.document, seed=given.seed or 0)
     with opened(output) as sink, _results(folder) as write_results:
+        if sink is not None:
+            network.capture.explainer = Explainer(Network(network))
         outcome = network.run()
         if sink is not None:
             sink.write(network.capture, network.fabric)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from emu.cluster.emulation import Emulation
+    from emu.verify.fixes import Fix
     from emu.verify.verdict import Verdict
 
 
@@ -67,14 +68,25 @@ class Flow:
         failure = self.verdict.failure
         return None if failure is None or failure.cause is None else failure.cause.code
 
+    @cached_property
+    def fix(self) -> Fix | None:
+        """What makes it succeed always, proved on a copy; None if nothing is known to."""
+        from emu.verify.fixes import find_fix  # noqa: PLC0415 - only failures need it
+
+        return find_fix(self._network, self.source, self.target, self.verdict, namespace=self._namespace)
+
     def explain(self) -> str:
-        """Return the verdict and the story of its most telling branch, as `emu trace` prints them."""
-        from emu.verify.trace_text import text  # noqa: PLC0415 - only failures need it
+        """Return the verdict, the way of its most telling branch and what would help, as `emu trace` does."""
+        from emu.verify.telling.places import Places  # noqa: PLC0415 - only failures need it
+        from emu.verify.telling.telling import Telling  # noqa: PLC0415 - as above
+        from emu.verify.telling.text import text  # noqa: PLC0415 - as above
 
         verdict = self.verdict
-        shown = list(enumerate(verdict.outcomes, 1))
-        told = [number for number, one in shown if one is (verdict.failure or verdict.outcomes[0])]
-        return text(verdict, shown, told)
+        shown = tuple(enumerate(verdict.outcomes, 1))
+        told = tuple(number for number, one in shown if one is (verdict.failure or verdict.outcomes[0]))
+        has_failed = verdict.failure is not None and not verdict.unknown
+        fixes = () if not has_failed or self.fix is None else (self.fix,)
+        return text(Telling(verdict, shown, told, fixes=fixes, places=Places(self._network)))
 
     def __repr__(self) -> str:
         return f"<Flow {self.source} -> {self.target}>"

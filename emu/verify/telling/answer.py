@@ -7,6 +7,7 @@ the verdict and, where something fails, the reason code.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from emu.verify.story import Way
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from emu.verify.telling.fates import Fate
     from emu.verify.verdict import Verdict
 
+_CLAUSE: Final = re.compile(r"(?:: |; |, | \()")
 _NEXT_HOP: Final = "via "  # of a multipath route
 _GAP: Final = "   "  # before the reason code
 
@@ -70,8 +72,10 @@ def _sentences(verdict: Verdict, cause: Cause | None, ends: list[Fate]) -> Itera
     half = "reply " if cause.way is Way.REPLY else ""
     result = verdict.failure.result.value if verdict.failure is not None else ""
     sometimes = "else " if verdict.word is Word.SOMETIMES else ""
-    for place in (f"at {cause.place}", f"at {cause.net}", ""):
-        yield f"{sometimes}{half}{result} {place}".rstrip() + f": {cause.words}"
+    clause = _CLAUSE.split(cause.words)[0]
+    for words in (cause.words, clause) if " " in clause else (cause.words,):
+        for place in (f" at {cause.place}", f" at {cause.net}", ""):
+            yield f"{sometimes}{half}{result}{place}: {words}"
     for place in (cause.place, cause.net):
         yield f"{sometimes}{half}{result} at {place}"
     yield f"{sometimes}{half}{result}"

@@ -75,7 +75,8 @@ def listed(names: Sequence[str], kind: str) -> str:
 
 def decided(outcome: Outcome) -> str:
     """Return what chance decided on a branch, in words."""
-    return "; ".join(taken.name or f"{taken.question} -> {taken.index}" for taken in outcome.choices)
+    words = (taken.name or f"{taken.question} -> {taken.index}" for taken in outcome.choices)
+    return "; ".join(dict.fromkeys(words))
 
 
 def fates(verdict: Verdict, shown: Iterable[tuple[int, Outcome]], places: Places) -> list[Fate]:

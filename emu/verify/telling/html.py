@@ -48,10 +48,10 @@ def html(telling: Telling) -> str:
         f"<h1{mood}>{answer}</h1>",
         _list(telling.facts()),
     ]
-    if len(telling.verdict.outcomes) > 1:
+    if telling.has_fates:
         parts.append(_fates(telling))
     for number, outcome in telling.branches():
-        if len(telling.verdict.outcomes) > 1:
+        if telling.has_fates:
             parts.append(f"<h2>Branch {number}: {escape(telling.title(outcome))}</h2>")
         parts += [_way(telling, outcome), _every_step(telling, outcome)]
     for fix in telling.remedies():

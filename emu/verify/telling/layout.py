@@ -68,6 +68,10 @@ def lines_of(table: Sequence[Row], names: int, first: int) -> Iterator[str]:
         shown = row.net
         parts = _decision(row, WIDTH - indent)
         start = f"{number:>2}{_GAP}"
+        if len(start) + len(net) + len(_GAP) + len(parts[0]) <= WIDTH:
+            yield f"{start}{net:<{names}}{_GAP}{parts[0]}".rstrip()
+            yield from (f"{'':<{indent}}{part}" for part in parts[1:])
+            continue
         if len(net) > names:
             yield from textwrap.wrap(net, WIDTH, initial_indent=start, subsequent_indent=" " * len(start))
             start, net = " " * len(start), ""

@@ -22,10 +22,10 @@ def markdown(telling: Telling) -> str:
     """Return an answer as Markdown, the first line being the answer."""
     lines = [f"**{escaped(telling.answer)}**", ""]
     lines += [f"- {label}: {escaped(words)}" for label, words in telling.facts()]
-    if len(telling.verdict.outcomes) > 1:
+    if telling.has_fates:
         lines += ["", *_fates(telling)]
     for number, outcome in telling.branches():
-        if len(telling.verdict.outcomes) > 1:
+        if telling.has_fates:
             lines += ["", f"Branch {number}: {escaped(telling.title(outcome))}"]
         lines += ["", *(_every_step(telling, outcome) if telling.is_verbose else _way(telling, outcome))]
     for fix in telling.remedies():

@@ -166,7 +166,7 @@ class _Visit:
         if "MASQUERADE" in rule.rule or "masquerade" in rule.rule:
             what = "MASQUERADE"
         shares = [self._odds[each.chain[1]] for each in steps if each.chain and each.chain[1] in self._odds]
-        chance = f", p={shares[-1]}" if shares else ""
+        chance = f" p={shares[-1]}" if shares else ""
         (whose,) = _words(self._places.origin(rule))
         if what == "DNAT" and hop.after is not None:
             owner = self._places.owner(hop.after.dst)
@@ -180,7 +180,7 @@ class _Visit:
     def _retranslated(self, hop: Hop) -> None:
         step = hop.told.step
         what = "translated back" if self._way is Way.REPLY else "translated"
-        self._add(step, f"conntrack: {what}", _change(step))
+        self._add(step, f"conntrack {what}", _change(step))
 
     def _ended(self, drop: Step, label: str, last: Step) -> None:
         reason = "" if drop.reason is None else f" ({drop.reason.name})"
@@ -248,7 +248,7 @@ class _Visit:
     def _add(self, step: Step, what: str, change: str = "", notes: tuple[str, ...] = ()) -> None:
         if step.conntrack and step.conntrack != self._state:
             self._state = step.conntrack
-            what += f", ct={step.conntrack}" if step.stage != "conntrack" else ""
+            what += f" ct={step.conntrack}" if step.stage != "conntrack" else ""
         self._rows.append(Row(self._net, what, change, tuple(note for note in notes if note)))
 
 

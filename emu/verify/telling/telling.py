@@ -86,6 +86,11 @@ class Telling:
         every = fates(self.verdict, self.shown, self.places)
         return every if len(every) <= _FATES_SHOWN else merged(every)
 
+    @property
+    def has_fates(self) -> bool:
+        """Whether it depends on chance what becomes of it."""
+        return len(fates(self.verdict, enumerate(self.verdict.outcomes, 1), self.places)) > 1
+
     def branches(self) -> Iterator[tuple[int, Outcome]]:
         """Yield the branches whose way is told."""
         yield from ((number, outcome) for number, outcome in self.shown if number in self.told)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from emu.verify.verdict import Outcome
 
 _NUMBERS: Final = 10  # columns
+_GAP: Final = "  "
+_REASON: Final = 3  # its place in a row of fates
 
 
 def text(telling: Telling) -> str:
@@ -32,7 +34,7 @@ def text(telling: Telling) -> str:
     lines = [telling.answer]
     for label, words in telling.facts():
         lines += paragraph(label, words)
-    if len(telling.verdict.outcomes) > 1:
+    if telling.has_fates:
         lines += ["", *_fates(telling.fates())]
     for number, outcome in telling.branches():
         lines += ["", *_way(telling, number, outcome)]
@@ -42,28 +44,25 @@ def text(telling: Telling) -> str:
 
 
 def _fates(found: Sequence[Fate]) -> Iterator[str]:
-    """Yield a table of what can become of it."""
-    cells = [("BRANCH", "SHARE", "RESULT", "PICKED", "REASON")]
+    """Yield a table of what can become of it; what is picked is shortened where that is too long."""
+    cells = [("BRANCH", "SHARE", "RESULT", "REASON", "PICKED", "")]
     for fate in found:
-        picked = f"{fate.names} ({fate.vicinity})" if fate.vicinity else fate.names
+        numbers = shortened(fate.numbered, _NUMBERS)
+        where = f" ({fate.vicinity})" if fate.vicinity else ""
         cells.append(
-            (
-                shortened(fate.numbered, _NUMBERS),
-                str(fate.probability),
-                fate.outcome.result.value,
-                picked,
-                fate.code,
-            )
+            (numbers, str(fate.probability), fate.outcome.result.value, fate.code, fate.names, where)
         )
-    widths = [max(len(row[column]) for row in cells) for column in range(5)]
-    widths[3] = min(widths[3], WIDTH - 8 - sum(widths) + widths[3])
+    shown = [column for column in range(4) if column != _REASON or any(row[_REASON] for row in cells[1:])]
+    widths = {column: max(len(row[column]) for row in cells) for column in shown}
+    room = WIDTH - sum(widths.values()) - len(_GAP) * len(shown)
     for row in cells:
-        fitted = (*row[:3], shortened(row[3], widths[3]), row[4])
-        yield "  ".join(f"{cell:<{width}}" for cell, width in zip(fitted, widths, strict=True)).rstrip()
+        start = "".join(f"{row[column]:<{widths[column]}}{_GAP}" for column in shown)
+        where = row[-1] if len(row[-1]) < room // 2 else ""
+        yield f"{start}{shortened(row[-2], room - len(where))}{where}".rstrip()
 
 
 def _way(telling: Telling, number: int, outcome: Outcome) -> Iterator[str]:
-    if len(telling.verdict.outcomes) > 1:
+    if telling.has_fates:
         yield from paragraph(f"branch {number}", telling.title(outcome))
     if telling.is_verbose:
         yield from step_lines(outcome.story, telling.places)

@@ -71,7 +71,7 @@ class TestAnswer:
         assert status == 1
         assert lines[0] == "SOMETIMES 1/2  fails via 10.2.2.2 dev eth2   IP_FORWARD_OFF"
         assert "flow     pod1 -> server:53/UDP" in lines
-        assert "1       1/2    delivered  via 10.2.1.2 dev eth1" in lines
+        assert "1       1/2    delivered                  via 10.2.1.2 dev eth1" in lines
         assert "branch 2 dropped, via 10.2.2.2 dev eth2" in lines
 
     def test_a_fix_is_shown_with_what_to_type(self, emu: Emu) -> None:

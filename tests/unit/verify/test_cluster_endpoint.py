@@ -219,7 +219,7 @@ class TestNames:
         assert (found.never, found.reason) == (True, "DNS_NXDOMAIN")
         assert found.verdict.outcomes[0].result.value == "refused"
         assert "Name or service not known" in found.explain()
-        assert "10.96.0.10.53" in found.explain()
+        assert "> 10.96.0.10:53" in found.explain()
 
     def test_the_asker_has_its_own_servers(self, file: Path) -> None:
         """A pod on the node's network asks the node's, which do not know the cluster."""
@@ -239,7 +239,7 @@ endpoints: [{addresses: [172.18.0.2], conditions: {ready: true}}]
 """
         found = flow(file, "client", "web.default.svc.cluster.local:80", SILENT + slices)
         assert (found.never, found.reason) == (True, "NO_SOCKET")
-        assert "Temporary failure in name resolution" in found.explain()
+        assert "Temporary failure in name resolution" in " ".join(found.explain().split())
 
     def test_a_server_that_is_silent_is_a_timeout(self, file: Path) -> None:
         """The query arrives, and nobody answers it."""
