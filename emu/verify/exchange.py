@@ -43,6 +43,11 @@ _AT_ONCE: Final[Duration] = SECOND // 2  # TCP sends its first segment again aft
 _BUDGET: Final = 20_000  # events; an exchange takes hundreds
 _IDENTIFIER: Final = 0x656D  # of echoes: none that people write into documents
 _DATAGRAM: Final = b"emu"  # and the message of an SCTP association
+_DNS_PORT: Final = 53
+_NAME: Final = b"\x0akubernetes\x07default\x03svc\x07cluster\x05local\x00"
+_QUERY: Final = bytes.fromhex("656d 0100 0001 0000 0000 0000") + _NAME + bytes.fromhex("0001 0001")
+"""What a DNS server answers, whatever it knows: it is silent to what is no query. Source: RFC 1035, 4.1."""
+
 _AFTERMATH: Final[Duration] = MILLISECOND
 _MESSENGERS: Final = frozenset(("emu.kernel.namespace", "emu.observe.recording", __name__))
 
@@ -162,7 +167,7 @@ def _run(network: Emulation, source: Source, target: Target, *, is_brief: bool) 
 def _program(source: Source, target: Target, *, is_brief: bool) -> Program[str]:
     """Ask once and return the outcome in a word."""
     src = source.address or ANY_IP4
-    data = bytes(target.payload) or _DATAGRAM
+    data = bytes(target.payload) or (_QUERY if target.port == _DNS_PORT else _DATAGRAM)
     match target.protocol:
         case Protocol.TCP if is_brief or target.payload:
             return (yield from _connect(target, src))

@@ -16,6 +16,7 @@ from emu.cluster.topology.spec import (
 )
 from emu.document import MappingNode
 from emu.document.fields import Fields, Place, boolean, elements, integer, one_of, text
+from emu.errors import did_you_mean
 from emu.kube.policy.settings import Settings as PolicySettings
 from emu.kube.providers import PROVIDERS, OptionsError
 
@@ -112,7 +113,9 @@ def _network(place: Place) -> NetworkSpec:
         PROVIDERS[provider](options)
     except OptionsError as error:
         for fault in error.faults:
-            _place_of(place, fault.path).fault(fault.message)
+            found = _place_of(place, fault.path)
+            meant = did_you_mean(fault.path.removeprefix("$."), ("provider", "policy", *PROVIDERS))
+            found.fault(fault.message if "did you mean" in fault.message else f"{fault.message}{meant}")
     return NetworkSpec(provider, options, policy)  # type: ignore[arg-type]  # those that there are
 
 

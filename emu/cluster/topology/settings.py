@@ -135,6 +135,8 @@ def _steps(key: str, name: str) -> Iterator[str | int]:
 
 def _put(root: MappingNode, steps: Sequence[str | int], value: Value) -> str:
     """Put `value` where `steps` lead; return what is wrong, empty if nothing is."""
+    if not steps:
+        return "must be KEY=VALUE, with a key of the document"
     at: MappingNode | SequenceNode = root
     for step, following in zip(steps, (*steps[1:], None), strict=True):
         is_last = following is None
@@ -156,7 +158,7 @@ def _put(root: MappingNode, steps: Sequence[str | int], value: Value) -> str:
         if not isinstance(inner, MappingNode | SequenceNode):
             return f"{step} has a value and no keys"
         at = inner
-    return "must be KEY=VALUE, with a key of the document"
+    return ""
 
 
 def _index(items: SequenceNode, step: str | int) -> int | str:

@@ -82,7 +82,7 @@ def compare(
     total, done = sum(numbers), 0
     answers: list[dict[Question, Answer]] = [{}, {}]
     for network, flows, found in zip((before, after), chosen, answers, strict=True):
-        asker = Asker(network)
+        asker = Asker(network, is_brief=True)
         for flow in flows.values():
             for source, target in flow.questions:
                 found[flow.key, source.shown, target.shown] = _ask(asker, flow, source, target)
