@@ -39,7 +39,7 @@ def pairs_of(network: Emulation, expectation: Expectation, namespace: str) -> li
         Pair(source.name, f"{target.name}{flow}", source.absent or target.absent)
         for source in sources
         for target in targets
-        if not (is_any and source == target)
+        if not (is_any and source.key == target.key)
     ]
 
 
@@ -52,9 +52,10 @@ def nobody(network: Emulation, expectation: Expectation, namespace: str) -> str:
 
 
 class _Point(NamedTuple):
-    """An end point, and why it has no network; empty if it has."""
+    """An end point, what tells it from others, and why it has no network; empty if it has."""
 
     name: str
+    key: str
     absent: str = ""
 
 
@@ -62,19 +63,22 @@ def _points(network: Emulation, party: Party, namespace: str) -> list[_Point]:
     if not isinstance(network, Cluster):
         if party.anybody:
             raise EndPointError(f"any {party.anybody} means objects of Kubernetes: here are none")
-        return [_Point(party.point)]
+        return [_Point(party.point, party.point)]
     if party.anybody == "node":
-        return [_Point(f"node/{each.metadata.name}") for each in network.store.list(Node)]
+        names = [f"node/{each.metadata.name}" for each in network.store.list(Node)]
+        return [_Point(name, name) for name in names]
     if party.anybody == "pod":
         return [_of_pod(each) for each in _any_pod(network, party)]
     if not _is_object(party.point):
-        return [_Point(party.point)]
+        return [_Point(party.point, party.point)]
     point = parse_point(party.point, namespace)
     if point.kind in _SINGLE:
-        return [_Point(party.point)]
+        return [_Point(party.point, party.point)]
     found = [each for each in pods_of(network.store, point) if not each.is_finished]
     if not found:
         raise UnknownNameError(f"{point} has no pods")
+    if point.kind == "pod":
+        return [_of_pod(found[0])._replace(name=party.point)]
     return [_of_pod(each) for each in found]
 
 
@@ -96,7 +100,7 @@ def _of_pod(pod: Pod) -> _Point:
     """Return a pod as an end point: without `pod/` where its namespace is no reserved word."""
     name = f"{pod.metadata.namespace}/{pod.metadata.name}"
     absent = "" if pod.status.pod_ip else f"pod {name} has no address: it is {pod.status.phase}"
-    return _Point(f"pod/{name}" if is_kind(pod.metadata.namespace) else name, absent)
+    return _Point(f"pod/{name}" if is_kind(pod.metadata.namespace) else name, name, absent)
 
 
 def _is_object(point: str) -> bool:

@@ -37,7 +37,7 @@ def summary(findings: Sequence[Finding], refusals: Sequence[Refusal] = ()) -> st
     """Return how many lines are met, in a line."""
     unmet = sum(not each.is_met for each in findings)
     word = "expectation" if len(findings) == 1 else "expectations"
-    steps = f", {len(refusals)} steps refused" if refusals else ""
+    steps = f", {len(refusals)} step{'s' if len(refusals) > 1 else ''} refused" if refusals else ""
     return f"{len(findings)} {word}: {len(findings) - unmet} met, {unmet} not{steps}"
 
 
