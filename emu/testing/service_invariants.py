@@ -17,10 +17,9 @@ from emu.kube.api.objects import Service
 from emu.observe.recording import Kind
 from emu.testing.expectations import in_cidr, pod_cidr, sight
 from emu.testing.invariants import check_arrival, check_payload, check_ttl, conversation
-from emu.verify.firstpacket import Question, judge
+from emu.verify.firstpacket import Question, judge_at
 from emu.verify.journeys import view
 from emu.verify.nodewalk import POD_DEVICE, Word
-from emu.verify.replica import Replicas
 from emu.wire import ipv4
 from emu.wire.addresses import IpAddress, Prefix
 
@@ -125,7 +124,7 @@ def _check_share(found: Findings, lab: ClusterLab, door: Door, node: str, *, is_
     question = Question(
         source, door.address, door.number, door.port.protocol, "eth0" if is_outside else POD_DEVICE
     )
-    judged = judge(Replicas(lab.machines[node].net), question)
+    judged = judge_at(lab.machines[node].net, question)
     what = f"{door} on {node}"
     if door.entrance == "node port" and not _serves_node_ports(lab, door.address):
         found.expect("shares", f"{what}: {judged.word}", holds=judged.word is Word.UNCHANGED)

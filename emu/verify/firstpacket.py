@@ -16,6 +16,7 @@ import attrs
 
 from emu.errors import EndPointError
 from emu.sim.choice import branches
+from emu.verify.alone import alone
 from emu.verify.nodewalk import Word, send
 from emu.wire import ipv4, sctp, tcp, udp
 
@@ -129,6 +130,17 @@ def judge(start: Callable[[], Namespace], question: Question) -> Judgement:
         UnknownNameError: the node has no such device.
     """
     return summary((branch.fates[0], branch.probability) for branch in follow(start, [question]))
+
+
+def judge_at(net: Namespace, question: Question) -> Judgement:
+    """Return what the rules of the living node `net` do with a first packet; it is as it was afterwards.
+
+    Raises:
+        EndPointError: there is no such protocol.
+        UnknownNameError: the node has no such device.
+    """
+    with alone(net) as start:
+        return judge(start, question)
 
 
 def follow(

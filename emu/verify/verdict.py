@@ -33,6 +33,15 @@ class Word(enum.Enum):
     NEVER = "NEVER"
     UNKNOWN = "UNKNOWN"
 
+    @classmethod
+    def of(cls, delivered: Fraction | None) -> Word:
+        """Return the word for a probability of delivery, None if that is not known."""
+        if delivered is None:
+            return cls.UNKNOWN
+        if delivered == 1:
+            return cls.ALWAYS
+        return cls.SOMETIMES if delivered else cls.NEVER
+
 
 @attrs.frozen
 class Arrival:
@@ -106,12 +115,7 @@ class Verdict:
     @property
     def word(self) -> Word:
         """The answer in one word."""
-        delivered = self.delivered
-        if delivered is None:
-            return Word.UNKNOWN
-        if delivered == 1:
-            return Word.ALWAYS
-        return Word.SOMETIMES if delivered else Word.NEVER
+        return Word.of(self.delivered)
 
     @property
     def failure(self) -> Outcome | None:

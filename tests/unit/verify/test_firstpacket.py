@@ -15,9 +15,8 @@ from emu.kernel.link.bridge import Bridge
 from emu.kernel.link.veth import Veth
 from emu.kernel.rtnetlink import set_master
 from emu.testing.proxies import Proxies
-from emu.verify.firstpacket import Judgement, Question, judge
+from emu.verify.firstpacket import Judgement, Question, judge_at
 from emu.verify.nodewalk import Word, pod_device, send
-from emu.verify.replica import Replicas, replica
 from emu.wire.addresses import IpAddress, MacAddress
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def a_node(*rules: str) -> Namespace:
 def ask(net: Namespace, source: str, to: str, iif: str = "eth0", protocol: str = "TCP") -> Judgement:
     """Send a first packet to port 80."""
     question = Question(IpAddress.parse(source), IpAddress.parse(to), 80, protocol, iif)
-    return judge(Replicas(net), question)
+    return judge_at(net, question)
 
 
 def test_without_rules_nothing_is_changed() -> None:
@@ -153,9 +152,11 @@ def test_an_unknown_device_or_protocol_is_refused() -> None:
         ask(a_node(), OUTSIDE, SERVICE, protocol="ICMP")
 
 
-def test_contents_of_sets_are_not_copied() -> None:
-    """A node with rules of nftables has to be made anew by whoever asks."""
-    net = a_node()
+def test_sets_and_rules_of_nftables_are_asked_too() -> None:
+    """And the node is as it was afterwards."""
+    net = a_node("*filter", "-A FORWARD -j ACCEPT")
     nft.prepare(["add table ip t"])(net)
-    with pytest.raises(EndPointError, match="nftables"):
-        replica(net)
+    nft.prepare(["add chain ip t c { type filter hook forward priority 0; policy drop; }"])(net)
+    before = net.netfilter.conntrack
+    assert ask(net, OUTSIDE, SERVICE).word is Word.DROP
+    assert net.netfilter.conntrack is before

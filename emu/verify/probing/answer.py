@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The answer to a probe, as machines get it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import attrs
+
+from emu.verify.report import outcome_report
+from emu.verify.verdict import Result, Word
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emu.verify.firstpacket import Judgement
+    from emu.verify.verdict import Outcome, Verdict
+
+
+@attrs.frozen
+class Answer:
+    """What came of a probe.
+
+    Attributes:
+        id: of the probe.
+        outcomes: one for each branch; of several pods the branches of all.
+        unknown: what kept it from an answer.
+        first_packet: of a probe that judged one node alone.
+    """
+
+    id: str
+    outcomes: tuple[Outcome, ...] = ()
+    unknown: tuple[str, ...] = ()
+    first_packet: Judgement | None = None
+
+    @property
+    def delivered(self) -> Fraction | None:
+        """The probability that it is delivered; None if that is not known."""
+        if self.unknown or not self.outcomes:
+            return None
+        shares = (each.probability for each in self.outcomes if each.result is Result.DELIVERED)
+        return sum(shares, Fraction(0))
+
+    @property
+    def word(self) -> Word:
+        """The answer in one word."""
+        return Word.of(self.delivered)
+
+    @property
+    def failure(self) -> Outcome | None:
+        """The most probable outcome that is not delivered, the first of equals; None if there is none."""
+        failed = [each for each in self.outcomes if each.result is not Result.DELIVERED]
+        return max(failed, key=lambda each: each.probability, default=None)
+
+    def as_json(self) -> dict[str, object]:
+        """Return the object that `emu probe -o json` prints."""
+        if self.first_packet is not None:
+            return {"id": self.id, **self.first_packet.as_json()}
+        failure = self.failure
+        reason = None if failure is None or failure.cause is None else failure.cause.code
+        return {
+            "id": self.id,
+            "verdict": self.word.value,
+            "delivered": None if self.delivered is None else str(self.delivered),
+            "result": (Result.DELIVERED if failure is None else failure.result).value,
+            "reason": reason,
+            "unknown": list(self.unknown),
+            "outcomes": [outcome_report(each) for each in self.outcomes],
+        }
+
+
+def judged(name: str, verdict: Verdict) -> Answer:
+    """Return the answer where one asks one."""
+    return Answer(name, verdict.outcomes, verdict.unknown)
+
+
+def pooled(name: str, verdicts: Sequence[Verdict]) -> Answer:
+    """Return the answer where several ask or are asked: each pair counts alike."""
+    share = Fraction(1, len(verdicts))
+    outcomes = tuple(
+        attrs.evolve(each, probability=each.probability * share)
+        for verdict in verdicts
+        for each in verdict.outcomes
+    )
+    unknown = dict.fromkeys(words for verdict in verdicts for words in verdict.unknown)
+    return Answer(name, outcomes, tuple(unknown))

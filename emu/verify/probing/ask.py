@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Asks probes of a cluster or a network, each from the same state, and gives the answers in their order.
+
+Before the first question strangers' addresses get hosts, and everybody knows
+his neighbours (warm ARP and FDB tables). Those who are to listen on every port
+asked begin behind the questions for which they are not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from emu.cluster.cluster import Cluster
+from emu.cluster.points import WORKLOADS, parse_point, pods_of, service_of
+from emu.errors import AddressError, DocumentError, EmuError, EndPointError
+from emu.kube.api.objects import Pod, Service
+from emu.kube.api.selectors import contains
+from emu.verify import firstpacket
+from emu.verify.asker import Asker
+from emu.verify.endpoint import LITERAL
+from emu.verify.probing import guests
+from emu.verify.probing.answer import Answer, judged, pooled
+from emu.wire.addresses import IpAddress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from emu.cluster.emulation import Emulation
+    from emu.errors import Fault
+    from emu.verify.probing.probe import Probe
+    from emu.verify.verdict import Verdict
+
+_NODE: Final = "node/"
+
+
+def ask_all(
+    network: Emulation,
+    probes: Sequence[Probe],
+    *,
+    namespace: str = "default",
+    told: Callable[[int, int], None] = lambda _done, _all: None,
+) -> list[Answer]:
+    """Return the answers to `probes`, in their order.
+
+    Args:
+        network: it gets hosts outside and listeners that probes ask for.
+        probes: the questions.
+        namespace: of names of Kubernetes without one.
+        told: is told how many are answered, and how many there are.
+
+    Raises:
+        DocumentError: end points are wrong; all are told.
+    """
+    asking = _Asking(network, namespace)
+    questions = asking.prepare(probes)
+    answers: dict[int, Answer] = {}
+    for listens in (False, True):
+        group = [number for number, probe in enumerate(probes) if probe.listens is listens]
+        if not group:
+            continue
+        if listens:
+            guests.listen(network, {each for number in group for each in _listening(probes[number])})
+        asker = Asker(network, is_brief=True)
+        for number in group:
+            answers[number] = asking.answer(asker, probes[number], questions[number])
+            told(len(answers), len(probes))
+    if asking.faults:
+        raise DocumentError(asking.faults)
+    return [answers[number] for number in range(len(probes))]
+
+
+def _listening(probe: Probe) -> Iterator[tuple[str, int]]:
+    """Yield the protocol and port that somebody has to listen on."""
+    if isinstance(probe.port, int) and not probe.at:
+        yield probe.protocol, probe.port
+
+
+@attrs.define(eq=False)
+class _Asking:
+    """The questions of a run of probes, and what is wrong with them."""
+
+    network: Emulation
+    namespace: str
+    faults: list[Fault] = attrs.field(factory=list, init=False)
+    _said: dict[tuple[str, str, int], Verdict] = attrs.field(factory=dict, init=False)
+
+    def prepare(self, probes: Sequence[Probe]) -> list[list[tuple[str, str]]]:
+        """Return whom each probe makes ask whom, and make the hosts that are asked for.
+
+        Raises:
+            DocumentError: end points are wrong; all are told.
+        """
+        questions = [self._pairs(probe) for probe in probes]
+        if self.faults:
+            raise DocumentError(self.faults)
+        if isinstance(self.network, Cluster):
+            strangers: dict[str, set[tuple[str, int]]] = {}
+            for probe in probes:
+                for text in (probe.source, probe.target):
+                    if not probe.at and LITERAL.fullmatch(text):
+                        strangers.setdefault(text, set()).update(_listening(probe))
+            guests.invite(self.network, strangers)
+            guests.warm(self.network)
+        return questions
+
+    def answer(self, asker: Asker, probe: Probe, pairs: Sequence[tuple[str, str]]) -> Answer:
+        """Return the answer to one probe; what is wrong with it is noted."""
+        try:
+            if probe.at:
+                return Answer(probe.id, first_packet=self._first_packet(probe))
+            verdicts = [self._judge(asker, probe, *pair) for pair in pairs]
+        except EmuError as error:
+            self.faults.append(probe.fault("", str(error)))
+            return Answer(probe.id)
+        return judged(probe.id, verdicts[0]) if len(verdicts) == 1 else pooled(probe.id, verdicts)
+
+    def _judge(self, asker: Asker, probe: Probe, source: str, target: str) -> Verdict:
+        key = (source, target, probe.payload)
+        found = self._said.get(key) if not probe.listens else None
+        if found is None:
+            found = asker.judge(source, target, namespace=self.namespace, payload=probe.payload)
+            if not probe.listens:
+                self._said[key] = found
+        return found
+
+    # --- whom a probe means ---
+
+    def _pairs(self, probe: Probe) -> list[tuple[str, str]]:
+        """Return who asks whom, as texts for the asker."""
+        if probe.at:
+            return []
+        pairs: list[tuple[str, str]] = []
+        try:
+            sources = self._members(probe.source)
+        except EmuError as error:
+            self.faults.append(probe.fault("from", str(error)))
+            sources = []
+        try:
+            targets = [self._target(probe, each) for each in self._members(probe.target)]
+        except EmuError as error:
+            self.faults.append(probe.fault("to", str(error)))
+            targets = []
+        pairs = [(source, target) for source in sources for target in targets]
+        if not pairs and sources and targets:
+            self.faults.append(probe.fault("", "nobody asks anybody"))
+        return pairs
+
+    def _members(self, text: str) -> list[str]:
+        """Return the end points that `text` means: each pod of a workload, else itself."""
+        if not isinstance(self.network, Cluster) or LITERAL.fullmatch(text) or _is_dns_name(text):
+            return [text]
+        point = parse_point(text, self.namespace)
+        if point.kind == "svc":
+            service_of(self.network.store, point)
+        pods = pods_of(self.network.store, point)
+        if point.kind not in WORKLOADS or point.index is not None:
+            return [text]
+        if not pods:
+            raise EndPointError(f"{text!r} has no pods")
+        return [f"pod/{each.metadata.namespace}/{each.metadata.name}" for each in pods]
+
+    def _target(self, probe: Probe, text: str) -> str:
+        if probe.via_service:
+            text = self._service_of(text)
+        port = "" if probe.port is None else f":{probe.port}"
+        return f"{text}{port}/{probe.protocol.lower()}"
+
+    def _service_of(self, text: str) -> str:
+        """Return the first Service with a ClusterIP that selects a pod."""
+        if not isinstance(self.network, Cluster):
+            raise EndPointError(f"{text!r}: a network has no Services")
+        pods = pods_of(self.network.store, parse_point(text, self.namespace))
+        if not pods:
+            raise EndPointError(f"{text!r} is no pod: no Service selects it")
+        pod = pods[0]
+        for service in self.network.store.list(Service, pod.metadata.namespace):
+            spec = service.spec
+            if spec.selector and contains(pod.metadata.labels, spec.selector) and _has_address(service):
+                return f"svc/{service.metadata.namespace}/{service.metadata.name}"
+        raise EndPointError(f"{text!r}: no Service with a ClusterIP selects it")
+
+    # --- one node alone ---
+
+    def _first_packet(self, probe: Probe) -> firstpacket.Judgement:
+        host = self.network.host(probe.at, namespace=self.namespace)
+        if not isinstance(probe.port, int):
+            raise EndPointError("a first packet needs a number as port")
+        question = firstpacket.Question(
+            IpAddress.parse(probe.source), self._address(probe.target), probe.port, probe.protocol, probe.iif
+        )
+        return firstpacket.judge_at(host.net, question)
+
+    def _address(self, text: str) -> IpAddress:
+        try:
+            return IpAddress.parse(text)
+        except AddressError:
+            if not isinstance(self.network, Cluster):
+                raise
+        point = parse_point(text, self.namespace)
+        if point.kind == "svc":
+            return IpAddress.parse(service_of(self.network.store, point).spec.cluster_ip)
+        found = self.network.store.find(Pod, point.name, point.namespace)
+        if found is None:
+            raise EndPointError(f"{text!r}: a first packet goes to an address, a pod or a Service")
+        return IpAddress.parse(found.status.pod_ip)
+
+
+def _is_dns_name(text: str) -> bool:
+    return "." in text and "/" not in text and "[" not in text
+
+
+def _has_address(service: Service) -> bool:
+    return bool(service.spec.cluster_ip) and not service.is_headless

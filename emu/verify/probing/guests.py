@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What has to be there before many questions are asked: strangers, listeners, known neighbours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from emu.apps import association, datagram, stream
+from emu.apps.ping import ping
+from emu.kube.api.objects import Node, Service
+from emu.sim.time import MILLISECOND, later
+from emu.wire.addresses import IpAddress, Prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from emu.cluster.cluster import Cluster
+    from emu.cluster.emulation import Emulation
+    from emu.fabric.program import Program
+    from emu.kernel.link.device import IfAddress
+    from emu.kernel.namespace import Namespace
+
+_ANSWER: Final = b"emu"
+_WARMING: Final = 20 * MILLISECOND
+
+
+def invite(cluster: Cluster, addresses: Mapping[str, Collection[tuple[str, int]]]) -> None:
+    """Give addresses that belong to nobody a host outside each, which listens on some ports."""
+    known = {own.address for net in cluster.fabric.namespaces.values() for own in _addresses(net)}
+    ranges, services = _ranges(cluster), _service_addresses(cluster)
+    for text, listening in addresses.items():
+        address = IpAddress.parse(text.strip("[]"))
+        if address in known or address in services or any(address in each for each in ranges):
+            continue
+        net = cluster.control_plane.underlay.add_external(text, address)
+        for protocol, port in sorted(listening):
+            cluster.fabric.spawn(net, _listener(protocol, port))
+
+
+def listen(network: Emulation, ports: Collection[tuple[str, int]]) -> None:
+    """Let every pod (in a network every namespace) listen on `ports`, where nobody does already."""
+    for net in _hosts(network):
+        for protocol, port in sorted(ports):
+            network.fabric.spawn(net, _listener(protocol, port))  # EADDRINUSE ends it: somebody listens
+
+
+def _listener(protocol: str, port: int) -> Program[None]:
+    if protocol == "UDP":
+        return datagram.serve(port)
+    if protocol == "SCTP":
+        return association.serve(port)
+    return stream.serve(port, _ANSWER, gap=0)
+
+
+def warm(network: Emulation) -> None:
+    """Let hosts ask for the MAC addresses of their gateways, so that first packets need not wait."""
+    fabric = network.fabric
+    for net in _hosts(network):
+        hops = (hop for route in net.fib.routes() for hop in route.nexthops)
+        for gateway in sorted({hop.gateway for hop in hops if hop.gateway is not None}):
+            fabric.spawn(net, _greet(gateway))
+    fabric.loop.replenish()
+    fabric.loop.run_until(later(fabric.loop.now, _WARMING))
+
+
+def _greet(address: IpAddress) -> Program[None]:
+    yield from ping(address, timeout=_WARMING // 2)
+
+
+def _hosts(network: Emulation) -> Iterator[Namespace]:
+    """Yield whose programs are asked: pods, and nodes where pods use their network."""
+    for name, net in list(network.fabric.namespaces.items()):
+        if not network.is_cluster or (name.partition("/")[0] not in {"switch", "router", "ext"}):
+            yield net
+
+
+def _addresses(net: Namespace) -> Iterator[IfAddress]:
+    for device in net.devices.values():
+        yield from device.addresses
+
+
+def _ranges(cluster: Cluster) -> list[Prefix]:
+    """Return the ranges in which an address is never outside: pods', Services' and nodes'."""
+    spec = cluster.topology.cluster
+    pods = [Prefix.parse(each) for node in cluster.store.each(Node) for each in node.spec.pod_cidrs]
+    segments = [
+        own.prefix for machine in cluster.machines.values() for own in machine.net.devices["eth0"].addresses
+    ]
+    return [*pods, spec.pod_cidr, spec.service_cidr, *segments]
+
+
+def _service_addresses(cluster: Cluster) -> set[IpAddress]:
+    found: set[str] = set()
+    for service in cluster.store.each(Service):
+        found.update(service.spec.external_ips)
+        found.update(each.ip for each in service.status.load_balancer.ingress if each.ip)
+    return {IpAddress.parse(each) for each in found}
