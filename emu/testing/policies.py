@@ -18,6 +18,7 @@ from emu.cluster.points import parse_point
 from emu.kube.api.objects import Namespace, NetworkPolicy, Node, Pod, Service
 from emu.kube.policy.meaning import Connection, Snapshot, meaning
 from emu.testing.policy_strategies import OUTSIDE
+from emu.verify.asker import Asker
 from emu.wire.addresses import IpAddress, Prefix
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from emu.kube.api.objects.service import ServicePort
     from emu.testing.invariants import Findings
     from emu.testing.policy_strategies import Probe
-    from emu.verify.asker import Asker
     from emu.verify.verdict import Verdict
 
     End = tuple[IpAddress, int]
@@ -153,31 +153,23 @@ def expected(cluster: Cluster, probe: Probe) -> Expected:
     every = list(connections(cluster, probe))
     return Expected(
         tuple((each.target_address, each.port) for each in every),
-        frozenset(
-            (each.target_address, each.port)
-            for each in every
-            if meaning(snapshot, each).allows and not _cannot_return(cluster, each)
-        ),
+        frozenset((each.target_address, each.port) for each in every if meaning(snapshot, each).allows),
     )
 
 
-def _cannot_return(cluster: Cluster, connection: Connection) -> bool:
-    """Return whether a pod asks itself by a Service, on a network that sends nothing back where it came from.
-
-    kubenet's bridge has no hairpin.
-    """
-    is_itself = connection.source is not None and connection.source == connection.target
-    return is_itself and connection.by_service and cluster.topology.cluster.network.provider == "kubenet"
+def check_probes(found: Findings, cluster: Cluster, probes: Iterable[Probe]) -> None:
+    """Check that probes arrive where policies let them, and nowhere else; and that they are answered then."""
+    asker = Asker(cluster)
+    for probe in probes:
+        _check_probe(found, asker.judge(probe.source, probe.question), cluster, probe)
 
 
-def check_probe(found: Findings, asker: Asker, cluster: Cluster, probe: Probe) -> None:
-    """Check that a probe arrives where policies let it, and nowhere else; and that it is answered then."""
-    verdict = asker.judge(probe.source, probe.question)
+def _check_probe(found: Findings, verdict: Verdict, cluster: Cluster, probe: Probe) -> None:
     wanted = expected(cluster, probe)
     arrived = frozenset(_arrivals(verdict))
     what = f"{probe}: arrives at {_told(arrived)}, allowed are {_told(wanted.allowed)}"
     found.expect("meaning", what, holds=arrived == wanted.allowed)
-    if not _may_be_misheard(cluster, probe, wanted):
+    if not may_be_misheard(cluster, probe, wanted):
         shares = f"{probe}: delivered {verdict.delivered}, allowed are {wanted.share}"
         found.expect("answered", shares, holds=verdict.delivered == wanted.share)
 
@@ -189,7 +181,7 @@ def _arrivals(verdict: Verdict) -> Iterator[End]:
             yield there.address, there.port or 0
 
 
-def _may_be_misheard(cluster: Cluster, probe: Probe, wanted: Expected) -> bool:
+def may_be_misheard(cluster: Cluster, probe: Probe, wanted: Expected) -> bool:
     """Return whether somebody may answer datagrams from another address than it was asked at: a node."""
     nodes = {each.addresses("InternalIP")[0] for each in cluster.store.list(Node)}
     return probe.protocol == "UDP" and any(str(address) in nodes for address, _ in wanted.possible)

@@ -10,25 +10,51 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emu.cluster.cluster import Cluster
-from emu.testing.policies import check_probe
+from emu.kube.policy.settings import Settings
+from emu.testing.policies import check_probes
 from emu.testing.policy_strategies import situations
 from emu.verify.asker import Asker
 from tests.properties.held import holding
+from tests.properties.policed import check_lasting, outcomes, renamed
 
 if TYPE_CHECKING:
+    from random import Random
+
     from emu.testing.policy_strategies import Situation
 
 MANY = settings(max_examples=settings().max_examples * 2)
+LASTING = (Settings("keep"), Settings("recheck"))
+SOME = settings(max_examples=settings().max_examples // 2)
 
 
 @MANY
 @given(situations())
 def test_packets_experience_what_policies_mean(situation: Situation) -> None:
     """A probe arrives where policies let it, nowhere else, and is answered: direct and by Services."""
-    cluster = Cluster(situation.plan.topology)
-    asker = Asker(cluster)
     with holding() as found:
-        for probe in situation.probes:
-            check_probe(found, asker, cluster, probe)
+        check_probes(found, Cluster(situation.plan.topology), situation.probes)
+
+
+@SOME
+@given(situations(), st.randoms(use_true_random=False))
+def test_neither_the_order_of_documents_nor_names_change_a_verdict(
+    situation: Situation, random: Random
+) -> None:
+    """Policies, namespaces and Services come in any order; they and pods are called anything."""
+    other = renamed(situation, random)
+    one, two = (Asker(Cluster(each.plan.topology)) for each in (situation, other))
+    with holding(2) as found:
+        for probe, same in zip(situation.probes, other.probes, strict=True):
+            before, after = outcomes(one, probe), outcomes(two, same)
+            found.expect("names", f"{probe}: {before}; {same}: {after}", holds=before == after)
+
+
+@SOME
+@given(st.sampled_from(LASTING).flatmap(lambda how: situations(settings=how)))
+def test_a_connection_outlives_a_policy_that_comes_later_if_the_cluster_says_so(situation: Situation) -> None:
+    """With `keep` it does, with `recheck` if the policy allows it; who comes later is judged by it."""
+    with holding() as found:
+        check_lasting(found, situation)
