@@ -99,11 +99,9 @@ def _told(verdict: Verdict, shown: tuple[tuple[int, Outcome], ...], *, tell_all:
 def _fixes(
     network: Emulation, verdict: Verdict, asker: str, target: str, namespace: str
 ) -> tuple[Remedy, ...]:
-    """Return what is proved to help, if the question failed."""
+    """Return what is proved to help: a failure, or a success that policies nobody enforces would end."""
     from emu.verify.fixes import find_fix
 
-    if verdict.failure is None or verdict.unknown:
-        return ()
     found = find_fix(network, asker, target, verdict, namespace=namespace)
     return () if found is None else (found,)
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from emu.verify.fixes.documents import with_cluster
+from emu.verify.fixes.documents import document
 from emu.verify.fixes.fix import Proposal
 from emu.verify.fixes.forwarding import set_sysctl
-from emu.verify.fixes.remedy import Command, Document
+from emu.verify.fixes.remedy import Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,4 +58,4 @@ def be_liberal(case: Case) -> Iterator[Proposal]:
     now = case.cluster.topology.cluster.proxy.tcp_be_liberal
     old, new = ({"kubeProxy": {"conntrack": {"tcpBeLiberal": value}}} for value in (now, True))
     lasting = "kube-proxy drops what is INVALID on every node: have it leave that, and conntrack be liberal"
-    yield Proposal(lasting, (Document(old, new, with_cluster(change)),))
+    yield Proposal(lasting, (document(case.cluster, old, new, change),))

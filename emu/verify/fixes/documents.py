@@ -10,16 +10,27 @@ import attrs
 from emu.verify.fixes.remedy import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from emu.cluster.cluster import Cluster
-    from emu.cluster.topology import ClusterSpec, Topology
+    from emu.cluster.topology import ClusterSpec
     from emu.kube.api.objects.field import Json
+    from emu.verify.fixes.patch import Value
 
 
-def with_cluster(change: Callable[[ClusterSpec], ClusterSpec]) -> Callable[[Topology], Topology]:
-    """Return what changes the `Cluster` document of a topology."""
-    return lambda topology: attrs.evolve(topology, cluster=change(topology.cluster))
+def document(
+    cluster: Cluster,
+    old: Mapping[str, Value],
+    new: Mapping[str, Value],
+    change: Callable[[ClusterSpec], ClusterSpec],
+) -> Document:
+    """Return a change of the `Cluster` document of a cluster, or such a document if it has none."""
+    return Document(
+        old,
+        new,
+        lambda topology: attrs.evolve(topology, cluster=change(topology.cluster), has_cluster=True),
+        is_new=not cluster.topology.has_cluster,
+    )
 
 
 def network_option(cluster: Cluster, option: str, value: Json) -> Document:
@@ -27,10 +38,9 @@ def network_option(cluster: Cluster, option: str, value: Json) -> Document:
     network = cluster.topology.cluster.network
     given = {option: network.options[option]} if option in network.options else {}
     old: dict[str, Any] = {"provider": network.provider, **given}
-    return Document(
-        {"network": old},
-        {"network": {**old, option: value}},
-        with_cluster(lambda spec: _with_option(spec, option, value)),
+    new = {**old, option: value}
+    return document(
+        cluster, {"network": old}, {"network": new}, lambda spec: _with_option(spec, option, value)
     )
 
 

@@ -27,7 +27,8 @@ Line: TypeAlias = tuple[str, str]
 _INDENT: Final = "  "
 _ENDLESS: Final = 10_000
 _TOLD: Final = 30  # columns; what stays and is longer tells nothing
-_MOST: Final = 3  # containers within one another on a line
+_SHORT: Final = 8  # keys of two items
+_MOST: Final = 2  # containers within one another on a line behind a key; in an item one
 
 
 def patch(old: Mapping[str, Value] | None, new: Mapping[str, Value], width: int) -> list[str]:
@@ -84,7 +85,7 @@ def _items(old: Sequence[Value], new: Sequence[Value], indent: str, room: int) -
     for before, after in zip(old, new, strict=False):
         if before == after:
             continue
-        if isinstance(before, dict) and isinstance(after, dict):
+        if isinstance(before, dict) and isinstance(after, dict) and not _is_another(before, after):
             lines = list(_mapping(before, after, indent + _INDENT, room, is_item=True))
             yield from _with_dashes(lines, indent)
         else:
@@ -92,6 +93,11 @@ def _items(old: Sequence[Value], new: Sequence[Value], indent: str, room: int) -
             yield from _marked("+", [after], indent, room)
     yield from _marked("-", [*old[len(new) :]], indent, room)
     yield from _marked("+", [*new[len(old) :]], indent, room)
+
+
+def _is_another(old: Mapping[str, Value], new: Mapping[str, Value]) -> bool:
+    """Return whether two items are better shown whole: short ones that do not have the same keys."""
+    return old.keys() != new.keys() and len(old) + len(new) <= _SHORT
 
 
 def _with_dashes(lines: Sequence[Line], indent: str) -> Iterator[Line]:
@@ -118,7 +124,7 @@ def _block(value: Value, indent: str, room: int) -> list[str]:
             lines += _entry(f"{indent}{_flow(key)}:", " ", each, indent + _INDENT, room)
     elif isinstance(value, list):
         for each in value:
-            if isinstance(each, dict | list) and each and not _fits(f"{indent}- ", each, room):
+            if isinstance(each, dict | list) and each and not _fits(f"{indent}- ", each, room, _MOST - 1):
                 inner = _block(each, indent + _INDENT, room)
                 lines += [f"{indent}- {inner[0][len(indent) + 2 :]}", *inner[1:]]
             else:
@@ -132,8 +138,8 @@ def _entry(start: str, gap: str, value: Value, indent: str, room: int) -> list[s
     return [f"{start}{gap}{_flow(value)}"]
 
 
-def _fits(start: str, value: Value, room: int) -> bool:
-    return _depth(value) < _MOST and len(start) + len(_flow(value)) <= room
+def _fits(start: str, value: Value, room: int, most: int = _MOST) -> bool:
+    return _depth(value) <= most and len(start) + len(_flow(value)) <= room
 
 
 def _depth(value: Value) -> int:

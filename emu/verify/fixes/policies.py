@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 import attrs
 
 from emu.errors import AddressError
-from emu.kube.api.objects import Namespace, NetworkPolicy
+from emu.kube.api.objects import Namespace, NetworkPolicy, Node
 from emu.kube.api.objects.meta import LabelSelector, Meta
 from emu.kube.api.objects.network import (
     EgressRule,
@@ -30,7 +30,7 @@ from emu.kube.api.selectors import contains, selects
 from emu.verify.fixes.case import PROTOCOLS
 from emu.verify.fixes.fix import Proposal
 from emu.verify.fixes.labels import NAMESPACE, meaningful
-from emu.verify.fixes.remedy import Change
+from emu.verify.fixes.remedy import Change, Question
 from emu.wire.addresses import Prefix
 
 if TYPE_CHECKING:
@@ -117,11 +117,12 @@ def _new_rule(case: Case, refused: _Refused, policy: NetworkPolicy) -> Proposal:
     peer = _peer(case, refused)
     ports = _ports(refused)
     whom = _whom(case, refused)
-    preposition = "to" if refused.direction == "egress" else "from"
     port = f" on {ports[0].protocol} {ports[0].port}" if ports else ""
-    what = (
-        f"no {refused.direction} rule allows {refused.pod.metadata.name} traffic {preposition} {whom}{port}"
-    )
+    pod = f"{refused.pod.metadata.namespace}/{refused.pod.metadata.name}"
+    who, reached = (pod, whom) if refused.direction == "egress" else (whom, pod)
+    what = f"no {refused.direction} rule lets {who} reach {reached}{port}"
+    if refused.direction == "ingress" and refused.address != refused.written:
+        what += f" (whose address has taken the place of {refused.written})"
     labels = meaningful(refused.pod.metadata.labels)
     is_dns = refused.there.dport == _DNS
     if not _rules(policy, refused.direction) and not _is_narrow(policy) and labels and not is_dns:
@@ -248,7 +249,12 @@ def _own_address(case: Case, refused: _Refused, policy: NetworkPolicy) -> Propos
         f"{refused.address}, in its place: have {name} keep it"
     )
     change = attrs.evolve(asked.service, spec=attrs.evolve(spec, external_traffic_policy="Local"))
-    return Proposal(words, (Change(asked.service, change),))
+    node = refused.pod.spec.node_name
+    if not asked.by_node or case.node_at(refused.sent.dst) == case.store.find(Node, node):
+        return Proposal(words, (Change(asked.service, change),))
+    target = f"node/{node}:{asked.port.node_port}/{asked.port.protocol.lower()}"
+    words += f", and ask node/{node}, which has the pod"
+    return Proposal(words, (Change(asked.service, change), Question(case.source, target, case.namespace)))
 
 
 def _other_namespace(case: Case, refused: _Refused, policy: NetworkPolicy) -> Proposal | None:

@@ -10,6 +10,7 @@ from emu.verify.fixes import (
     bridges,
     conntrack,
     dns_names,
+    enforcement,
     forwarding,
     mtu,
     policies,
@@ -17,6 +18,7 @@ from emu.verify.fixes import (
     readiness,
     routes,
     services,
+    underlay,
 )
 from emu.verify.fixes.case import Case
 from emu.verify.fixes.fix import Proposal
@@ -33,7 +35,6 @@ _SERVICE: Final[tuple[Proposer, ...]] = (
 
 PROPOSERS: Final[Mapping[str, tuple[Proposer, ...]]] = {
     "BRIDGE_HAIRPIN_OFF": (bridges.give_back_on_the_port,),
-    "CIDR_OVERLAP": (ranges.take_another_range,),
     "CT_INVALID": (conntrack.be_liberal,),
     "CT_STALE_DNAT": (conntrack.forget_the_old_entry,),
     "CT_TABLE_FULL": (conntrack.enlarge_the_table,),
@@ -49,8 +50,10 @@ PROPOSERS: Final[Mapping[str, tuple[Proposer, ...]]] = {
     "IP_INNOROUTES": (routes.add_a_route,),
     "IP_OUTNOROUTES": (routes.add_a_route,),
     "IP_RPFILTER": (forwarding.check_paths_loosely, routes.add_a_route),
+    "LB_SOURCE_RANGE": (services.let_the_source_in,),
     "NETPOL_EGRESS": (policies.allow_egress,),
     "NETPOL_INGRESS": (policies.allow_ingress,),
+    "NETPOL_NOT_ENFORCED": (enforcement.enforce_policies,),
     "NO_SOCKET": (
         services.aim_at_a_port_that_listens,
         services.ask_a_port_that_listens,
@@ -62,5 +65,9 @@ PROPOSERS: Final[Mapping[str, tuple[Proposer, ...]]] = {
     "SVC_NO_ENDPOINTS": _SERVICE,
     "SVC_NO_LOCAL_ENDPOINT": (services.take_endpoints_of_other_nodes,),
     "TTL_EXPIRED": (forwarding.send_with_a_usual_ttl,),
+    "UNDERLAY_FILTER": (underlay.take_another_way,),
 }
 """By code; a code that is not here has no known remedy."""
+
+ALWAYS: Final[tuple[Proposer, ...]] = (ranges.take_another_range, services.ask_a_port_that_it_has)
+"""Those that see for themselves whether they apply: what becomes of such packets depends on the network."""

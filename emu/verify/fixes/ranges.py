@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from emu.verify.fixes.documents import with_cluster
+from emu.verify.fixes.documents import document
 from emu.verify.fixes.fix import Proposal
-from emu.verify.fixes.remedy import Document
 from emu.wire.addresses import Prefix
 
 if TYPE_CHECKING:
@@ -27,10 +26,12 @@ def take_another_range(case: Case) -> Iterator[Proposal]:
     if case.cluster is None:
         return
     spec = case.cluster.topology.cluster
-    taken = _taken(case)
+    taken = [*_taken(case), spec.service_cidr]
+    if not any(_overlap(spec.pod_cidr, each) for each in taken):
+        return
     for text in _FREE:
         wanted = Prefix.parse(text)
-        if _overlap(wanted, spec.service_cidr) or any(_overlap(wanted, each) for each in taken):
+        if any(_overlap(wanted, each) for each in taken):
             continue
 
         def change(spec: ClusterSpec, wanted: Prefix = wanted) -> ClusterSpec:
@@ -38,8 +39,8 @@ def take_another_range(case: Case) -> Iterator[Proposal]:
             return attrs.evolve(spec, pod_cidr=wanted, nodes=nodes)
 
         words = f"the pods' range {spec.pod_cidr} holds addresses of others: take one that nobody has"
-        document = Document({"podCIDR": str(spec.pod_cidr)}, {"podCIDR": text}, with_cluster(change))
-        yield Proposal(words, (document,))
+        old, new = {"podCIDR": str(spec.pod_cidr)}, {"podCIDR": text}
+        yield Proposal(words, (document(case.cluster, old, new, change),))
         return
 
 

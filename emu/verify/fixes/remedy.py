@@ -17,6 +17,7 @@ import attrs
 
 from emu.cluster.cluster import Cluster
 from emu.cluster.points import DEFAULT_NAMESPACE
+from emu.cluster.topology.load import OURS
 from emu.errors import CommandError, EndPointError, UnknownNameError
 from emu.kube.api import codec
 from emu.kube.api.objects import Pod
@@ -40,6 +41,9 @@ _OF_THE_SERVER: Final = (
     "ownerReferences",
 )
 """Metadata that nobody writes into a manifest."""
+
+
+_CLUSTER: Final = {"apiVersion": OURS, "kind": "Cluster"}
 
 
 class Remedy(Protocol):
@@ -162,11 +166,13 @@ class Document:
         old: of its `spec`, what changes, as it is.
         new: the same, as it should be.
         change: returns the topology with it.
+        is_new: there is no such document yet.
     """
 
     old: Mapping[str, Value]
     new: Mapping[str, Value]
     change: Callable[[Topology], Topology] = attrs.field(eq=False, repr=False)
+    is_new: bool = False
 
     def applied(self, network: Emulation) -> Emulation:
         """Return a cluster built so, to which has been done what was done to `network`.
@@ -179,6 +185,8 @@ class Document:
 
     def lines(self, width: int) -> list[str]:
         """Return the lines that change."""
+        if self.is_new:
+            return ["Cluster (new)", *patch(None, {**_CLUSTER, "spec": self.new}, width)]
         return ["Cluster", *patch({"spec": self.old}, {"spec": self.new}, width)]
 
 

@@ -14,9 +14,13 @@ import attrs
 
 from emu.errors import EmuError
 from emu.verify.asker import Asker
+from emu.verify.causes.cause import Cause
+from emu.verify.causes.codes import CODES, NETPOL_EGRESS, NETPOL_INGRESS, NETPOL_NOT_ENFORCED
 from emu.verify.fixes.case import Case
+from emu.verify.fixes.enforcement import are_ignored
 from emu.verify.fixes.fix import Fix
-from emu.verify.fixes.proposers import PROPOSERS
+from emu.verify.fixes.proposers import ALWAYS, PROPOSERS
+from emu.verify.story import Way
 from emu.verify.verdict import Word
 
 if TYPE_CHECKING:
@@ -29,11 +33,17 @@ if TYPE_CHECKING:
 MAX_TRIES: Final = 4
 """How many copies are made at most: each is a whole network, built anew."""
 
+_NOT_ENFORCED: Final = Cause(NETPOL_NOT_ENFORCED, CODES[NETPOL_NOT_ENFORCED], Way.REQUEST, "")
+_OF_POLICIES: Final = frozenset((NETPOL_INGRESS, NETPOL_EGRESS))
+
 
 def find_fix(
     network: Emulation, source: str, target: str, verdict: Verdict, *, namespace: str = "default"
 ) -> Fix | None:
     """Return what makes an exchange succeed always, proved on a copy; None if nothing is found.
+
+    One that succeeds only because nobody enforces NetworkPolicies is to fail: the
+    fix is then what has them enforced, and shown if they end the exchange.
 
     Args:
         network: where the question was asked; it stays as it is.
@@ -42,6 +52,7 @@ def find_fix(
         verdict: the answer.
         namespace: of names of Kubernetes without one.
     """
+    is_too_open = verdict.failure is None and not verdict.unknown and are_ignored(network)
     waiting = deque([_State(network, source, target, verdict)])
     tries = 0
     while waiting:
@@ -53,9 +64,9 @@ def find_fix(
             after = _tried(state, proposal, namespace)
             if after is None:
                 continue
-            if after.verdict.word is Word.ALWAYS:
+            if _is_denied(after.verdict) if is_too_open else after.verdict.word is Word.ALWAYS:
                 return Fix(after.proposals, after.verdict)
-            if _is_progress(state.verdict, after.verdict):
+            if not is_too_open and _is_progress(state.verdict, after.verdict):
                 waiting.append(after)
     return None
 
@@ -74,11 +85,17 @@ class _State:
 def _proposals(state: _State, namespace: str) -> Iterator[Proposal]:
     """Yield what the failure of a state suggests, the likeliest first, and nothing twice."""
     verdict, outcome = state.verdict, state.verdict.failure
-    if verdict.unknown or outcome is None or outcome.cause is None:
+    if verdict.unknown:
         return
-    case = Case(state.network, state.source, state.target, namespace, verdict, outcome, outcome.cause)
+    if outcome is None and are_ignored(state.network):
+        outcome, cause = verdict.outcomes[0], _NOT_ENFORCED
+    elif outcome is not None and outcome.cause is not None:
+        cause = outcome.cause
+    else:
+        return
+    case = Case(state.network, state.source, state.target, namespace, verdict, outcome, cause)
     seen = list(state.proposals)
-    for propose in PROPOSERS.get(outcome.cause.code, ()):
+    for propose in (*ALWAYS, *PROPOSERS.get(cause.code, ())):
         for proposal in propose(case):
             if proposal not in seen:
                 seen.append(proposal)
@@ -96,6 +113,12 @@ def _tried(state: _State, proposal: Proposal, namespace: str) -> _State | None:
     except (EmuError, OSError):
         return None
     return _State(network, source, target, verdict, (*state.proposals, proposal))
+
+
+def _is_denied(verdict: Verdict) -> bool:
+    """Return whether policies end the exchange."""
+    cause = None if verdict.failure is None else verdict.failure.cause
+    return verdict.word is Word.NEVER and cause is not None and cause.code in _OF_POLICIES
 
 
 def _is_progress(before: Verdict, after: Verdict) -> bool:

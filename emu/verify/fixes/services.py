@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 
-from emu.kube.api.objects import Deployment, Node, Pod, ReplicaSet, ReplicationController, StatefulSet
+from emu.kube.api.objects import (
+    Deployment,
+    Node,
+    Pod,
+    ReplicaSet,
+    ReplicationController,
+    Service,
+    StatefulSet,
+)
 from emu.kube.api.selectors import contains
 from emu.verify.fixes.fix import Proposal
 from emu.verify.fixes.labels import meaningful
@@ -21,7 +29,6 @@ from emu.verify.fixes.remedy import Change, Question, Step
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from emu.kube.api.objects import Service
     from emu.kube.api.objects.service import ServicePort
     from emu.verify.fixes.case import Asked, Case
 
@@ -33,6 +40,7 @@ _WORDS: Final = {
     "ReplicaSet": "rs",
     "ReplicationController": "rc",
 }
+_PROTOCOLS: Final = frozenset(("TCP", "UDP", "SCTP", "ICMP"))
 _MOST: Final = 2  # groups of pods that are proposed
 
 
@@ -152,6 +160,37 @@ def _by_number(case: Case, asked: Asked, pods: Sequence[Pod], why: str) -> Itera
     common = set.intersection(*(set(case.listening(pod, asked.port.protocol)) for pod in pods))
     for number in sorted(common, key=lambda each: (each != asked.port.port, each))[:_MOST]:
         yield Proposal(f"{why}, but on {number}: send there", (_aimed(asked, number),))
+
+
+def ask_a_port_that_it_has(case: Case) -> Iterator[Proposal]:
+    """Ask for a port that the Service has, if it was asked for another one."""
+    if case.cluster is None or case.asked is not None:
+        return
+    text = str(case.verdict.target.address)
+    for service in case.store.list(Service):
+        if text not in {*service.spec.cluster_ips, service.spec.cluster_ip}:
+            continue
+        point, _, protocol = case.target.rpartition("/")
+        point = point if protocol.upper() in _PROTOCOLS else case.target
+        name = point.rpartition(":")[0] or point
+        for port in service.spec.ports[:_MOST]:
+            words = (
+                f"{_name(service)} has no port {case.verdict.target.port}/{case.protocol}: ask {port.port}"
+            )
+            target = f"{name}:{port.port}/{port.protocol.lower()}"
+            yield Proposal(words, (Question(case.source, target, case.namespace),))
+
+
+def let_the_source_in(case: Case) -> Iterator[Proposal]:
+    """Add who asks to those whom the Service's load balancer takes."""
+    asked, sent = case.asked, case.sent
+    if asked is None or sent is None:
+        return
+    spec = asked.service.spec
+    wanted = (*spec.load_balancer_source_ranges, f"{sent.src}/32")
+    change = attrs.evolve(asked.service, spec=attrs.evolve(spec, load_balancer_source_ranges=wanted))
+    words = f"{sent.src} is in no range from which {_name(asked.service)} takes packets: add it"
+    yield Proposal(words, (Change(asked.service, change),))
 
 
 # --- nobody stands behind it here ---
