@@ -17,7 +17,7 @@ from emu.verify.telling.places import Places
 from emu.verify.verdict import Word
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from emu.verify.causes.cause import Cause
     from emu.verify.telling.fates import Fate
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _CLAUSE: Final = re.compile(r"(?:: |; |, | \()")
 _NEXT_HOP: Final = "via "  # of a multipath route
-_GAP: Final = "   "  # before the reason code
+_FEW: Final = 3  # end points that are named one by one
+_GAPS: Final = ("   ", "  ")  # before the reason code
 
 
 def first_line(verdict: Verdict, places: Places | None = None) -> str:
@@ -44,13 +45,14 @@ def first_line(verdict: Verdict, places: Places | None = None) -> str:
         word += f" {verdict.delivered}"
     failed = verdict.failure
     cause = None if failed is None else failed.cause
-    code = "" if cause is None else f"{_GAP}{cause.code}"
+    code = "" if cause is None else cause.code
     ends = merged(fates(verdict, enumerate(verdict.outcomes, 1), places or Places()))
     for sentence in _sentences(verdict, cause, ends):
-        line = f"{word}  {sentence}{code}"
-        if len(line) <= WIDTH:
-            return line
-    return f"{word}{code}"
+        for gap in _GAPS:
+            line = f"{word}  {sentence}{gap}{code}".rstrip()
+            if len(line) <= WIDTH:
+                return line
+    return f"{word}{_GAPS[0]}{code}".rstrip()
 
 
 def _sentences(verdict: Verdict, cause: Cause | None, ends: list[Fate]) -> Iterator[str]:
@@ -67,11 +69,14 @@ def _sentences(verdict: Verdict, cause: Cause | None, ends: list[Fate]) -> Itera
         return
     failing = next(fate for fate in ends if not fate.is_delivered)
     if verdict.word is Word.SOMETIMES:
-        yield from _when(failing, verdict)
+        yield from _when(failing, ends, verdict)
     assert failing.outcome.cause is not None, "what fails has a cause"
     half = "reply " if cause.way is Way.REPLY else ""
     result = verdict.failure.result.value if verdict.failure is not None else ""
     sometimes = "else " if verdict.word is Word.SOMETIMES else ""
+    if cause.object.startswith("NetworkPolicy "):
+        yield f"{sometimes}{half}{result} at {cause.net} by {cause.object}"
+        yield f"{sometimes}{half}{result} by {cause.object}"
     clause = _CLAUSE.split(cause.words)[0]
     for words in (cause.words, clause) if " " in clause else (cause.words,):
         for place in (f" at {cause.place}", f" at {cause.net}", ""):
@@ -81,20 +86,27 @@ def _sentences(verdict: Verdict, cause: Cause | None, ends: list[Fate]) -> Itera
     yield f"{sometimes}{half}{result}"
 
 
-def _when(failing: Fate, verdict: Verdict) -> Iterator[str]:
+def _when(failing: Fate, ends: Sequence[Fate], verdict: Verdict) -> Iterator[str]:
     """Yield what chance has to pick for it to fail."""
     if not failing.picked:
         return
+    if not failing.picks_endpoint:
+        verb = "fails " if failing.picked[0].startswith(_NEXT_HOP) else "fails when drawn: "
+        yield f"{verb}{failing.names}"
+        return
     by = "kube-proxy picks" if _is_kube_proxy(verdict) else "it goes to"
-    verb = f"fails when {by} " if failing.picks_endpoint else "fails when drawn: "
-    if failing.picked[0].startswith(_NEXT_HOP):
-        verb = "fails "
-    if failing.vicinity and failing.picks_endpoint:
-        yield f"{verb}{failing.names} ({failing.vicinity})"
-    yield f"{verb}{failing.names}"
-    if failing.picks_endpoint:
-        yield f"fails for {failing.names}"
+    of = sum(len(fate.picked) for fate in ends if fate.picks_endpoint)
+    kind = "pods" if _are_pods(verdict) else "end points"
+    for where in (f" ({failing.vicinity})", "") if failing.vicinity else ("",):
+        if len(failing.picked) <= _FEW:
+            yield f"fails when {by} {failing.names}{where}"
+            yield f"fails for {failing.names}{where}"
+        yield f"fails for {len(failing.picked)} of {of} {kind}{where}"
 
 
 def _is_kube_proxy(verdict: Verdict) -> bool:
     return any(taken.question.startswith("KUBE-") for one in verdict.outcomes for taken in one.choices)
+
+
+def _are_pods(verdict: Verdict) -> bool:
+    return any(one.arrival is not None and one.arrival.pod for one in verdict.outcomes)

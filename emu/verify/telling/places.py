@@ -53,21 +53,21 @@ class Places:
 
     def endpoint(self, outcome: Outcome) -> str:
         """Return who was picked to answer on a branch; empty if nobody had to be picked."""
-        if not outcome.dnat:
-            return ""
-        if outcome.arrival is not None:
-            return outcome.arrival.pod or outcome.arrival.net
         request = outcome.story.request
-        return "" if request is None else self.owner(request.tuples[-1].dst)
+        if outcome.dnat and outcome.arrival is not None:
+            return outcome.arrival.pod or outcome.arrival.net
+        if request is None or request.tuples[0].dst == request.tuples[-1].dst:
+            return ""
+        return self.owner(request.tuples[-1].dst)
 
     def vicinity(self, verdict: Verdict, outcome: Outcome) -> str:
         """Return where the end point of a branch is, seen from who asked; empty if that is not known."""
         arrival = outcome.arrival
-        if arrival is not None:
-            there = arrival.node
-        else:
-            there = self.node(self.endpoint(outcome)) if outcome.dnat else None
+        picked = self.endpoint(outcome)
+        there = arrival.node if arrival is not None else self.node(picked) if picked else None
         if there is None:
             return ""
+        if arrival is not None and arrival.net == verdict.source.namespace:
+            return "client itself"
         here = self.node(verdict.source.namespace)
         return "same node as client" if there == here else f"on {there}"

@@ -41,6 +41,7 @@ _BRIDGED: Final = re.compile(r"(\S+): .*?(flooded )?to ")
 _FOLDED: Final = frozenset(
     ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING", "forward", "fdb", "bridge", "reject")
 )
+_ALLOWING: Final = frozenset(("ACCEPT", "RETURN", "MARK"))
 _COPY: Final = "a copy for"  # a raw socket: the packet goes on
 _TO_SOCKETS: Final = "is for sockets only"
 _MARKING: Final = "KUBE-MARK-MASQ"
@@ -153,7 +154,7 @@ class _Visit:
         for step in steps:
             if "NetworkPolicy " in step.rule:
                 target = _TARGET.search(step.rule)
-                what = f"{label} {target[1] if target else ''}".rstrip()
+                what = f"{label} {'allowed' if target and target[1] in _ALLOWING else 'matched'}"
                 self._add(step, what, notes=(*_words(self._places.origin(step)), _place(step)))
         return 0
 

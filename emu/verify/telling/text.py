@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _NUMBERS: Final = 10  # columns
 _GAP: Final = "  "
+_NAME: Final = 12  # columns that a name has at least
 _REASON: Final = 3  # its place in a row of fates
 
 
@@ -57,7 +58,7 @@ def _fates(found: Sequence[Fate]) -> Iterator[str]:
     room = WIDTH - sum(widths.values()) - len(_GAP) * len(shown)
     for row in cells:
         start = "".join(f"{row[column]:<{widths[column]}}{_GAP}" for column in shown)
-        where = row[-1] if len(row[-1]) < room // 2 else ""
+        where = row[-1] if len(row[-1]) + _NAME <= room else ""
         yield f"{start}{shortened(row[-2], room - len(where))}{where}".rstrip()
 
 
