@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from emu.cluster.emulation import Recorded
     from emu.observe.comments import Explainer
+    from emu.verify.expect import Finding
 
 
 class Asked(emulation.Emulation):
@@ -34,6 +35,22 @@ class Asked(emulation.Emulation):
             namespace: of names of Kubernetes without one.
         """
         return Flow(self, source, target, namespace=namespace)
+
+    def check(self, line: str, *, namespace: str = "default") -> Finding:
+        """Return whether a line of `expect` is met: `any pod -> any pod NO-NAT`.
+
+        Args:
+            line: as in a `Scenario`.
+            namespace: of names of Kubernetes without one.
+
+        Raises:
+            ExpectationError: the line is wrong.
+            EndPointError: it names somebody as nobody can be.
+            UnknownNameError: it names somebody who is not there.
+        """
+        from emu.verify.expect import Checker, parse_expectation  # noqa: PLC0415 - most ask for flows
+
+        return Checker(self, namespace=namespace).check(parse_expectation(line))
 
     @contextmanager
     def capture(

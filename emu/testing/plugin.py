@@ -5,6 +5,7 @@
         emu.load("topologies/tiers.yaml")
         flow = emu.flow("front-end", "svc/back-end:8080")
         assert flow.always, flow.explain()
+        emu.expect("any pod -> any pod NO-NAT")
 
 `--emu-topology PATH` (or EMU_TOPOLOGY) names what tests ask about that load nothing.
 """
@@ -53,12 +54,35 @@ class Emu:
         Raises:
             UsageError: nothing was loaded, and no topology is named for all tests.
         """
+        return self._emulation.flow(source, target, namespace=namespace)
+
+    def expect(self, *lines: str, namespace: str = "default") -> None:
+        """Fail the test unless lines of `expect`, as in a `Scenario`, are met in what was loaded last.
+
+        Args:
+            lines: `FROM -> TO VERDICT [because CODE]`; all are checked before the test fails.
+            namespace: of names without one.
+
+        Raises:
+            AssertionError: some are not met; it tells what came instead, and why.
+            ExpectationError: a line is wrong.
+            UnknownNameError: a line names somebody who is not there.
+            UsageError: nothing was loaded, and no topology is named for all tests.
+        """
+        __tracebackhide__ = True
+        findings = [self._emulation.check(line, namespace=namespace) for line in lines]
+        if unmet := [each.explain() for each in findings if not each]:
+            raise AssertionError("\n".join(unmet))
+
+    @property
+    def _emulation(self) -> Cluster | Network:
+        """What was loaded last."""
         if self._loaded is None:
             if self._default is None:
-                raise pytest.UsageError("emu.flow: load a topology first, or name one by --emu-topology")
+                raise pytest.UsageError("load a topology first, or name one by --emu-topology")
             self.load(self._default)
         assert self._loaded is not None
-        return self._loaded.flow(source, target, namespace=namespace)
+        return self._loaded
 
     def _find(self, path: str | Path) -> Path:
         places = (folder / path for folder in self._folders)
