@@ -83,14 +83,14 @@ class Row:
             return f"not modelled: {'; '.join(after.unknown)}"
         words = [] if before.word is not None else ["is new"]
         if before.result is not None and after.result is not None and before.result is not after.result:
-            words.append(f"was {before.result.value}, now {after.result.value}:")
+            words.append(f"was {before.result.value}, now {after.result.value}")
         if after.cause is not None:
             words.append(blame(after.cause))
         elif self.is_changed and before.cause is not None:
             words.append(f"no longer {blame(before.cause)}")
         elif self.is_changed and before.word is Word.UNKNOWN:
             words.append("no longer unknown")
-        return " ".join(words)
+        return ": ".join(words)
 
 
 def blame(cause: Cause) -> str:
