@@ -109,27 +109,23 @@ def _stranger(scene: Scene, cause: Cause) -> Cause | None:
     words = f"the answer comes from {there.src}, and {scene.target.address} was asked"
     if len({(one.dst, one.dport) for one in story.request.tuples}) == 1:
         return attrs.evolve(cause, words=words, fix="", object="", field="")
-    seen = [step for step in scene.steps if step.conntrack == _INVALID]
-    if seen:
-        invalid = f"{words}: connection tracking of {called(scene.network, seen[0].net)} calls it INVALID"
+    seen = next((step.net for step in scene.steps if step.conntrack == _INVALID), None)
+    if seen is not None:
+        invalid = f"{words}: connection tracking of {called(scene.network, seen)} calls it INVALID"
+        node = _node(scene, seen)
         return attrs.evolve(
             cause,
             code=CT_INVALID,
             words=f"{invalid}{_why_invalid(scene)}, and translates no such packet back",
-            fix=f"sysctl -w {_LIBERAL}=1 in {seen[0].net}, if its sequence numbers are all that is wrong",
-            object=_node(scene, seen[0].net),
-            field=_LIBERAL,
+            fix=f"sysctl -w {_LIBERAL}=1 in {seen}, if its sequence numbers are all that is wrong",
+            object=node,
+            field=_LIBERAL if node else "",
         )
     translator = _translator(scene)
     why, field = ("", "") if translator is None else _why_not_back(scene, translator)
-    return attrs.evolve(
-        cause,
-        code=REPLY_NOT_UNNATED,
-        words=words + why,
-        fix=_UNNAT_FIX,
-        object="" if translator is None else _node(scene, translator.name),
-        field=field,
-    )
+    node = "" if translator is None else _node(scene, translator.name)
+    found = attrs.evolve(cause, code=REPLY_NOT_UNNATED, words=words + why, fix=_UNNAT_FIX)
+    return attrs.evolve(found, object=node, field=field if node else "")
 
 
 def _translator(scene: Scene) -> Namespace | None:
