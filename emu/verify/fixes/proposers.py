@@ -17,6 +17,7 @@ from emu.verify.fixes import (
     ranges,
     readiness,
     routes,
+    rules,
     services,
     underlay,
 )
@@ -35,7 +36,7 @@ _SERVICE: Final[tuple[Proposer, ...]] = (
 
 PROPOSERS: Final[Mapping[str, tuple[Proposer, ...]]] = {
     "BRIDGE_HAIRPIN_OFF": (bridges.give_back_on_the_port,),
-    "CT_INVALID": (conntrack.be_liberal,),
+    "CT_INVALID": (rules.delete_the_rule, conntrack.be_liberal),
     "CT_STALE_DNAT": (conntrack.forget_the_old_entry,),
     "CT_TABLE_FULL": (conntrack.enlarge_the_table,),
     "DNS_NXDOMAIN": (
@@ -51,6 +52,7 @@ PROPOSERS: Final[Mapping[str, tuple[Proposer, ...]]] = {
     "IP_OUTNOROUTES": (routes.add_a_route,),
     "IP_RPFILTER": (forwarding.check_paths_loosely, routes.add_a_route),
     "LB_SOURCE_RANGE": (services.let_the_source_in,),
+    "NETFILTER_DROP": (rules.delete_the_rule,),
     "NETPOL_EGRESS": (policies.allow_egress,),
     "NETPOL_INGRESS": (policies.allow_ingress,),
     "NETPOL_NOT_ENFORCED": (enforcement.enforce_policies,),
@@ -65,7 +67,7 @@ PROPOSERS: Final[Mapping[str, tuple[Proposer, ...]]] = {
     "SVC_NO_ENDPOINTS": _SERVICE,
     "SVC_NO_LOCAL_ENDPOINT": (services.take_endpoints_of_other_nodes,),
     "TTL_EXPIRED": (forwarding.send_with_a_usual_ttl,),
-    "UNDERLAY_FILTER": (underlay.take_another_way,),
+    "UNDERLAY_FILTER": (rules.delete_the_rule, underlay.take_another_way),
 }
 """By code; a code that is not here has no known remedy."""
 

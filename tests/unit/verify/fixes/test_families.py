@@ -355,9 +355,26 @@ class TestSettings:
         fix = fixed(cluster, "web", "svc/web", "BRIDGE_HAIRPIN_OFF")
         assert "hairpin on" in shown(fix)
 
-    def test_tunnels_take_another_port(self, make: Make) -> None:
-        """Where something eats Linux's own."""
+    @pytest.mark.parametrize(
+        ("rule", "code"),
+        [
+            ('FORWARD -p tcp --dport 8080 -m comment --comment "of mine" -j DROP', "NETFILTER_DROP"),
+            ("INPUT -p udp --dport 8472 -j DROP", "UNDERLAY_FILTER"),
+        ],
+    )
+    def test_rules_written_by_hand_are_deleted(self, make: Make, rule: str, code: str) -> None:
+        """The command names the rule as it was given."""
         cluster = make(provider="provider: flannel")
+        cluster.node("node-2").run(f"iptables -I {rule}")
+        fix = fixed(cluster, "client", "svc/web", code)
+        assert "emu exec node/node-2 -- iptables -t filter -D " in shown(fix)
+
+    def test_tunnels_take_another_port(self, make: Make) -> None:
+        """Where something eats Linux's own, whatever that is."""
+        cluster = make(provider="provider: flannel")
+        cluster.node("node-2").run("iptables -N EATS")
+        cluster.node("node-2").run("iptables -A EATS -p udp --dport 8472 -j DROP")
+        cluster.node("node-2").run("iptables -I INPUT -j EATS")
         cluster.node("node-2").run("iptables -I INPUT -p udp --dport 8472 -j DROP")
         fix = fixed(cluster, "client", "svc/web", "UNDERLAY_FILTER")
         assert "+     port: 4789" in shown(fix)
