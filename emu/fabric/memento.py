@@ -19,7 +19,7 @@ import random
 import types
 from collections import OrderedDict, deque
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar, cast
 
 import attrs
 
@@ -30,11 +30,14 @@ _ATOMS: Final = (int, str, bytes, float, complex, type(None), type, enum.Enum, t
 _CONTAINERS: Final = (list, dict, set, deque, bytearray)
 _VALUES: Final = (tuple, frozenset)
 _MISSING: Final = object()
+_CHUNK: Final = 16  # objects that are looked at together
 _LIBRARY: Final = "emu."
 _FROZEN: Final = "_frozen_setattrs"  # how attrs calls what refuses a change
 
 
-@runtime_checkable
+T = TypeVar("T")
+
+
 class OnTrial(Protocol):
     """Something that can work on a copy of itself for a while."""
 
@@ -51,12 +54,13 @@ class Memento:
         barred: classes whose objects somebody else keeps.
     """
 
-    __slots__ = ("_aside", "_kept")
+    __slots__ = ("_alike", "_aside", "_kept")
 
     def __init__(
         self, roots: Iterable[object], beyond: Iterable[object] = (), barred: tuple[type, ...] = ()
     ) -> None:
         self._kept: list[_Kept] = []
+        self._alike: dict[tuple[str, ...], _Alike] = {}
         self._aside: list[OnTrial] = []
         seen = {id(each) for each in beyond}
         todo = list(roots)
@@ -65,17 +69,17 @@ class Memento:
             if isinstance(found, (*_ATOMS, *barred)) or id(found) in seen:
                 continue
             seen.add(id(found))
-            if isinstance(found, OnTrial):
-                self._aside.append(found)
+            if hasattr(type(found), "begin_trial"):
+                self._aside.append(cast("OnTrial", found))
                 continue
-            kept = _keep(found)
-            if kept is not None:
-                self._kept.append(kept)
+            self._keep(found)
             todo.extend(_inside(found))
 
     def __iter__(self) -> Iterator[object]:
         """Yield the objects that it keeps."""
-        return (kept.of for kept in self._kept)
+        yield from (kept.of for kept in self._kept)
+        for alike in self._alike.values():
+            yield from alike.of
 
     def begin(self) -> list[Callable[[], None]]:
         """Let what is set aside work on copies, and return how to undo that."""
@@ -85,6 +89,24 @@ class Memento:
         """Make everything what it was."""
         for kept in self._kept:
             kept.restore()
+        for alike in self._alike.values():
+            alike.restore()
+
+    def _keep(self, found: object) -> None:
+        """Keep the state of one object, if it has any."""
+        if isinstance(found, list | bytearray):
+            self._kept.append(_List(found))
+        elif isinstance(found, dict | set | deque):
+            self._kept.append(_Collection(found))
+        elif isinstance(found, random.Random):
+            self._kept.append(_Random(found))
+        elif (layout := _layout(type(found))).is_kept:
+            names = tuple(names_of(found))
+            was = {name: getattr(found, name) for name in names}
+            if layout.has_dictionary or len(names) < len(layout.slots) or any(map(_is_count, was.values())):
+                self._kept.append(_Loose(found, was))
+            else:
+                self._alike.setdefault(names, _Alike(names)).add(found)
 
 
 class _Kept(Protocol):
@@ -138,22 +160,40 @@ class _Random:
         self.of.setstate(self._was)
 
 
-class _Object:
-    """An object all whose attributes are there."""
+class _Alike:
+    """Objects of one class, all whose attributes are there: looked through many at a time."""
 
-    __slots__ = ("_getter", "_names", "_was", "of")
+    __slots__ = ("_chunks", "_getter", "_names", "_objects")
 
-    def __init__(self, of: object, names: tuple[str, ...]) -> None:
-        self.of = of
+    def __init__(self, names: tuple[str, ...]) -> None:
         self._names = names
         self._getter = _getter(names)
-        self._was = self._getter(of)
+        self._objects: list[tuple[object, tuple[Any, ...]]] = []
+        self._chunks: list[tuple[list[object], list[int]]] | None = None
+
+    def add(self, of: object) -> None:
+        """Keep one more."""
+        self._objects.append((of, self._getter(of)))
+
+    @property
+    def of(self) -> Iterator[object]:
+        return (of for of, _ in self._objects)
 
     def restore(self) -> None:
-        if self._getter(self.of) != self._was:
-            set_ = object.__setattr__
-            for name, value in zip(self._names, self._was, strict=True):
-                set_(self.of, name, value)
+        if self._chunks is None:
+            self._chunks = [
+                ([of for of, _ in chunk], [id(value) for _, was in chunk for value in was])
+                for chunk in _batched(self._objects)
+            ]
+        for number, (objects, identities) in enumerate(self._chunks):
+            if list(map(id, itertools.chain.from_iterable(map(self._getter, objects)))) != identities:
+                for of, was in self._objects[number * _CHUNK : (number + 1) * _CHUNK]:
+                    self._restore(of, was)
+
+    def _restore(self, of: object, was: tuple[Any, ...]) -> None:
+        for name, value, is_ in zip(self._names, was, self._getter(of), strict=True):
+            if is_ is not value:
+                object.__setattr__(of, name, value)
 
 
 class _Loose:
@@ -180,6 +220,10 @@ class _Loose:
             if _reading(was[name]) != reading:
                 was[name] = itertools.count(reading)
                 set_(self.of, name, was[name])
+
+
+def _batched(objects: list[T]) -> Iterator[list[T]]:
+    return (objects[start : start + _CHUNK] for start in range(0, len(objects), _CHUNK))
 
 
 def _is_count(value: object) -> bool:
@@ -241,24 +285,6 @@ def names_of(of: object) -> list[str]:
     layout = _layout(type(of))
     names = [name for name in layout.slots if getattr(of, name, _MISSING) is not _MISSING]
     return names + list(of.__dict__) if layout.has_dictionary else names
-
-
-def _keep(found: object) -> _Kept | None:
-    """Return what keeps the state of one object, None if it has none."""
-    if isinstance(found, list | bytearray):
-        return _List(found)
-    if isinstance(found, dict | set | deque):
-        return _Collection(found)
-    if isinstance(found, random.Random):
-        return _Random(found)
-    layout = _layout(type(found))
-    if not layout.is_kept:
-        return None
-    names = names_of(found)
-    was = {name: getattr(found, name) for name in names}
-    if layout.has_dictionary or len(names) < len(layout.slots) or any(map(_is_count, was.values())):
-        return _Loose(found, was)
-    return _Object(found, tuple(names))
 
 
 def _inside(found: object) -> Iterator[object]:

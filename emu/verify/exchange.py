@@ -13,6 +13,7 @@ from emu.apps.outcome import word
 from emu.apps.ping import ping
 from emu.errors import StormError
 from emu.fabric import program
+from emu.kernel.drops import DropReason
 from emu.kernel.sockets import SocketKind
 from emu.sim.time import MILLISECOND, SECOND, Duration, later
 from emu.verify.endpoint import Protocol
@@ -109,7 +110,13 @@ class _Bystander:
 
     @property
     def told(self) -> list[Told]:
+        """What was told."""
         return [Told(step, "") for step in self._steps]
+
+    @property
+    def sees_refusal(self) -> bool:
+        """Whether the last thing that happened was that rules dropped something."""
+        return bool(self._steps) and self._steps[-1].reason is DropReason.NETFILTER_DROP
 
 
 def ask(network: Emulation, source: Source, target: Target, *, is_brief: bool = False) -> Exchange:
@@ -121,12 +128,17 @@ def ask(network: Emulation, source: Source, target: Target, *, is_brief: bool = 
         target: whom, and with what.
         is_brief: stop as soon as the outcome is clear, and do not ask which module told a step.
     """
-    return observe(network, lambda: _run(network, source, target, is_brief=is_brief), is_brief=is_brief)
+    if not is_brief:
+        return observe(network, lambda: _run(network, source, target))
+    bystander = _Bystander()
+    return observe(network, lambda: _run_briefly(network, source, target, bystander), bystander)
 
 
-def observe(network: Emulation, run: Callable[[], str], *, is_brief: bool = False) -> Exchange:
+def observe(
+    network: Emulation, run: Callable[[], str], witness: _Witness | _Bystander | None = None
+) -> Exchange:
     """Return what happens while `run` lets something happen; what it returns is the outcome."""
-    witness = _Bystander() if is_brief else _Witness()
+    witness = witness or _Witness()
     loop = network.fabric.loop
     budget, loop.budget = loop.budget, _BUDGET
     loop.replenish()
@@ -155,16 +167,26 @@ def is_answered_at_once(network: Emulation, source: Source, target: Target) -> b
     return process.done and process.error is None and process.result in _ANSWERS
 
 
-def _run(network: Emulation, source: Source, target: Target, *, is_brief: bool) -> str:
-    net = network.fabric.namespace(source.namespace)
-    process = network.fabric.spawn(net, _program(source, target, is_brief=is_brief))
+def _run(network: Emulation, source: Source, target: Target) -> str:
+    loop = network.fabric.loop
+    process = network.fabric.spawn(network.fabric.namespace(source.namespace), _program(source, target))
     network.finish(process)
-    if not is_brief:
-        network.fabric.loop.run_until(later(network.fabric.loop.now, _AFTERMATH))  # what is under way yet
+    loop.run_until(later(loop.now, _AFTERMATH))  # what is still on its way this instant
     return word(process.error) if process.error is not None else process.result
 
 
-def _program(source: Source, target: Target, *, is_brief: bool) -> Program[str]:
+def _run_briefly(network: Emulation, source: Source, target: Target, bystander: _Bystander) -> str:
+    """Ask, and wait no longer than it takes to know: what rules drop once they drop again."""
+    net = network.fabric.namespace(source.namespace)
+    process = network.fabric.spawn(net, _program(source, target, is_brief=True))
+    network.run_until(lambda: process.done, later(network.fabric.loop.now, _AT_ONCE))
+    if not process.done and bystander.sees_refusal:
+        return "timeout"
+    network.finish(process)
+    return word(process.error) if process.error is not None else process.result
+
+
+def _program(source: Source, target: Target, *, is_brief: bool = False) -> Program[str]:
     """Ask once and return the outcome in a word."""
     src = source.address or ANY_IP4
     data = bytes(target.payload) or (_QUERY if target.port == _DNS_PORT else _DATAGRAM)

@@ -17,6 +17,7 @@ Source: net/netfilter/ipset/ip_set_hash_gen.h.
 from __future__ import annotations
 
 from collections import Counter
+from copy import copy
 from typing import TYPE_CHECKING, Final
 
 from emu.kernel.netfilter.ipset.base import (
@@ -35,7 +36,7 @@ from emu.kernel.netfilter.ipset.spec import prefix_mask
 from emu.kernel.netfilter.ipset.types import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from emu.kernel.netfilter.ipset.element import Entry, Extensions
     from emu.kernel.netfilter.ipset.spec import SetSpec
@@ -65,12 +66,34 @@ class HashSet:
         self._members: dict[Element, Member] = {}
         self._lengths: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
         self._tried: list[_Cut] | None = None  # made when asked for
+        self._is_lent = False  # what it holds is somebody's who wants it unchanged
         self._bits = spec.bits
         self._is_first_net = spec.type.parts[0] is Part.NET
         self._is_second_net = spec.type.parts[-1] is Part.NET and len(spec.type.parts) > 1
 
     def __len__(self) -> int:
         return len(self._members)
+
+    def begin_trial(self) -> Callable[[], None]:
+        """Change a copy from now on; what is returned puts back what there is."""
+        before = self._members, self._lengths, self._tried
+        self._is_lent = True
+        if self.spec.timeout is not None or self.spec.counters:  # asking may change a member
+            self._own()
+            self._members = {element: copy(member) for element, member in self._members.items()}
+
+        def put_back() -> None:
+            self._members, self._lengths, self._tried = before
+            self._is_lent = False
+
+        return put_back
+
+    def _own(self) -> None:
+        """See to it that what it holds may be changed."""
+        if self._is_lent:
+            self._members = dict(self._members)
+            self._lengths = Counter(self._lengths[0]), Counter(self._lengths[1])
+            self._is_lent = False
 
     # --- what a command does ---
 
@@ -115,6 +138,7 @@ class HashSet:
 
     def flush(self) -> None:
         """Delete all elements."""
+        self._own()
         self._members.clear()
         for lengths in self._lengths:
             lengths.clear()
@@ -130,6 +154,7 @@ class HashSet:
         Raises:
             IpSetError: it is there already (unless `exist`), or the set is full.
         """
+        self._own()
         member = self._known(element)
         if member is None:
             if len(self) >= self.spec.maxelem:
@@ -148,6 +173,7 @@ class HashSet:
         Raises:
             IpSetError: it is not there.
         """
+        self._own()
         member = self._known(element)
         if member is None or member.is_expired(now):
             raise IpSetError(Refusal.EXIST)
