@@ -19,7 +19,7 @@ import attrs
 
 from emu.fabric.held import Held, OnceOnlyError
 from emu.sim.choice import branches
-from emu.verify import endpoint, exchange, outcome
+from emu.verify import assumed, endpoint, exchange, outcome
 from emu.verify.names import NotResolvedError
 from emu.verify.steady import ASSUMPTION, SteadyChoice
 from emu.verify.verdict import Verdict
@@ -161,8 +161,12 @@ def _explore(stage: _Stage, question: _Question) -> Verdict:
         was_steady |= steady.was_steady
     assert ends is not None, "there is always a branch"
     merged = outcome.merge(outcomes)
+    taken = assumed.of_policies(network, *ends, merged)
     return Verdict(
-        *ends, merged, unknown or outcome.unknown_of(merged), assumptions=(ASSUMPTION,) if was_steady else ()
+        *ends,
+        merged,
+        unknown or outcome.unknown_of(merged),
+        assumptions=((ASSUMPTION,) if was_steady else ()) + taken,
     )
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from emu.kube.api.objects import Namespace, NetworkPolicy, Pod
 from emu.kube.policy.iptables import Decision
 from emu.kube.policy.load import is_intact, load
+from emu.kube.policy.names import pod_chain
 from emu.kube.policy.snapshot import Snapshot, view_of
 from emu.kube.policy.wanted import Wanted
 from emu.sim.time import SECOND, later
@@ -43,6 +44,8 @@ class Agents:
         settings: how what is left open is settled.
 
     Attributes:
+        enforcer: see above.
+        settings: see above.
         wanted: what each node has, by name.
     """
 
@@ -50,9 +53,10 @@ class Agents:
         self.enforcer = enforcer
         self.wanted: dict[str, Wanted] = {}
         self._store = store
-        self._settings = settings
+        self.settings = settings
         self._machines: dict[str, Machine] = {}
         self._pods: dict[tuple[str, str], PodView] = {}
+        self._by_address: dict[str, PodView] = {}  # made when it is asked for
         self._early: dict[str, str] = {}  # addresses that the API does not know yet, by UID
         self._is_waking = False
         self._is_looking_after = False
@@ -73,6 +77,22 @@ class Agents:
         if self._see(pod):
             self._wake()
 
+    # --- what others may ask ---
+
+    def pod_at(self, address: str) -> PodView | None:
+        """Return the pod with a network of its own that has an address, None if there is none."""
+        if not self._by_address:
+            self._by_address = {
+                each.address: each for each in self._pods.values() if not each.is_host_network
+            }
+        return self._by_address.get(address)
+
+    def isolates(self, pod: PodView, direction: str) -> bool:
+        """Return whether a pod is isolated for `ingress` or `egress`."""
+        wanted = self.wanted.get(pod.node)
+        chain = pod_chain(direction, pod.namespace, pod.name)
+        return wanted is not None and any(each.name == chain for each in wanted.chains)
+
     # --- changes ---
 
     def _policy_changed(self, _: Change) -> None:
@@ -84,6 +104,7 @@ class Agents:
         if change.new is None:
             self._early.pop(pod.metadata.uid, None)
             if self._pods.pop((pod.metadata.namespace, pod.metadata.name), None) is not None:
+                self._by_address = {}
                 self._wake()
         elif self._see(pod):
             self._wake()
@@ -97,6 +118,7 @@ class Agents:
         key = pod.metadata.namespace, pod.metadata.name
         if found == self._pods.get(key):
             return False
+        self._by_address = {}
         if found is None:
             del self._pods[key]
         else:
@@ -114,7 +136,7 @@ class Agents:
     def sync(self) -> None:
         """Make all nodes as policies want them."""
         self._is_waking = False
-        decision = Decision(self.snapshot(), self._settings)
+        decision = Decision(self.snapshot(), self.settings)
         for name, machine in self._machines.items():
             if not machine.is_up:
                 continue
