@@ -102,17 +102,18 @@ class Checker:
             return self._unmet(expectation, verdict, pair, count)
         if expectation.wanted == "NEVER" and (code := policy_code(verdict)):
             return self._proved(expectation, code, pair, count)
+        if expectation.wanted == "NEVER" and not expectation.code and (code := self._unenforced(pair)):
+            words = f"nobody enforces the policies that would deny it ({code})"
+            return _vacuous(expectation, f"{words}, and it does not pass anyway", verdict, pair, count)
         return Finding(expectation, is_met=True, got=_got(verdict), asked=count)
 
     # --- what is not met ---
 
     def _unmet(self, expectation: Expectation, verdict: Verdict, pair: Pair, count: int) -> Finding:
         reason, place, words = _why(verdict)
-        if expectation.wanted == "NEVER" and self._denials is not None and not self._denials.are_enforced:
-            denied = self._denials.if_enforced(pair)
-            if denied.word is Word.NEVER and (code := policy_code(denied)):
-                reason, place = NETPOL_NOT_ENFORCED, ""
-                words = f"{CODES[NETPOL_NOT_ENFORCED]}: enforced, they would end it ({code})"
+        if expectation.wanted == "NEVER" and (code := self._unenforced(pair)):
+            reason, place = NETPOL_NOT_ENFORCED, ""
+            words = f"{CODES[NETPOL_NOT_ENFORCED]}: enforced, they would end it ({code})"
         return Finding(
             expectation,
             is_met=False,
@@ -123,6 +124,13 @@ class Checker:
             pair=pair,
             asked=count,
         )
+
+    def _unenforced(self, pair: Pair) -> str:
+        """Return the reason by which policies that nobody enforces would end a flow; empty if none would."""
+        if self._denials is None or self._denials.are_enforced:
+            return ""
+        denied = self._denials.if_enforced(pair)
+        return policy_code(denied) if denied.word is Word.NEVER else ""
 
     def _proved(self, expectation: Expectation, code: str, pair: Pair, count: int) -> Finding:
         """Return whether a policy's denial counts: without the policies, the flow passes."""
@@ -137,18 +145,8 @@ class Checker:
                 asked=count,
                 proof="passes without the policies",
             )
-        reason, place, words = _why(without)
-        words = f"a policy denies it ({code}), and without all policies it does not pass either: {words}"
-        return Finding(
-            expectation,
-            is_met=False,
-            got=VACUOUS,
-            reason=reason,
-            place=place,
-            words=words,
-            pair=pair,
-            asked=count,
-        )
+        words = f"a policy denies it ({code}), and without all policies it does not pass either"
+        return _vacuous(expectation, words, without, pair, count)
 
 
 def _is_met(expectation: Expectation, verdict: Verdict) -> bool:
@@ -179,6 +177,15 @@ def _why(verdict: Verdict) -> tuple[str, str, str]:
     if failure is None or failure.cause is None:
         return "", "", ""
     return failure.cause.code, failure.cause.place, failure.cause.words
+
+
+def _vacuous(expectation: Expectation, words: str, verdict: Verdict, pair: Pair, count: int) -> Finding:
+    """Return that a denial proves nothing; `verdict` tells what ends the packets where policies do not."""
+    reason, place, why = _why(verdict)
+    told = f"{words}: {why}"
+    return Finding(
+        expectation, is_met=False, got=VACUOUS, reason=reason, place=place, words=told, pair=pair, asked=count
+    )
 
 
 def _of_translations(expectation: Expectation, witness: NatWitness, pair: Pair, count: int) -> Finding:

@@ -34,6 +34,7 @@ spec:
   podSelector: {matchLabels: {app: db}}
   ingress: [{from: [{podSelector: {matchLabels: {role: frontend}}}], ports: [{port: 6379}]}]
 """
+ROOT = Path(__file__).parents[3]
 HEAD = "apiVersion: emu/v1\nkind: Scenario\nspec:\n"
 
 
@@ -207,3 +208,14 @@ class TestRun:
             ).exit_code
             == 0
         )
+
+
+def test_the_reference_shows_what_is_printed(emu: Callable[..., Result]) -> None:
+    """The example of docs/reference, run."""
+    page = (ROOT / "docs/reference/cluster-document.md").read_text(encoding="utf-8")
+    _, _, example = page.partition("checks the lines alone:")
+    document, shown = example.split("```yaml\n")[1].split("```")[0], example.split("```\n")[2].split("```")[0]
+    command, _, printed = shown.partition("\n")
+    Path("topologies").symlink_to(ROOT / "topologies")
+    result = emu(document.removeprefix(HEAD), *command.removeprefix("$ emu ").split())
+    assert result.stdout == printed

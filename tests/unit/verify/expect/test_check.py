@@ -222,6 +222,13 @@ class TestUnenforced:
         finding = found.check(parse_expectation("client -> db:6379 NEVER"))
         assert (finding.is_met, finding.got, finding.reason) == (False, "ALWAYS", "NETPOL_NOT_ENFORCED")
 
+    def test_prove_nothing(self) -> None:
+        """Where nobody listens, packets end without them: a line that says why is met, another is not."""
+        found = Checker(cluster(pod("client"), pod("db"), policy("db", ingress=[]), provider="flannel"))
+        finding = found.check(parse_expectation("client -> db:6379 NEVER"))
+        assert (finding.is_met, finding.got, finding.reason) == (False, "VACUOUS", "NO_SOCKET")
+        assert found.check(parse_expectation("client -> db:6379 NEVER because NO_SOCKET")).is_met
+
     def test_are_not_blamed_for_what_they_allow(self) -> None:
         """A policy that lets the client in is not why it gets in."""
         allowed = policy("db", ingress=[{}])
