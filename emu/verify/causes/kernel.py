@@ -18,6 +18,7 @@ from emu.verify.causes.codes import (
     TTL_EXPIRED,
 )
 from emu.verify.causes.objects import origin_of
+from emu.verify.causes.rules import isolated_pod
 from emu.verify.fivetuple import packet_of
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def _whose(scene: Scene, code: str) -> tuple[str, str]:
     """Return the object that is to blame, and the field in it or the setting of the node."""
     decision = scene.decision
     if decision is not None and decision.rule and scene.end.reason is DropReason.NETFILTER_DROP:
+        if isolated_pod(decision.rule) is not None:
+            return "", ""  # `policy` knows more
         origin = origin_of(scene.network, decision)
         return ("", "") if origin is None else (origin.object, origin.field)
     setting = _SYSCTLS.get(code, "").format(device=scene.device)

@@ -14,9 +14,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from emu.kube.api.objects import NetworkPolicy, Node, Pod, Service
-from emu.kube.api.selectors import selects
+from emu.kube.api.objects import Node, Service
 from emu.observe.recording import Kind
+from emu.verify.causes.index import index_of
 from emu.verify.causes.origin import Origin, provider_of, store_of
 from emu.verify.causes.rules import isolated_pod, origin_of_rule, text_at
 
@@ -78,21 +78,8 @@ def isolating(network: Emulation, rule: str) -> Sequence[Origin]:
     if isolated is None or store is None:
         return ()
     namespace, name, direction = isolated
-    pod = store.find(Pod, name, namespace)
-    if pod is None:
-        return ()
-    return [
-        Origin(f"NetworkPolicy {namespace}/{policy.metadata.name}", f"spec.{direction}")
-        for policy in store.list(NetworkPolicy, namespace)
-        if selects(policy.spec.pod_selector, pod.metadata.labels) and direction in directions(policy)
-    ]
-
-
-def directions(policy: NetworkPolicy) -> tuple[str, ...]:
-    """Return the directions that a policy is about, in small letters."""
-    spec = policy.spec
-    stated = spec.policy_types or (("Ingress", "Egress") if spec.egress else ("Ingress",))
-    return tuple(each.lower() for each in stated)
+    found = index_of(store).isolating(namespace, name, direction)
+    return [Origin(f"NetworkPolicy {namespace}/{policy}", f"spec.{direction}") for policy in found]
 
 
 def _of_change(store: Store | None, detail: str) -> Origin | None:

@@ -81,6 +81,8 @@ def _missed(scene: Scene, names: Sequence[str], *, is_ingress: bool) -> tuple[Or
     """Return the field that names what the packet was before NAT, which no policy sees; None for none."""
     there, first = scene.there, scene.packet.tuples[0]
     seen, was = (there.src, first.src) if is_ingress else (there.dst, first.dst)
+    if seen == was and there.dport == first.dport:
+        return None
     for name in names:
         for path, rule in _rules(scene, name, is_ingress=is_ingress):
             peers, word = (rule.from_, "from") if isinstance(rule, IngressRule) else (rule.to, "to")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from emu.observe.recording import Kind
+from emu.verify.causes.index import index_of
 from emu.verify.causes.origin import store_of
 
 if TYPE_CHECKING:
@@ -101,6 +102,9 @@ class Scene:
 
     def owner(self, address: IpAddress) -> str:
         """Return whose `address` is, as people call him; the address itself if it is nobody's."""
+        pod = "" if self.store is None else index_of(self.store).pod_at(str(address))
+        if pod:
+            return f"Pod {pod}"
         nets = self.owners(address)
         return called(self.network, nets[0]) if len(nets) == 1 else str(address)
 

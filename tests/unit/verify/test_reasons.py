@@ -2,12 +2,15 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
 from emu.kernel.drops import DropReason
 from emu.verify.causes.codes import CODES, EXPLAINED, OURS
+from tests.unit.verify import reasons_index
 
+INDEX = Path(__file__).parents[3] / "docs" / "reasons" / "README.md"
 PAGES = files("emu") / "reasons"
 PARTS = ["How it comes about", "What to look at", "In the kernel"]
 ALL_PARTS = [*PARTS[:2], "What helps", "In emu", *PARTS[2:]]
@@ -27,6 +30,11 @@ def test_every_page_is_about_a_code() -> None:
 def test_what_is_explained_is_a_code() -> None:
     """Nothing is promised that there is not."""
     assert CODES.keys() >= EXPLAINED
+
+
+def test_the_index_is_current() -> None:
+    """`python -m tests.unit.verify.reasons_index` writes it."""
+    assert INDEX.read_text(encoding="utf-8") == reasons_index.text()
 
 
 @pytest.mark.parametrize("code", CODES)

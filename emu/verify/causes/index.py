@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is found in the objects of a cluster again and again: found once, until they change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
+
+import attrs
+
+from emu.kube.api.objects import NetworkPolicy, Pod
+from emu.kube.api.selectors import selects
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emu.kube.api.store import Store
+
+
+@attrs.define(eq=False)
+class Index:
+    """Pods by their addresses, and policies by the pods that they isolate.
+
+    Attributes:
+        policies: as they were when this was made.
+        pods: as they were.
+    """
+
+    policies: Sequence[NetworkPolicy]
+    pods: Sequence[Pod]
+    _addresses: dict[str, str] = attrs.field(factory=dict, init=False)
+    _isolating: dict[tuple[str, str, str], tuple[str, ...]] = attrs.field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Enter the pods."""
+        for pod in self.pods:
+            if pod.status.pod_ip and not pod.spec.host_network and not pod.is_finished:
+                self._addresses[pod.status.pod_ip] = f"{pod.metadata.namespace}/{pod.metadata.name}"
+
+    def pod_at(self, address: str) -> str:
+        """Return the pod with an address, as `NS/NAME`; empty if there is none."""
+        return self._addresses.get(address, "")
+
+    def isolating(self, namespace: str, name: str, direction: str) -> tuple[str, ...]:
+        """Return the names of the policies that isolate a pod for `ingress` or `egress`, sorted."""
+        key = namespace, name, direction
+        found = self._isolating.get(key)
+        if found is None:
+            found = self._isolating[key] = tuple(self._select(*key))
+        return found
+
+    def _select(self, namespace: str, name: str, direction: str) -> list[str]:
+        here = (each for each in self.pods if each.metadata.name == name)
+        pod = next((each for each in here if each.metadata.namespace == namespace), None)
+        return [
+            policy.metadata.name
+            for policy in self.policies
+            if pod is not None
+            and policy.metadata.namespace == namespace
+            and direction in directions(policy)
+            and selects(policy.spec.pod_selector, pod.metadata.labels)
+        ]
+
+
+_INDICES: Final[WeakKeyDictionary[Store, Index]] = WeakKeyDictionary()
+
+
+def index_of(store: Store) -> Index:
+    """Return the index of the objects in `store` as they are now."""
+    policies, pods = store.snapshot(NetworkPolicy), store.snapshot(Pod)
+    found = _INDICES.get(store)
+    if found is None or found.policies is not policies or found.pods is not pods:
+        found = _INDICES[store] = Index(policies, pods)
+    return found
+
+
+def directions(policy: NetworkPolicy) -> tuple[str, ...]:
+    """Return the directions that a policy is about, in small letters."""
+    spec = policy.spec
+    stated = spec.policy_types or (("Ingress", "Egress") if spec.egress else ("Ingress",))
+    return tuple(each.lower() for each in stated)
