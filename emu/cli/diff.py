@@ -91,7 +91,7 @@ def diff(
 ) -> int:
     """Tell which flows would fare otherwise, and why: `emu diff -f cluster/ --apply policy.yaml`.
 
-    Two inputs are compared (`emu diff A B`, or -f A --with B), or one with
+    Two inputs are compared (`emu diff A B`, -f A -f B, -f A --with B), or one with
     itself after --apply FILE or --set KEY=VALUE (network.provider=flannel,
     kubeProxy.mode=none).
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +34,7 @@ spec: {podSelector: {matchLabels: {app: db}}, policyTypes: [Ingress]}
 """
 LOST = "default/web -> default/db:5432/TCP"
 NETWORK = Path(__file__).parents[3] / "topologies" / "two-pods-on-a-bridge.yaml"
+HOW_TO = Path(__file__).parents[3] / "docs" / "how-to" / "what-would-change.md"
 PAIR = ("--from", "default/*", "--to", "default/*")
 
 
@@ -176,3 +179,18 @@ class TestOutput:
         os.close(above)
         assert b"asking" in told
         assert b"asking" not in finished.stdout
+
+
+def test_the_how_to_prints_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its commands, run on its files, have its output."""
+    blocks = re.findall(r"```(\w*)\n(.*?)```", HOW_TO.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    for language, words in blocks:
+        if language == "yaml":
+            Path(words.partition("\n")[0].removeprefix("# ")).write_text(words, encoding="utf-8")
+    shown = [words.partition("\n") for language, words in blocks if not language]
+    told = [(command, output) for command, _, output in shown if output]
+    assert len(told) == 3
+    for command, output in told:
+        result = CliRunner().invoke(cli, shlex.split(command.removeprefix("$ emu ")))
+        assert result.stdout == output, command
