@@ -83,12 +83,20 @@ class Fix:
         return network
 
     def lines(self, width: int = WIDTH) -> list[str]:
-        """Return the fix as text: the words, then each command, or the lines of a manifest that change."""
-        lines = [
-            part
-            for proposal in self.proposals
-            for part in textwrap.wrap(proposal.words, width, break_on_hyphens=False, break_long_words=False)
-        ]
+        """Return the fix as text: the words, numbered if more than one thing is to be done, then how.
+
+        A command is a line, or several broken by backslashes; of a manifest there is what changes.
+        """
+        lines: list[str] = []
+        for number, proposal in enumerate(self.proposals, 1):
+            start = f"{number}. " if len(self.proposals) > 1 else ""
+            lines += textwrap.wrap(
+                start + proposal.words,
+                width,
+                subsequent_indent=" " * len(start),
+                break_on_hyphens=False,
+                break_long_words=False,
+            )
         for remedy in self.remedies:
             lines += [f"  {line}" for line in remedy.lines(width - 2)]
         return lines

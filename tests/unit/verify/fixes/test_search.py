@@ -33,6 +33,8 @@ links:
     b: {ns: r, if: eth1, mac: "02:00:00:00:00:04", addr: [10.0.2.1/24]}
   - a: {ns: a, if: eth1, mac: "02:00:00:00:00:05", addr: [10.0.3.2/24]}
     b: {ns: r, if: eth2, mac: "02:00:00:00:00:06", addr: [10.0.3.1/24]}
+  - a: {ns: a, if: eth2, mac: "02:00:00:00:00:07", addr: [10.0.4.1/24]}
+    b: {ns: b, if: eth1, mac: "02:00:00:00:00:08", addr: [10.0.4.2/24]}
 routes:
   - {ns: a, dst: default, via: 10.0.1.1}
   - {ns: b, dst: default, via: 10.0.2.1}
@@ -45,7 +47,7 @@ REFUSED = Command("r", ("sysctl", "-w", "net.ipv4.nonsense=1"))
 
 @pytest.fixture
 def network(tmp_path: Path) -> lab.Network:
-    """Two hosts with a router between them, one by two cables, that forwards nothing any more."""
+    """Two hosts, and a router between them that forwards nothing any more."""
     path = tmp_path / "network.yaml"
     path.write_text(NETWORK)
     found = lab.load(str(path))
@@ -144,6 +146,17 @@ class TestProof:
         assert flow.fix is not None
         assert "emu exec r -- sysctl -w net.ipv4.conf.eth0.rp_filter=2" in flow.fix.lines()[-1]
 
+    def test_answers_that_are_invalid_pass_without_the_rule(self, network: lab.Network) -> None:
+        """The router sees the answer alone, for the question took another cable."""
+        router = network.namespace("r")
+        router.run("sysctl -w net.ipv4.ip_forward=1")
+        router.run("iptables -A FORWARD -m conntrack --ctstate INVALID -j DROP")
+        network.namespace("a").run("ip route add 10.0.2.2/32 dev eth2 src 10.0.1.2")
+        flow = network.flow("a", "10.0.2.2")
+        assert flow.reason == "CT_INVALID"
+        assert flow.fix is not None
+        assert "-D FORWARD -m conntrack --ctstate INVALID" in " ".join(flow.fix.lines())
+
 
 class TestFix:
     """What was proved, as text and as something to do."""
@@ -155,6 +168,7 @@ class TestFix:
         assert fix is not None
         two = Fix((*fix.proposals, *fix.proposals), fix.verdict)
         assert two.words == "planted; then planted"
+        assert two.lines()[:2] == ["1. planted", "2. planted"]
         assert attrs.evolve(fix).question is None
 
     def test_long_commands_are_broken(self) -> None:
