@@ -77,13 +77,18 @@ def _sentences(verdict: Verdict, cause: Cause | None, ends: list[Fate]) -> Itera
     if cause.object.startswith("NetworkPolicy "):
         yield f"{sometimes}{half}{result} at {cause.net} by {cause.object}"
         yield f"{sometimes}{half}{result} by {cause.object}"
-    clause = _CLAUSE.split(cause.words)[0]
-    for words in (cause.words, clause) if " " in clause else (cause.words,):
+    for words in _openings(cause.words):
         for place in (f" at {cause.place}", f" at {cause.net}", ""):
             yield f"{sometimes}{half}{result}{place}: {words}"
     for place in (cause.place, cause.net):
         yield f"{sometimes}{half}{result} at {place}"
     yield f"{sometimes}{half}{result}"
+
+
+def _openings(words: str) -> list[str]:
+    """Return how much of a sentence can be said, all of it first; a lone name says nothing."""
+    openings = [words[: found.start()] for found in _CLAUSE.finditer(words)]
+    return [words, *(each for each in reversed(openings) if " " in each)]
 
 
 def _when(failing: Fate, ends: Sequence[Fate], verdict: Verdict) -> Iterator[str]:
