@@ -9,6 +9,7 @@ Objects only say what is worth asking; what is answered comes from packets.
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
@@ -32,7 +33,7 @@ from emu.kube.dns.addon import NAMESPACE as DNS_NAMESPACE
 from emu.kube.endpoints.pods import has_selector, port_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from emu.cluster.cluster import Cluster
     from emu.kube.api.objects import Known
@@ -126,6 +127,12 @@ class Flow:
 def count(flows: Iterable[Flow]) -> int:
     """Return how many questions some flows are."""
     return sum(1 for flow in flows for _ in flow.questions)
+
+
+def is_called(party: Party, patterns: Sequence[str]) -> bool:
+    """Return whether one of `patterns` (with `*` and `?`) names a party or a member; none names all."""
+    names = {party.point, party.shown, *(name for member in party.members for name in member)}
+    return not patterns or any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 
 def choose(cluster: Cluster) -> tuple[Flow, ...]:

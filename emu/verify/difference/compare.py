@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -13,13 +12,13 @@ from emu.errors import EmuError, UnknownNameError
 from emu.verify.asker import Asker
 from emu.verify.difference.answer import ABSENT, Answer, answer_of
 from emu.verify.difference.rows import Both, Row, Side, rows
-from emu.verify.questions import choose, count
+from emu.verify.questions import choose, count, is_called
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from emu.cluster.cluster import Cluster
-    from emu.verify.questions import Flow, Member, Party
+    from emu.verify.questions import Flow, Member
 
 MOST_QUESTIONS: Final = 20_000
 """Of each cluster, unless more are asked for."""
@@ -97,13 +96,8 @@ def _chosen(cluster: Cluster, sources: Sequence[str], targets: Sequence[str]) ->
     return {
         flow.key: flow
         for flow in choose(cluster)
-        if _is_called(flow.source, sources) and _is_called(flow.target, targets)
+        if is_called(flow.source, sources) and is_called(flow.target, targets)
     }
-
-
-def _is_called(party: Party, patterns: Sequence[str]) -> bool:
-    names = {party.point, party.shown, *(name for member in party.members for name in member)}
-    return not patterns or any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 
 def _ask(asker: Asker, flow: Flow, source: Member, target: Member) -> Answer:

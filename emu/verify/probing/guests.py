@@ -9,6 +9,7 @@ from emu.apps import association, datagram, stream
 from emu.apps.ping import ping
 from emu.kube.api.objects import Node, Service
 from emu.sim.time import MILLISECOND, later
+from emu.verify.endpoint import LITERAL
 from emu.wire.addresses import IpAddress, Prefix
 
 if TYPE_CHECKING:
@@ -19,9 +20,21 @@ if TYPE_CHECKING:
     from emu.fabric.program import Program
     from emu.kernel.link.device import IfAddress
     from emu.kernel.namespace import Namespace
+    from emu.verify.matrix.matrix import Plan
 
 _ANSWER: Final = b"emu"
 _WARMING: Final = 20 * MILLISECOND
+
+
+def prepare(cluster: Cluster, plan: Plan, *, listens: bool) -> None:
+    """Make what a matrix asks for: hosts with strangers' addresses, listeners if pods are to listen."""
+    ports = [(port.protocol, port.number) for port in plan.ports if port.number]
+    parties = [*plan.sources, *(target for target, _ in plan.targets)]
+    strangers = [party.point for party in parties if LITERAL.fullmatch(party.point)]
+    invite(cluster, dict.fromkeys(strangers, ports))
+    if listens:
+        listen(cluster, ports)
+    warm(cluster)
 
 
 def invite(cluster: Cluster, addresses: Mapping[str, Collection[tuple[str, int]]]) -> None:
@@ -30,9 +43,11 @@ def invite(cluster: Cluster, addresses: Mapping[str, Collection[tuple[str, int]]
     ranges, services = _ranges(cluster), _service_addresses(cluster)
     for text, listening in addresses.items():
         address = IpAddress.parse(text.strip("[]"))
-        if address in known or address in services or any(address in each for each in ranges):
-            continue
-        net = cluster.control_plane.underlay.add_external(text, address)
+        net = cluster.fabric.namespaces.get(f"ext/{text}")  # a guest from before may listen on more
+        if net is None:
+            if address in known or address in services or any(address in each for each in ranges):
+                continue
+            net = cluster.control_plane.underlay.add_external(text, address)
         for protocol, port in sorted(listening):
             cluster.fabric.spawn(net, _listener(protocol, port))
 

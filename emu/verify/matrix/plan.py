@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a matrix asks: which parties, which ports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from emu.errors import EndPointError, UnknownNameError, did_you_mean
+from emu.kube.api.objects import Pod
+from emu.kube.api.selectors import all_hold, parse
+from emu.verify.endpoint import LITERAL
+from emu.verify.matrix.matrix import Plan
+from emu.verify.questions import Member, Party, Port, is_called, workloads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from emu.cluster.cluster import Cluster
+    from emu.verify.questions import Workload
+
+_HIGHEST_PORT = 65535
+
+
+def make_plan(
+    cluster: Cluster,
+    *,
+    ports: Sequence[str] = (),
+    protocols: Sequence[str] = (),
+    namespaces: Sequence[str] = (),
+    selector: str = "",
+    sources: Sequence[str] = (),
+    targets: Sequence[str] = (),
+    each_pod: bool = False,
+) -> Plan:
+    """Return what to ask.
+
+    Args:
+        cluster: where the workloads are.
+        ports: numbers or names; none for what each target's containers declare.
+        protocols: in capitals; none for those of the ports, or TCP.
+        namespaces: only workloads of these; none for all.
+        selector: only pods whose labels it holds for.
+        sources: only who is called so, with `*` and `?`; addresses outside, `node/NAME`, `ext/NAME` besides.
+        targets: only whom, likewise.
+        each_pod: every pod is a party of its own.
+
+    Raises:
+        EndPointError: a port is none, or the selector is no selector.
+        UnknownNameError: a name fits nobody.
+    """
+    found = [
+        each
+        for workload in workloads(cluster.store, system=True)
+        if not namespaces or workload.namespace in namespaces
+        for each in _parts(cluster, workload, selector, each_pod=each_pod)
+    ]
+    asking = _chosen([each.party for each in found], sources)
+    asked = _chosen([each.party for each in found], targets)
+    declared = {each.party.point: each.ports for each in found}
+    numbers = [_numbers(cluster, text) for text in ports]
+    return Plan(
+        tuple(asking),
+        tuple((party, _ports(declared.get(party.point, ()), numbers, protocols)) for party in asked),
+    )
+
+
+def _parts(cluster: Cluster, workload: Workload, selector: str, *, each_pod: bool) -> Iterable[Workload]:
+    """Yield a workload, without the pods that are not wanted, or each of its pods."""
+    members = workload.party.members
+    if selector:
+        members = tuple(each for each in members if _holds(cluster, selector, each))
+    if not members:
+        return
+    if each_pod:
+        for each in members:
+            yield attrs.evolve(workload, party=Party(each.point, each.shown, (each,)))
+    else:
+        yield attrs.evolve(workload, party=attrs.evolve(workload.party, members=members))
+
+
+def _holds(cluster: Cluster, selector: str, member: Member) -> bool:
+    namespace, _, name = member.shown.partition("/")
+    pod = cluster.store.get(Pod, name, namespace)
+    try:
+        return all_hold(parse(selector), pod.metadata.labels)
+    except ValueError as error:
+        raise EndPointError(f"{selector!r} is no selector: {error}") from None
+
+
+def _chosen(parties: Sequence[Party], patterns: Sequence[str]) -> list[Party]:
+    """Return the parties that are called so, and those that patterns name besides."""
+    if not patterns:
+        return list(parties)
+    chosen: dict[str, Party] = {}
+    for pattern in patterns:
+        fitting = [each for each in parties if is_called(each, (pattern,))]
+        if not fitting and (LITERAL.fullmatch(pattern) or pattern.startswith(("node/", "ext/", "svc/"))):
+            fitting = [Party(pattern, pattern, (Member(pattern, pattern),))]
+        if not fitting:
+            hint = did_you_mean(pattern, [each.shown for each in parties])
+            raise UnknownNameError(f"no workload is called {pattern}{hint}")
+        chosen |= {each.point: each for each in fitting}
+    return list(chosen.values())
+
+
+def _numbers(cluster: Cluster, text: str) -> int:
+    """Return the port that a number, or a name that all containers mean alike, stands for."""
+    if text.isascii() and text.isdigit() and 0 < int(text) <= _HIGHEST_PORT:
+        return int(text)
+    named = {
+        port.container_port
+        for pod in cluster.store.each(Pod)
+        for container in pod.spec.containers
+        for port in container.ports
+        if port.name == text
+    }
+    if len(named) != 1:
+        what = "several ports" if named else "no port"
+        raise EndPointError(
+            f"{text!r}: {what} of a container is called so; name a number up to {_HIGHEST_PORT}"
+        )
+    return named.pop()
+
+
+def _ports(declared: Sequence[Port], numbers: Sequence[int], protocols: Sequence[str]) -> tuple[Port, ...]:
+    ping = (Port(0, "ICMP"),) if "ICMP" in protocols else ()
+    spoken = [each for each in protocols if each != "ICMP"]
+    if numbers:
+        wanted = spoken or ([] if ping else ["TCP"])
+        return (*(Port(number, protocol) for number in numbers for protocol in wanted), *ping)
+    return (*(port for port in declared if not protocols or port.protocol in spoken), *ping)
