@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import subprocess
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from emu.apps.commands.iptables_tables import take
 from emu.fabric.driver import Fabric
@@ -15,14 +15,14 @@ from emu.kube.policy.enforcer import AGENT, KINDNET, Enforcer
 from emu.kube.policy.iptables import decide
 from emu.kube.policy.load import load
 from emu.kube.policy.settings import Settings
-from emu.kube.policy.snapshot import Snapshot, view_of
 from emu.kube.policy.wanted import Wanted, render_rules, render_sets
-from emu.testing.policy_strategies import policed_pods, policies
 from emu.tools.ipset import listing
 from emu.tools.iptables.save import render as save
 from tests.kernel.linux import namespace
+from tests.unit.kube.policy.rules import NODE, snapshots
 
-NODE = "n1"
+if TYPE_CHECKING:
+    from emu.kube.policy.snapshot import Snapshot
 
 
 def run(netns: str, *argv: str, text: str | None = None) -> str:
@@ -31,15 +31,6 @@ def run(netns: str, *argv: str, text: str | None = None) -> str:
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stderr}\n{text}"
     return done.stdout
-
-
-@st.composite
-def snapshots(draw: st.DrawFn) -> Snapshot:
-    """Return policies and pods on one node, each pod with an address."""
-    pods = [draw(policed_pods(number, [NODE])) for number in range(draw(st.integers(1, 4)))]
-    views = [view_of(pod, f"10.0.1.{number}") for number, pod in enumerate(pods, 2)]
-    found = [draw(policies(f"np{number}")) for number in range(draw(st.integers(1, 4)))]
-    return Snapshot(tuple(found), tuple(each for each in views if each is not None))
 
 
 @pytest.mark.kernel

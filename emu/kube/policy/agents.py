@@ -8,7 +8,7 @@ happens then. A node learns the address of a new pod from its own runtime, befor
 the pod's first program starts: no packet of it is ahead of its policies. Once a minute
 each agent looks whether its rules are still there.
 
-Nothing is written while there is no policy.
+No rule is written while there is no policy.
 """
 
 from __future__ import annotations
@@ -67,8 +67,9 @@ class Agents:
         store.watch(Pod, self._pod_changed)
 
     def start(self, machine: Machine) -> None:
-        """Start the agent of a node."""
+        """Start the agent of a node: packets come by, and rules are written as there are policies."""
         self._machines[machine.name] = machine
+        self._allow(machine)
         self._wake()
 
     def attached(self, pod: Pod, address: IpAddress) -> None:
@@ -144,7 +145,6 @@ class Agents:
             before = self.wanted.pop(name, Wanted(self.enforcer.table))
             if not wanted.is_empty:
                 self.wanted[name] = wanted
-                self._allow(machine)
             if wanted != before:
                 load(machine.net, before, wanted)
         self._look_after_later()

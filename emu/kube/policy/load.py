@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from emu.kernel.netfilter.ipset.element import Extensions
+from emu.kernel.netfilter.ipset.expansion import expand
+from emu.kernel.netfilter.ipset.hash import HashSet
 from emu.kernel.netfilter.ipset.spec import SetSpec
 from emu.kernel.netfilter.ipset.types import TYPES
 from emu.kernel.netfilter.ruleset import Chain, Jump, Table, empty
@@ -25,12 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from emu.kernel.namespace import Namespace
-    from emu.kernel.netfilter.ipset.element import Entry
+    from emu.kernel.netfilter.ipset.element import Element
     from emu.kernel.netfilter.ruleset import Rule
     from emu.kernel.netfilter.xtables import XTable
     from emu.kube.policy.wanted import Wanted, WantedSet
 
 _CACHED: Final = 1 << 16
+_PLAIN: Final = Extensions()
 _SPECS: Final = {name: SetSpec(TYPES[name], 4) for name in ("hash:ip", "hash:ip,port", "hash:net")}
 
 
@@ -40,9 +44,12 @@ def _rule(line: str) -> Rule:
 
 
 @lru_cache(maxsize=_CACHED)
-def _entry(kind: str, element: str) -> Entry:
-    first, *rest = element.split()
-    return entries.parse("add", _SPECS[kind], first, rest)
+def _read(kind: str, text: str) -> tuple[Element, bool]:
+    """Return the element that `ipset add` makes of `text`, and whether it is taken out (`nomatch`)."""
+    first, *rest = text.split()
+    entry = entries.parse("add", _SPECS[kind], first, rest)
+    (element,) = expand(_SPECS[kind], entry)
+    return element, entry.nomatch
 
 
 def load(net: Namespace, before: Wanted, now: Wanted) -> None:
@@ -66,9 +73,15 @@ def load(net: Namespace, before: Wanted, now: Wanted) -> None:
 
 
 def is_intact(net: Namespace, wanted: Wanted) -> bool:
-    """Return whether all that was loaded is still there, the jumps first in their chains."""
+    """Return whether all that was loaded is still there, the jumps first in their chains.
+
+    Of sets the number of elements is looked at.
+    """
     netfilter = net.netfilter
-    if any(netfilter.ipsets.get(each.name) is None for each in wanted.sets):
+    sets = netfilter.ipsets
+    if any(
+        (known := sets.get(each.name)) is None or len(known) != len(each.elements) for each in wanted.sets
+    ):
         return False
     xtable = netfilter.tables.get(wanted.table)
     if xtable is None:
@@ -91,11 +104,13 @@ def _fill(net: Namespace, wanted: WantedSet) -> None:
     if sets.get(wanted.name) is None:
         sets.create(wanted.name, _SPECS[wanted.type])
     known = sets.find(wanted.name)
+    assert isinstance(known, HashSet)
     present = {entries.render(known.spec, member, net.now) for member in known.listed(net.now)}
-    for element in sorted(present - wanted.elements):
-        known.delete(_entry(wanted.type, element), net.now, exist=True)
-    for element in sorted(wanted.elements - present):
-        known.add(_entry(wanted.type, element), net.now, exist=True)
+    for text in sorted(present - wanted.elements):
+        known.remove(_read(wanted.type, text)[0], net.now)
+    for text in sorted(wanted.elements - present):
+        element, is_out = _read(wanted.type, text)
+        known.put(element, _PLAIN, net.now, exist=True).nomatch = is_out
 
 
 # --- rules ---

@@ -4,22 +4,36 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import yaml
+from hypothesis import strategies as st
 
 from emu.kube.api import codec
 from emu.kube.api.objects import NetworkPolicy
 from emu.kube.policy.enforcer import AGENT
 from emu.kube.policy.iptables import decide
 from emu.kube.policy.settings import Settings
-from emu.kube.policy.snapshot import NamedPort, PodView, Snapshot
+from emu.kube.policy.snapshot import NamedPort, PodView, Snapshot, view_of
+from emu.testing.policy_strategies import policed_pods, policies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from emu.kube.policy.enforcer import Enforcer
     from emu.kube.policy.wanted import Wanted
+
+
+NODE: Final = "n1"
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> Snapshot:
+    """Return policies and pods on one node, each pod with an address."""
+    pods = [draw(policed_pods(number, [NODE])) for number in range(draw(st.integers(1, 4)))]
+    views = [view_of(pod, f"10.0.1.{number}") for number, pod in enumerate(pods, 2)]
+    found = [draw(policies(f"np{number}")) for number in range(draw(st.integers(1, 4)))]
+    return Snapshot(tuple(found), tuple(each for each in views if each is not None))
 
 
 def policy(name: str, spec: str) -> NetworkPolicy:
@@ -47,7 +61,7 @@ def pod(
 
 
 def wanted(
-    policies: list[NetworkPolicy],
+    given: list[NetworkPolicy],
     pods: list[PodView],
     *,
     namespaces: Mapping[str, Mapping[str, str]] | None = None,
@@ -56,7 +70,7 @@ def wanted(
     node: str = "n1",
 ) -> Wanted:
     """Return what a node is to have."""
-    snapshot = Snapshot(tuple(policies), tuple(pods), namespaces or {})
+    snapshot = Snapshot(tuple(given), tuple(pods), namespaces or {})
     return decide(snapshot, node, enforcer, settings)
 
 

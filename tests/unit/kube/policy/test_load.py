@@ -6,16 +6,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
 
 from emu.apps.commands import ipset, iptables, iptables_restore, iptables_save
 from emu.fabric.driver import Fabric
 from emu.kube.policy.enforcer import AGENT, KINDNET, Enforcer
+from emu.kube.policy.iptables import decide
 from emu.kube.policy.load import is_intact, load
+from emu.kube.policy.settings import Settings
 from emu.kube.policy.wanted import Wanted, render_rules, render_sets
-from tests.unit.kube.policy.rules import pod, policy, wanted
+from tests.unit.kube.policy.rules import NODE, pod, policy, snapshots, wanted
 
 if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
+    from emu.kube.policy.snapshot import Snapshot
 
 STRANGERS = """\
 *filter
@@ -107,6 +111,19 @@ def test_a_pod_that_goes_leaves_its_set() -> None:
     load(net, Wanted("filter"), before)
     load(net, before, after)
     assert [line.split()[-1] for line in sets(net) if line.startswith("add")] == ["10.0.1.2"]
+
+
+@given(before=snapshots(), after=snapshots())
+def test_what_was_there_before_makes_no_difference(before: Snapshot, after: Snapshot) -> None:
+    """A node that comes from any other policies and pods ends like one that comes from none."""
+    first, second = (decide(each, NODE, AGENT, Settings()) for each in (before, after))
+    net, fresh = node(), node()
+    load(net, Wanted("filter"), first)
+    load(net, first, second)
+    load(fresh, Wanted("filter"), second)
+    assert saved(net) == saved(fresh)
+    assert sets(net) == sets(fresh)
+    assert is_intact(net, second)
 
 
 def test_jumps_are_the_first_rules_again_when_somebody_got_before_them() -> None:
