@@ -162,6 +162,8 @@ class Story:
         answer: what came back, or was to.
         arp: the ARP packets meanwhile.
         resent: how often the question was sent again, until there was an answer.
+        lost: where both arrived and nothing came of it, the first packet behind them
+            that was dropped, with its half of the way.
     """
 
     start: Instant
@@ -169,22 +171,26 @@ class Story:
     answer: Packet | None
     arp: tuple[Packet, ...]
     resent: int
+    lost: tuple[Packet, Way] | None = None
 
     @property
     def request(self) -> Packet | None:
         """The packet that decided: the one that was answered, else the first; None if none was sent."""
         return self.requests[-1] if self.requests else None
 
-    def half(self, way: Way) -> list[Hop]:
-        """Return the steps of the packet that decided, on one half of the way, without its idle copies."""
-        packet = self.request if way is Way.REQUEST else self.answer
-        return [] if packet is None else [hop for hop in _hops(packet, way) if not hop.aside]
+    def packets(self) -> list[tuple[Packet, Way]]:
+        """Return the packets that decided: the request, the answer, and what was lost behind them."""
+        there = [] if self.request is None else [(self.request, Way.REQUEST)]
+        back = [] if self.answer is None else [(self.answer, Way.REPLY)]
+        return [*there, *back, *([] if self.lost is None else [self.lost])]
 
     def hops(self) -> list[Hop]:
         """Return all steps in order, the request's half first."""
         turn = None if self.answer is None else self.answer.birth.step.number
         there = [(packet, Way.REQUEST) for packet in self.requests]
         back = [] if self.answer is None else [(self.answer, Way.REPLY)]
+        if self.lost is not None:
+            (there if self.lost[1] is Way.REQUEST else back).append(self.lost)
         for packet in self.arp:
             is_late = turn is not None and packet.birth.step.number > turn
             (back if is_late else there).append((packet, Way.REPLY if is_late else Way.REQUEST))
@@ -219,7 +225,27 @@ def tell(exchange: Exchange, source: Source, target: Target) -> Story:
         if not first.is_accepted:
             requests += [packet for packet in asked[-1:] if packet is not first and packet.is_accepted]
     end = None if answer is None else answer.told[-1].step.number
-    return Story(exchange.start, tuple(requests), answer, _arp(packets, end), len(asked) - 1)
+    arp = _arp(packets, end)
+    lost = None if exchange.is_answered or answer is None else _lost(packets, requests[-1], answer)
+    return Story(exchange.start, tuple(requests), answer, arp, len(asked) - 1, lost)
+
+
+def _lost(packets: Iterable[Packet], request: Packet, answer: Packet) -> tuple[Packet, Way] | None:
+    """Return the first packet behind question and answer that was dropped, and its half; None if none was."""
+    if not (request.is_accepted and answer.is_accepted):
+        return None
+    there, back = set(request.tuples), {one.reverse for one in request.tuples}
+    for packet in packets:
+        if packet.birth.step.number <= answer.birth.step.number or not packet.tuples:
+            continue
+        end = packet.end.step
+        if end.kind is not Kind.DROP or end.reason is DropReason.OTHERHOST:
+            continue
+        if packet.tuples[0] in there:
+            return packet, Way.REQUEST
+        if packet.tuples[0] in back:
+            return packet, Way.REPLY
+    return None
 
 
 def _by_birth(told: Iterable[Told]) -> Iterator[list[Told]]:
@@ -288,6 +314,11 @@ def _arp(packets: Sequence[Packet], end: int | None) -> tuple[Packet, ...]:
         if arp is not None and arp.operation == REQUEST:
             packet.prefer([net for net, address in replies if address == arp.target_ip])
     return tuple(chosen)
+
+
+def decisive_hops(packet: Packet, way: Way) -> list[Hop]:
+    """Return the steps of the copy of a packet that matters."""
+    return [hop for hop in _hops(packet, way) if not hop.aside]
 
 
 def _hops(packet: Packet, way: Way) -> Iterator[Hop]:

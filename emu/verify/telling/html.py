@@ -104,7 +104,7 @@ def _way(telling: Telling, outcome: Outcome) -> str:
     rows: list[str] = []
     count = 0
     for half in halves:
-        rows.append(_half(half.way.value, half.packet, 2))
+        rows.append(_half(half.label, half.packet, 2))
         for row in half.rows:
             count += 1
             notes = "".join(f"<small>{escape(note)}</small>" for note in row.notes)

@@ -76,7 +76,7 @@ def _way(telling: Telling, outcome: Outcome) -> Iterator[str]:
     cells: list[tuple[str, ...]] = []
     count = 0
     for half in halves:
-        cells.append(("", f"**{half.way.value}**", escaped(half.packet), ""))
+        cells.append(("", f"**{half.label}**", escaped(half.packet), ""))
         for row in half.rows:
             count += 1
             what = "<br>".join(map(escaped, (row.what, *row.notes)))

@@ -22,7 +22,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from emu.observe.recording import Kind
-from emu.verify.story import Way
+from emu.verify.story import Way, decisive_hops
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
@@ -64,20 +64,18 @@ class Row(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def rows(outcome: Outcome, way: Way, places: Places) -> list[Row]:
-    """Return what was decided about the packet that matters on one half of the way."""
-    story = outcome.story
-    hops = story.half(way)
+def rows(outcome: Outcome, packet: Packet, way: Way, places: Places) -> list[Row]:
+    """Return what was decided about a packet that matters, on its half of the way."""
     odds = {taken.question: str(taken.probability) for taken in outcome.choices}
-    filtered = _filtered(story)
+    filtered = _filtered(outcome.story)
     found: list[Row] = []
-    for net, visit in groupby(hops, key=lambda hop: hop.told.step.net):
+    for net, visit in groupby(decisive_hops(packet, way), key=lambda hop: hop.told.step.net):
         found += _Visit(net, way, places, odds, is_filtered=net in filtered).rows(list(visit))
-    packet = story.request if way is Way.REQUEST else story.answer
-    if packet is not None and (row := _vanished(packet)) is not None:
+    if (row := _vanished(packet)) is not None:
         found.append(row)
-    cause = outcome.cause
-    if found and cause is not None and cause.way is way and found[-1].net == cause.net:
+    cause, last_packet = outcome.cause, outcome.story.packets()[-1][0]
+    is_end = packet is last_packet or not packet.is_accepted
+    if found and cause is not None and cause.way is way and is_end and found[-1].net == cause.net:
         last = found[-1]
         is_said = any(cause.code in words.split() for words in (last.what.replace(":", " "), *last.notes))
         found[-1] = last if is_said else last._replace(notes=(*last.notes, cause.code))
@@ -87,10 +85,10 @@ def rows(outcome: Outcome, way: Way, places: Places) -> list[Row]:
 def _filtered(story: Story) -> Container[str]:
     """Return the namespaces where netfilter met one of the packets."""
     return {
-        hop.told.step.net
-        for way in Way
-        for hop in story.half(way)
-        if hop.told.step.chain is not None or hop.told.step.stage == "conntrack"
+        one.step.net
+        for packet, _ in story.packets()
+        for one in packet.line
+        if one.step.chain is not None or one.step.stage == "conntrack"
     }
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from emu.verify.story import Story
     from emu.verify.verdict import Outcome, Verdict
 
+_HALVES: Final = 2
 _FATES_SHOWN: Final = 12
 
 
@@ -33,9 +34,12 @@ class Remedy(Protocol):
 
 @attrs.frozen
 class Half:
-    """One half of a way: which packet, and what was decided about it."""
+    """One half of a way: which packet, and what was decided about it.
 
-    way: Way
+    `label` is `request`, `reply`, or `later` for a packet of a connection that stands.
+    """
+
+    label: str
     packet: str
     rows: tuple[Row, ...]
 
@@ -101,13 +105,16 @@ class Telling:
         return f"{outcome.result.value}, {picked}" if picked else outcome.result.value
 
     def halves(self, outcome: Outcome) -> list[Half]:
-        """Return both halves of the way of a branch."""
-        found: list[Half] = []
-        for way in Way:
-            packet = outcome.story.request if way is Way.REQUEST else outcome.story.answer
-            if packet is not None:
-                found.append(Half(way, summary(packet), tuple(rows(outcome, way, self.places))))
-        return found
+        """Return both halves of the way of a branch, and what was lost behind them."""
+        story = outcome.story
+        return [
+            Half(
+                way.value if at < _HALVES else "later",
+                summary(packet),
+                tuple(rows(outcome, packet, way, self.places)),
+            )
+            for at, (packet, way) in enumerate(story.packets())
+        ]
 
     def remarks(self) -> Iterator[tuple[str, str]]:
         """Yield what stands below: a label, and words."""

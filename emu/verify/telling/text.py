@@ -76,7 +76,7 @@ def _way(telling: Telling, number: int, outcome: Outcome) -> Iterator[str]:
     yield heading(names)
     count = 1
     for half in halves:
-        yield from paragraph(half.way.value, half.packet)
+        yield from paragraph(half.label, half.packet)
         yield from lines_of(half.rows, names, count)
         count += len(half.rows)
     if again := sent_again(outcome.story):
