@@ -61,6 +61,7 @@ class _Reading:
     metavar="N",
     help="Of each cluster; with more nothing is asked.",
 )
+@click.option("--brute-force", is_flag=True, help="Ask every pod, even those proved to be alike.")
 @click.option("--exit-code", is_flag=True, help="Exit status 1 if a flow changes.")
 @click.option(
     "-o",
@@ -84,6 +85,7 @@ def diff(
     targets: tuple[str, ...],
     only_changes: bool,
     most: int,
+    brute_force: bool,
     exit_code: bool,
     form: str,
     files: tuple[str, ...],
@@ -109,7 +111,7 @@ def diff(
         after.apply(*_objects(applied, how))
         for line in after.warnings[known:]:
             click.echo(line, err=True)
-    difference = _compare(before, after, sources, targets, most)
+    difference = _compare(before, after, sources, targets, most=most, brute_force=brute_force)
     _write(difference, form, only_changes=only_changes)
     return 1 if exit_code and difference.changed else 0
 
@@ -194,13 +196,27 @@ def _objects(files: Sequence[str], how: _Reading) -> tuple[Object, ...]:
 
 
 def _compare(
-    before: Cluster, after: Cluster, sources: Sequence[str], targets: Sequence[str], most: int
+    before: Cluster,
+    after: Cluster,
+    sources: Sequence[str],
+    targets: Sequence[str],
+    *,
+    most: int,
+    brute_force: bool,
 ) -> Difference:
     from emu.cli.progress import progress
     from emu.verify.difference import compare
 
     with progress("asking") as tell:
-        found = compare(before, after, sources=sources, targets=targets, most=most, progress=tell)
+        found = compare(
+            before,
+            after,
+            sources=sources,
+            targets=targets,
+            most=most,
+            brute_force=brute_force,
+            progress=tell,
+        )
     if not found.rows:
         click.echo("no flow is meant: nobody there is called so, or has a port", err=True)
     return found

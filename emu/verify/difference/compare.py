@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from emu.errors import EmuError, UnknownNameError
-from emu.verify.asker import Asker
-from emu.verify.difference.answer import ABSENT, Answer, answer_of
+from emu.errors import EmuError
+from emu.verify.difference.answer import ABSENT, Answer
+from emu.verify.difference.asking import Asking
 from emu.verify.difference.rows import Both, Row, Side, rows
 from emu.verify.questions import choose, count, is_called
 
@@ -18,13 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from emu.cluster.cluster import Cluster
+    from emu.verify.difference.asking import Question
     from emu.verify.questions import Flow, Member
 
 MOST_QUESTIONS: Final = 20_000
 """Of each cluster, unless more are asked for."""
-
-Question: TypeAlias = "tuple[object, str, str]"
-"""Key of the flow, and the names of who asks and who is asked."""
 
 
 class TooManyQuestionsError(EmuError):
@@ -56,6 +54,7 @@ def compare(
     sources: Sequence[str] = (),
     targets: Sequence[str] = (),
     most: int = MOST_QUESTIONS,
+    brute_force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Difference:
     """Return how the flows of two clusters differ.
@@ -66,6 +65,7 @@ def compare(
         sources: only who is called so: names or end points, with `*` and `?`; none for all.
         targets: only whom, likewise.
         most: how many questions each may be asked.
+        brute_force: let no pods share an answer.
         progress: is told how many questions are answered, and how many there are.
 
     Raises:
@@ -81,13 +81,11 @@ def compare(
     total, done = sum(numbers), 0
     answers: list[dict[Question, Answer]] = [{}, {}]
     for network, flows, found in zip((before, after), chosen, answers, strict=True):
-        asker = Asker(network, is_brief=True)
-        for flow in flows.values():
-            for source, target in flow.questions:
-                found[flow.key, source.shown, target.shown] = _ask(asker, flow, source, target)
-                done += 1
-                if progress is not None:
-                    progress(done, total)
+        for question, answer in Asking(network, flows.values(), brute_force=brute_force).answers():
+            found[question] = answer
+            done += 1
+            if progress is not None:
+                progress(done, total)
     return Difference(tuple(_rows(chosen, answers)), total)
 
 
@@ -98,13 +96,6 @@ def _chosen(cluster: Cluster, sources: Sequence[str], targets: Sequence[str]) ->
         for flow in choose(cluster)
         if is_called(flow.source, sources) and is_called(flow.target, targets)
     }
-
-
-def _ask(asker: Asker, flow: Flow, source: Member, target: Member) -> Answer:
-    try:
-        return answer_of(asker.judge(source.point, flow.text(target)))
-    except UnknownNameError:  # a pod that was to be there has no network
-        return ABSENT
 
 
 # --- side by side ---

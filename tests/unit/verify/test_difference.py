@@ -248,6 +248,15 @@ class TestCompare:
         ):
             compare(shop(), shop(), most=3)
 
+    def test_sharing_answers_changes_none(self) -> None:
+        """Pods that are alike fare alike; those on the host's network are asked, too."""
+        changed = ("selector: {app: db}", "selector: {app: dbb}")
+        hosts = (" spec: {containers: [{name: c, image: i, ports: [{containerPort: 5432}]}]}}", "")
+        one, other = shop(), shop(*changed)
+        assert compare(one, other) == compare(one, other, brute_force=True)
+        alone = shop(hosts[0], hosts[0].replace("spec: {", "spec: {hostNetwork: true, "))
+        assert compare(alone, alone) == compare(alone, alone, brute_force=True)
+
     def test_progress_is_told(self) -> None:
         """Up to the last question."""
         heard: list[tuple[int, int]] = []

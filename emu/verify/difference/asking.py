@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Asks one cluster all questions of some flows.
+
+Pods that nothing distinguishes share an answer, where that is proved from the
+state of the kernels (`emu.verify.likeness`).
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import attrs
+
+from emu.errors import UnknownNameError
+from emu.verify.asker import Asker
+from emu.verify.difference.answer import ABSENT, Answer, answer_of
+from emu.verify.likeness.classes import classes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Hashable, Iterator, Mapping
+
+    from emu.cluster.cluster import Cluster
+    from emu.verify.likeness.likeness import Likeness
+    from emu.verify.questions import Flow, Member, Port
+
+_POD: Final = "pod/"
+
+Question: TypeAlias = "tuple[object, str, str]"
+"""Key of the flow, and the names of who asks and who is asked."""
+
+
+@attrs.define(eq=False)
+class Asking:
+    """Answers questions about a cluster.
+
+    Attributes:
+        cluster: whom to ask; it is the same afterwards.
+        flows: what to ask.
+        brute_force: let no pods share an answer.
+    """
+
+    cluster: Cluster
+    flows: Collection[Flow]
+    brute_force: bool = False
+    _shared: dict[Hashable, Answer] = attrs.field(factory=dict, init=False)
+    _places: dict[str, str] = attrs.field(factory=dict, init=False)
+
+    def answers(self) -> Iterator[tuple[Question, Answer]]:
+        """Yield each question and its answer."""
+        asker = Asker(self.cluster, is_brief=True)
+        likenesses = {} if self.brute_force else self._likenesses()
+        for flow in self.flows:
+            for source, target in flow.questions:
+                key = self._key(likenesses, source, target, flow.port)
+                answer = None if key is None else self._shared.get(key)
+                if answer is None:
+                    answer = _ask(asker, flow, source, target)
+                    if key is not None:
+                        self._shared[key] = answer
+                yield (flow.key, source.shown, target.shown), answer
+
+    def _likenesses(self) -> Mapping[str, Likeness]:
+        """Return which pods are alike, for each protocol that pods are asked by."""
+        pods: set[str] = set()
+        ports: dict[str, set[int]] = {}
+        for flow in self.flows:
+            places = {self._place(each) for each in (*flow.source.members, *flow.target.members)}
+            if "" not in places:
+                pods |= places
+                ports.setdefault(flow.port.protocol, set()).add(flow.port.number)
+        return {
+            protocol: classes(self.cluster, sorted(pods), protocol, sorted(numbers))
+            for protocol, numbers in ports.items()
+        }
+
+    def _key(
+        self, likenesses: Mapping[str, Likeness], source: Member, target: Member, port: Port
+    ) -> Hashable | None:
+        """Return what questions have in common that must end alike; None if one is like no other."""
+        places = self._place(source), self._place(target)
+        likeness = likenesses.get(port.protocol)
+        if likeness is None or not all(places):
+            return None
+        of_port = next((each for each in likeness.port_classes if port.number in each), None)
+        return None if of_port is None else (port.protocol, of_port, likeness.key(*places))
+
+    def _place(self, member: Member) -> str:
+        """Return the network namespace of a pod, nothing for who is none, or has none."""
+        if member.point not in self._places:
+            self._places[member.point] = ""
+            if member.point.startswith(_POD):
+                with suppress(UnknownNameError):
+                    self._places[member.point] = self.cluster.host(member.point).net.name
+        return self._places[member.point]
+
+
+def _ask(asker: Asker, flow: Flow, source: Member, target: Member) -> Answer:
+    try:
+        return answer_of(asker.judge(source.point, flow.text(target)))
+    except UnknownNameError:  # a pod that was to be there has no network
+        return ABSENT
