@@ -78,11 +78,10 @@ def is_intact(net: Namespace, wanted: Wanted) -> bool:
     Of sets the number of elements is looked at.
     """
     netfilter = net.netfilter
-    sets = netfilter.ipsets
-    if any(
-        (known := sets.get(each.name)) is None or len(known) != len(each.elements) for each in wanted.sets
-    ):
-        return False
+    for each in wanted.sets:
+        known = netfilter.ipsets.get(each.name)
+        if not isinstance(known, HashSet) or len(known) != len(each.elements):
+            return False
     xtable = netfilter.tables.get(wanted.table)
     if xtable is None:
         return wanted.is_empty
