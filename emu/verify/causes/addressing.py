@@ -134,13 +134,14 @@ def _overlap(scene: Scene, cause: Cause) -> Cause | None:
         f"{whose}'s, of {real}, and the two ranges overlap"
     )
     fix = f"give one of the two networks another range: {prefix} of {name}, {real} of {whose}"
+    _, node = scene.network.owners(net.name)
     return attrs.evolve(
         cause,
         code=CIDR_OVERLAP,
         words=words,
         fix=fix,
-        object=name if name.startswith(("Pod ", "Node ")) else "",
-        field="spec.podCIDR" if name.startswith("Node ") else "",
+        object="" if node is None else f"Node {node}",
+        field="" if node is None else "spec.podCIDR",
     )
 
 

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import attrs
 
-from emu.kube.api.objects import NetworkPolicy, Pod
+from emu.kube.api.objects import NetworkPolicy, Pod, Service
 from emu.kube.api.selectors import selects
 
 if TYPE_CHECKING:
@@ -19,20 +19,26 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False)
 class Index:
-    """Pods by their addresses, and policies by the pods that they isolate.
+    """Pods and Services by their addresses, and policies by the pods that they isolate.
 
     Attributes:
         policies: as they were when this was made.
         pods: as they were.
+        services: as they were.
     """
 
     policies: Sequence[NetworkPolicy]
     pods: Sequence[Pod]
+    services: Sequence[Service]
+    _services: dict[str, Service] = attrs.field(factory=dict, init=False)
     _addresses: dict[str, str] = attrs.field(factory=dict, init=False)
     _isolating: dict[tuple[str, str, str], tuple[str, ...]] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Enter the pods."""
+        """Enter what has addresses; of two Services with one address the first."""
+        for service in self.services:
+            for address in addresses(service):
+                self._services.setdefault(address, service)
         for pod in self.pods:
             if pod.status.pod_ip and not pod.spec.host_network and not pod.is_finished:
                 self._addresses[pod.status.pod_ip] = f"{pod.metadata.namespace}/{pod.metadata.name}"
@@ -40,6 +46,10 @@ class Index:
     def pod_at(self, address: str) -> str:
         """Return the pod with an address, as `NS/NAME`; empty if there is none."""
         return self._addresses.get(address, "")
+
+    def service_at(self, address: str) -> Service | None:
+        """Return the Service with an address, None if there is none."""
+        return self._services.get(address)
 
     def isolating(self, namespace: str, name: str, direction: str) -> tuple[str, ...]:
         """Return the names of the policies that isolate a pod for `ingress` or `egress`, sorted."""
@@ -67,11 +77,23 @@ _INDICES: Final[WeakKeyDictionary[Store, Index]] = WeakKeyDictionary()
 
 def index_of(store: Store) -> Index:
     """Return the index of the objects in `store` as they are now."""
-    policies, pods = store.snapshot(NetworkPolicy), store.snapshot(Pod)
+    now = store.snapshot(NetworkPolicy), store.snapshot(Pod), store.snapshot(Service)
     found = _INDICES.get(store)
-    if found is None or found.policies is not policies or found.pods is not pods:
-        found = _INDICES[store] = Index(policies, pods)
+    if found is None or not _is_same((found.policies, found.pods, found.services), now):
+        found = _INDICES[store] = Index(*now)
     return found
+
+
+def _is_same(before: Sequence[object], now: Sequence[object]) -> bool:
+    return all(each is other for each, other in zip(before, now, strict=True))
+
+
+def addresses(service: Service) -> tuple[str, ...]:
+    """Return the addresses that are a Service's own: ClusterIPs, external ones, a load balancer's."""
+    spec = service.spec
+    balanced = (each.ip for each in service.status.load_balancer.ingress if each.ip)
+    own = dict.fromkeys((spec.cluster_ip, *spec.cluster_ips, *spec.external_ips, *balanced))
+    return tuple(each for each in own if each not in {"", "None"})
 
 
 def directions(policy: NetworkPolicy) -> tuple[str, ...]:

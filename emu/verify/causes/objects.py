@@ -97,25 +97,14 @@ def _of_change(store: Store | None, detail: str) -> Origin | None:
 
 def service_at(store: Store, address: str, port: int = 0) -> Service | None:
     """Return the Service that has `address`, or this node port if it is a node's."""
-    for service in store.each(Service):
-        if address in addresses(service):
-            return service
+    found = index_of(store).service_at(address)
+    if found is not None:
+        return found
     if port and any(address in (each.address for each in node.status.addresses) for node in store.each(Node)):
         for service in store.each(Service):
             if any(each.node_port == port for each in service.spec.ports):
                 return service
     return None
-
-
-def addresses(service: Service) -> tuple[str, ...]:
-    """Return the addresses that are a Service's own: ClusterIPs, external ones, a load balancer's."""
-    spec = service.spec
-    balanced = (each.ip for each in service.status.load_balancer.ingress if each.ip)
-    return (
-        *(each for each in (spec.cluster_ip, *spec.cluster_ips) if each != "None"),
-        *spec.external_ips,
-        *balanced,
-    )
 
 
 def _of_route(network: Emulation, net: Namespace, detail: str) -> Origin | None:

@@ -27,6 +27,7 @@ _COMMENT: Final = re.compile(r'(?:--| )comment (?:"((?:[^"\\]|\\.)*)"|([^-\s]\S*
 _TARGET: Final = re.compile(r" -[jg] (\S+)")
 _PORT_NAME: Final = re.compile(r"(?<![\w./-])([a-z0-9][a-z0-9.-]*)/([a-z0-9][a-z0-9-]*)(?::([a-z0-9-]+))?")
 _POLICY_RULE: Final = re.compile(r"NetworkPolicy (\S+/\S+)(?: (\S+))?")
+_POD: Final = re.compile(r"Pod (\S+/[^\s:]+)")
 _ISOLATED: Final = re.compile(r"Pod (\S+)/(\S+): isolated for (ingress|egress)")
 _CONTAINER: Final = re.compile(r'name: "[^"]*" id: "(\w+)"')
 _PLACE: Final = re.compile(r"\S+ (\w+)/(\S+) rule (\d+)")
@@ -46,6 +47,7 @@ _PROGRAMS: Final = (
     ("FLANNEL-", "provider flannel"),
     ("KIND-", "provider kindnet"),
     ("CNI-HOSTPORT-", "plugin portmap"),
+    ("NETPOL-", "policy agent"),
 )
 _BY_COMMENT: Final = (
     ("kubernetes ", "kube-proxy"),
@@ -101,10 +103,9 @@ def origin_of_rule(network: Emulation, net: Namespace, chain: str, rule: str) ->
     policy = _POLICY_RULE.match(comment)
     if policy is not None:
         return Origin(f"NetworkPolicy {policy[1]}", f"spec.{policy[2]}" if policy[2] else "spec")
-    isolated = isolated_pod(rule)
-    if isolated is not None:
-        namespace, name, _ = isolated
-        return Origin(f"Pod {namespace}/{name}")
+    pod = _POD.match(comment)
+    if pod is not None:
+        return Origin(f"Pod {pod[1]}")
     for beginning, program in _BY_COMMENT:
         if comment.startswith(beginning):
             return Origin(program)

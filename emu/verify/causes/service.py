@@ -16,7 +16,7 @@ from emu.verify.causes.codes import (
     SVC_NO_LOCAL_ENDPOINT,
     SVC_NO_SUCH_PORT,
 )
-from emu.verify.causes.objects import addresses
+from emu.verify.causes.index import index_of
 from emu.verify.causes.rules import comment_of, port_index, port_of_rule
 from emu.verify.causes.words import PROTOCOLS, listed
 from emu.verify.endpoint import Protocol
@@ -191,11 +191,7 @@ def _no_local(scene: Scene, service: Service | None, field: str) -> tuple[str, s
 
 def hinted(cause: Cause, store: Store | None, target: Target) -> Cause:
     """Return `cause` with a word about the Service that was asked for a port that it does not have."""
-    service = (
-        None
-        if store is None
-        else next((each for each in store.each(Service) if str(target.address) in addresses(each)), None)
-    )
+    service = None if store is None else index_of(store).service_at(str(target.address))
     if service is None:
         return cause
     whose = f"Service {service.metadata.namespace}/{service.metadata.name}"
@@ -218,7 +214,7 @@ def is_refused_port(scene: Scene, cause: Cause) -> Cause | None:
     if cause.code != "NO_SOCKET" or scene.store is None or not scene.net.name.startswith("node/"):
         return None
     asked = str(scene.there.dst)
-    if not any(asked in addresses(service) for service in scene.store.each(Service)):
+    if index_of(scene.store).service_at(asked) is None:
         return None
     words = f"the node itself has {asked}, and nobody listens on {PROTOCOLS.get(scene.there.protocol, '')} "
     return attrs.evolve(cause, code=SVC_NO_SUCH_PORT, words=f"{words}{scene.there.dport}")

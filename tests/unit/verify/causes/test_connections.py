@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 
 from emu.apps import datagram
+from emu.kernel.netfilter import nat, nat_ports
 from emu.sim.time import SECOND
 from emu.testing.lab import Lab, pods_on_a_bridge, routed_chain
 from emu.verify.causes.find import find_cause
@@ -17,7 +19,27 @@ from emu.verify.story import Way, tell
 from emu.wire.addresses import IpAddress
 from tests.unit.verify.causes.lab import cause, connect, failures, served
 
+if TYPE_CHECKING:
+    from emu.kernel.namespace import Namespace
+    from emu.kernel.netfilter.conntrack.entry import Connection
+    from emu.kernel.netfilter.conntrack.tuples import Tuple
+    from emu.kernel.netfilter.nat_range import NatRange
+    from emu.verify.causes.cause import Cause
+
 _NARROW = partial(routed_chain, 2, (1500, 1400, 1500))
+
+
+def ask_from(lab: Lab, address: str) -> str:
+    """Ask UDP 53 of `address` from port 40000 of the client, and return what came of it."""
+    asked = IpAddress.parse(address)
+    return lab.run("client", datagram.request(asked, 53, b"x", src_port=40000, timeout=5 * SECOND))[0]
+
+
+def cause_from(lab: Lab, address: str) -> Cause:
+    """Return why asking so fails."""
+    exchange = observe(lab, lambda: ask_from(lab, address))
+    source, target = Source("client", "client"), Target(address, IpAddress.parse(address), Protocol.UDP, 53)
+    return find_cause(lab, exchange, tell(exchange, source, target), source, target)
 
 
 class TestConntrack:
@@ -71,25 +93,39 @@ class TestConntrack:
         assert found.words.startswith("2 connections to 10.0.1.2:80 have all ports of 10.0.1.1")
         assert found.rule == "-A POSTROUTING -o eth1 -p tcp -j MASQUERADE --to-ports 40000-40001"
 
+    def test_two_connections_that_answers_could_not_be_told_apart_of(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """If NAT did not see to it that they can: the second one is not entered."""
+        genuine = nat_ports.unique_tuple
+
+        def careless(
+            net: Namespace, connection: Connection, present: Tuple, range_: NatRange, *, is_source: bool
+        ) -> Tuple:
+            return present if is_source else genuine(net, connection, present, range_, is_source=is_source)
+
+        monkeypatch.setattr(nat, "unique_tuple", careless)
+        lab = served(
+            routed_chain,
+            "server",
+            "r1 iptables -t nat -A PREROUTING -d 10.9.0.0/24 -j DNAT --to-destination 10.0.1.2",
+            "client ip route add 10.9.0.0/24 via 10.0.0.2",
+        )
+        assert ask_from(lab, "10.9.0.1") == "reply"
+        found = cause_from(lab, "10.9.0.2")
+        assert (found.code, found.net) == ("CT_INSERT_FAILED", "r1")
+
     def test_an_entry_that_outlived_its_pod(self) -> None:
         """A client that keeps its port follows it, though no rule says so any more."""
         rule = "PREROUTING -d 10.9.0.1 -p udp -j DNAT --to-destination 10.0.1.2"
         other = f"r1 iptables -t nat -A {rule.replace('10.9.0.1', '10.9.0.2')}"  # so that NAT stays
         lab = served(routed_chain, "server", f"r1 iptables -t nat -A {rule}", other)
         lab.namespace("client").run("ip route add 10.9.0.1/32 via 10.0.0.2")
-        asked = IpAddress.parse("10.9.0.1")
-
-        def ask() -> str:
-            request = datagram.request(asked, 53, b"x", src_port=40000, timeout=5 * SECOND)
-            return lab.run("client", request)[0]
-
-        assert ask() == "reply"
+        assert ask_from(lab, "10.9.0.1") == "reply"
         lab.namespace("r1").run(f"iptables -t nat -D {rule}")
         lab.namespace("server").run("ip addr replace 10.0.1.9/24 dev eth0")
         lab.namespace("server").run("ip addr del 10.0.1.2/24 dev eth0")
-        exchange = observe(lab, ask)
-        source, target = Source("client", "client"), Target("10.9.0.1", asked, Protocol.UDP, 53)
-        found = find_cause(lab, exchange, tell(exchange, source, target), source, target)
+        found = cause_from(lab, "10.9.0.1")
         assert found.code == "CT_STALE_DNAT"
         assert "r1's connection tracking still translates 10.9.0.1:53 to 10.0.1.2:53" in found.words
 
@@ -158,3 +194,16 @@ class TestAddresses:
     def test_an_address_of_nobody_is_not_answered_for(self) -> None:
         """The plain case stays what it is."""
         assert cause(Lab(routed_chain().document), "client", "10.0.0.9").code == "NEIGH_FAILED"
+
+
+def test_a_rule_that_refuses_ports_that_no_service_has() -> None:
+    """As kube-proxy writes it in mode nftables; the comment says what it is for."""
+    lab = served(
+        routed_chain,
+        "server",
+        "r1 nft add table ip kube-proxy",
+        "r1 nft 'add chain ip kube-proxy filter-forward { type filter hook forward priority 0; }'",
+        "r1 nft 'add rule ip kube-proxy filter-forward tcp dport 81 reject "
+        'comment "Reject traffic to invalid ports of ClusterIPs"\'',
+    )
+    assert cause(lab, "client", "server:81").code == "SVC_NO_SUCH_PORT"

@@ -80,6 +80,15 @@ def test_a_node_that_forwards_nothing(web: Cluster, commands: list[str], code: s
     assert (found.code, found.object, found.field) == (code, "Node w2", field)
 
 
+def test_a_host_outside_within_the_pods_range_is_looked_for_on_the_bridge() -> None:
+    """The node's pod range is the field."""
+    laptop = cluster(*WEB).external("laptop")
+    laptop.run("ip addr add 10.244.1.50/24 dev eth0")
+    found = cause(laptop.emulation, "client", "10.244.1.50:80")
+    assert (found.code, found.net) == ("CIDR_OVERLAP", "default/client")
+    assert (found.object, found.field) == ("Node w1", "spec.podCIDR")
+
+
 class TestObjects:
     """What each step of a packet is owed to."""
 

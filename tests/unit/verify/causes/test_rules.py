@@ -50,6 +50,18 @@ def test_a_refusing_rule_of_a_policy_names_pod_and_direction() -> None:
             "spec.ingress[2].from[0]",
         ),
         (
+            "NETPOL-FORWARD",
+            '-A NETPOL-FORWARD -s 10.0.0.1/32 -m comment --comment "Pod shop/db-0" -j NETPOL-OUT-X',
+            "Pod shop/db-0",
+            "",
+        ),
+        (
+            "FORWARD",
+            '-A FORWARD -m comment --comment "network policies" -j NETPOL-FORWARD',
+            "policy agent",
+            "",
+        ),
+        (
             "KUBE-SERVICES",
             '-A KUBE-SERVICES -m comment --comment "shop/web:http cluster IP" -j KUBE-SVC-X',
             "Service shop/web",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from emu.kube.api.objects import Service
 from emu.verify.verdict import Result
 from tests.unit.verify.causes.lab import WEB, cause, cluster, failures, pod, service
 
@@ -22,6 +23,7 @@ def shop() -> Cluster:
         pod("slow-1", "w2", readinessProbe=_UNREADY),
         service("web", "web"),
         service("misspelt", "wbe"),
+        service("headless", "slow", clusterIP="None"),
         service("unready", "slow"),
         service("unnamed", "web", port={"port": 80, "targetPort": "htpp"}),
         service("unselected"),
@@ -140,3 +142,20 @@ def test_a_name_that_is_not_there_hints_at_the_service_that_was_meant(
     found = cause(shop, "client", f"{name}:80")
     assert (found.code, found.object) == ("DNS_NXDOMAIN", whose)
     assert found.words.endswith(words)
+
+
+def test_a_headless_service_without_a_ready_pod_has_no_address(shop: Cluster) -> None:
+    """Its name is there, and the Service is to blame."""
+    found = cause(shop, "client", "headless.default:80")
+    assert (found.code, found.object) == ("DNS_NXDOMAIN", "Service default/headless")
+    assert found.words.endswith("Service default/headless is headless, and none of its endpoints is ready")
+
+
+def test_a_node_that_has_the_address_itself_refuses_a_port_that_there_is_not() -> None:
+    """As with ipvs."""
+    nodes = cluster(*WEB, service("web", "web"))
+    address = nodes.store.get(Service, "web", "default").spec.cluster_ip
+    nodes.node("w1").run(f"ip addr add {address}/32 dev lo")
+    found = cause(nodes, "client", "svc/web:81")
+    assert (found.code, found.net) == ("SVC_NO_SUCH_PORT", "node/w1")
+    assert (found.object, found.field) == ("Service default/web", "spec.ports")
