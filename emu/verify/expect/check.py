@@ -12,7 +12,8 @@ from emu.verify.causes.codes import CODES, NETPOL_NOT_ENFORCED
 from emu.verify.expect.denials import Denials, policy_code
 from emu.verify.expect.finding import Finding
 from emu.verify.expect.nat import NatWitness
-from emu.verify.expect.pairs import nobody, pairs_of
+from emu.verify.expect.pairs import nobody, pairs_of, strangers_of
+from emu.verify.probing.guests import invite
 from emu.verify.verdict import Word
 
 if TYPE_CHECKING:
@@ -36,15 +37,18 @@ class Checker:
     """Checks expectations of one cluster or network.
 
     Args:
-        network: it is the same after each question.
+        network: it is the same after each question; addresses that belong to nobody and are asked, or ask,
+            get a host outside.
         namespace: of names without one.
     """
 
     def __init__(self, network: Emulation, *, namespace: str = "default") -> None:
         self._network = network
         self._namespace = namespace
-        self._asker = Asker(network)
         self._denials = Denials(network, namespace) if isinstance(network, Cluster) else None
+        self._invited: dict[str, set[tuple[str, int]]] = {}
+        self._brief: Asker | None = None
+        self._whole: Asker | None = None
 
     def check_all(self, expectations: Iterable[Expectation]) -> Iterator[Finding]:
         """Yield a finding for each line.
@@ -63,6 +67,7 @@ class Checker:
                 faults.append(_fault(each, error))
         if faults:
             raise DocumentError(faults)
+        self._invite(lines)
         for each, pairs in zip(lines, meant, strict=True):
             try:
                 yield self._check(each, pairs)
@@ -76,7 +81,33 @@ class Checker:
             EndPointError: an end point is wrong.
             UnknownNameError: it is not there.
         """
-        return self._check(expectation, pairs_of(self._network, expectation, self._namespace))
+        pairs = pairs_of(self._network, expectation, self._namespace)
+        self._invite([expectation])
+        return self._check(expectation, pairs)
+
+    def _invite(self, lines: Iterable[Expectation]) -> None:
+        """Give addresses outside, that belong to nobody, a host each; in copies, too."""
+        named = strangers_of(lines)
+        strangers = {each: ports for each, ports in named.items() if self._invited.get(each) != ports}
+        network = self._network
+        if strangers and isinstance(network, Cluster):
+            self._invited |= strangers
+            invite(network, strangers)
+            network.remember(lambda other: invite(other, strangers) if isinstance(other, Cluster) else None)
+            self._brief = self._whole = None
+            self._denials = Denials(network, self._namespace)
+
+    def _judge(self, pair: Pair, witness: NatWitness | None) -> Verdict:
+        """Ask; who looks for translations sees each exchange to its end."""
+        if witness is not None:
+            self._whole = self._whole or Asker(self._network)
+            return self._whole.judge(pair.source, pair.target, namespace=self._namespace, witness=witness)
+        return self._asker.judge(pair.source, pair.target, namespace=self._namespace)
+
+    @property
+    def _asker(self) -> Asker:
+        self._brief = self._brief or Asker(self._network, is_brief=True)
+        return self._brief
 
     def _check(self, expectation: Expectation, pairs: list[Pair]) -> Finding:
         if not pairs:
@@ -94,8 +125,12 @@ class Checker:
             return Finding(
                 expectation, is_met=False, got=_NOT_RUNNING, words=pair.absent, pair=pair, asked=count
             )
+        if expectation.wanted == "ALWAYS" and self._asker.is_clear(
+            pair.source, pair.target, namespace=self._namespace
+        ):
+            return Finding(expectation, is_met=True, got=Word.ALWAYS.value, asked=count)
         witness = NatWitness() if expectation.wanted == "NO-NAT" else None
-        verdict = self._asker.judge(pair.source, pair.target, namespace=self._namespace, witness=witness)
+        verdict = self._judge(pair, witness)
         if witness is not None and verdict.word is Word.ALWAYS:
             return _of_translations(expectation, witness, pair, count)
         if not _is_met(expectation, verdict):

@@ -10,9 +10,12 @@ from emu.cluster.points import is_kind, parse_point, pods_of
 from emu.errors import EndPointError, UnknownNameError, did_you_mean
 from emu.kube.api.objects import Namespace, Node, Pod
 from emu.kube.api.selectors import all_hold
+from emu.verify.endpoint import LITERAL
 from emu.verify.expect.finding import Pair
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from emu.cluster.emulation import Emulation
     from emu.cluster.expectation import Expectation, Party
 
@@ -41,6 +44,20 @@ def pairs_of(network: Emulation, expectation: Expectation, namespace: str) -> li
         for target in targets
         if not (is_any and source.key == target.key)
     ]
+
+
+def strangers_of(lines: Iterable[Expectation]) -> dict[str, set[tuple[str, int]]]:
+    """Return the addresses that lines name, each with the protocols and ports on which it is asked."""
+    found: dict[str, set[tuple[str, int]]] = {}
+    for each in lines:
+        for party in (each.source, each.target):
+            if not LITERAL.fullmatch(party.point):
+                continue
+            ports = found.setdefault(party.point, set())
+            number, _, protocol = party.flow.removeprefix(":").partition("/")
+            if number.isdigit():
+                ports.add((protocol.upper() or "TCP", int(number)))
+    return found
 
 
 def nobody(network: Emulation, expectation: Expectation, namespace: str) -> str:

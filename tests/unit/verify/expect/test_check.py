@@ -128,6 +128,25 @@ class TestMet:
         assert check("client -> db:6379 NEVER").proof == "passes without the policies"
 
 
+class TestOutside:
+    """Addresses that belong to nobody."""
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "203.0.113.9 -> good:8080 ALWAYS",
+            "203.0.113.9 -> db:6379 NEVER because NETPOL_INGRESS",
+            "client -> 203.0.113.10:443 ALWAYS",
+            "client -> 203.0.113.10:53/udp ALWAYS",
+            "client -> 203.0.113.11:443 ALWAYS",
+        ],
+    )
+    def test_ask_and_answer(self, check: Callable[[str], Finding], line: str) -> None:
+        """Each gets a host outside, in the copies that prove denials, too."""
+        found = check(line)
+        assert found.is_met, found.explain()
+
+
 class TestUnmet:
     """What came instead is told, and why."""
 
