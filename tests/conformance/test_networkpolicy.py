@@ -148,7 +148,7 @@ class Lab:
             }
             for kind in (Namespace, Pod)
         }
-        return cls(cluster, labels, Asker(cluster))
+        return cls(cluster, labels, Asker(cluster, is_brief=True))
 
     def bring_to(self, path: Path, step: int) -> None:
         """Have the state behind a step of a case, from the base on."""
@@ -159,7 +159,7 @@ class Lab:
             for action in each["actions"]:
                 ((verb, what),) = action.items()
                 _ACTIONS[verb](self, what)
-        self.asker = Asker(self.cluster)
+        self.asker = Asker(self.cluster, is_brief=True)
         self.place = path, step
 
     def _clear(self) -> None:
