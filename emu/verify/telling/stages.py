@@ -44,6 +44,7 @@ _FOLDED: Final = frozenset(
 _ALLOWING: Final = frozenset(("ACCEPT", "RETURN", "MARK"))
 _COPY: Final = "a copy for"  # a raw socket: the packet goes on
 _TO_SOCKETS: Final = "is for sockets only"
+_NO_ROUTE: Final = "no route"
 _MARKING: Final = "KUBE-MARK-MASQ"
 _PAST: Final = "past netfilter: net.bridge.bridge-nf-call-iptables=0"
 
@@ -196,9 +197,7 @@ class _Visit:
     def _step(self, hop: Hop) -> None:
         step = hop.told.step
         if step.kind is Kind.DROP:
-            reason = "" if step.reason is None else step.reason.name
-            self._add(step, f"DROP {reason}" + (f": {step.detail}" if step.detail else ""))
-            return
+            self._dropped(hop)
         if step.kind is not Kind.NOTE or step.stage in _FOLDED:
             return
         match step.stage:
@@ -219,6 +218,14 @@ class _Visit:
                 self._add(step, "a raw ICMP socket takes it")
             case stage:
                 self._add(step, f"{stage} {step.detail}".rstrip())
+
+    def _dropped(self, hop: Hop) -> None:
+        step = hop.told.step
+        reason = "" if step.reason is None else step.reason.name
+        detail = f": {step.detail}" if step.detail else ""
+        if step.detail == _NO_ROUTE and hop.after is not None:
+            detail += f" to {hop.after.dst}"
+        self._add(step, f"DROP {reason}{detail}")
 
     def _neighbour(self, step: Step) -> None:
         waits = _WAITS.match(step.detail)

@@ -81,7 +81,8 @@ class Telling:
         cause = failed.cause
         half = "on the way back" if cause.way is Way.REPLY else "on the way there"
         yield "where", f"{cause.place}, {half}; {failed.result.value}"
-        yield "why", cause.words
+        if cause.words not in self.verdict.unknown:
+            yield "why", cause.words
         if cause.object:
             yield "object", f"{cause.object} {cause.field}".rstrip()
 
