@@ -30,17 +30,18 @@ def or_and(facts: Facts) -> Iterator[Complaint]:
         namespace = policy.metadata.namespace
         for rule in rules_of(policy):
             for index, pair in _pairs(rule.peers):
-                either = {id(body): body for peer in pair for body in facts.of_peer(namespace, peer)}
+                of_namespaces, of_pods = (facts.of_peer(namespace, peer) for peer in sorted(pair, key=_kind))
+                either = {id(body): body for body in (*of_namespaces, *of_pods)}
                 together = facts.of_peer(namespace, _joined(*pair))
-                many, few = number(either.values()), number(together)
                 if {*map(id, together)} == either.keys():
                     continue
-                first = "from" if rule.is_ingress else "to"
+                way = "from" if rule.is_ingress else "to"
                 yield Complaint(
                     subject_of(policy),
                     f"{rule.peers_path}[{index}]",
-                    f"allows traffic {first} {pods(many)}: all of the namespaces, or those of {namespace} "
-                    f"with the labels; as one peer the two would mean {pods(few)}",
+                    f"allows traffic {way} {pods(number(either.values()))}: every pod of the namespaces "
+                    f"({number(of_namespaces)}), or of {namespace} with the labels ({number(of_pods)}); "
+                    f"as one peer the two selectors would mean {pods(number(together))}",
                     "if both are to hold, take away the dash before the second selector",
                 )
 

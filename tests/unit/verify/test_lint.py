@@ -179,8 +179,8 @@ CASES = [
             "  - namespaceSelector: {matchLabels: {t: a}}  #!",
             "  - podSelector: {matchLabels: {app: client}}",
         ),
-        "allows traffic from 3 pods: all of the namespaces, or those of default with the labels; "
-        "as one peer the two would mean 1 pod",
+        "allows traffic from 3 pods: every pod of the namespaces (2), or of default with the labels (1); "
+        "as one peer the two selectors would mean 1 pod",
         ONE
         + WEB
         + CLIENTS
