@@ -10,13 +10,10 @@ import attrs
 
 from emu.kernel.drops import DropReason
 from emu.verify.causes.codes import CIDR_OVERLAP, DUP_IP
-from emu.verify.causes.packets import packets_of
 from emu.verify.causes.scene import called
 from emu.verify.causes.segment import neighbours
 from emu.verify.causes.words import listed
-from emu.verify.fivetuple import arp_of
 from emu.wire.addresses import IpAddress
-from emu.wire.arp import REPLY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,8 +59,7 @@ def _duplicate(scene: Scene, cause: Cause) -> Cause | None:
     link = neighbours(scene.network, asker, device)
     owners = sorted({net.name for net, each in link if any(own.address == address for own in each.addresses)})
     holders = sorted({net.name for net, each in link if str(each.mac) == mac and net is not asker})
-    claims = _claims(scene, address)
-    if not owners or not holders or (owners == holders and len(claims) < 2):
+    if not owners or not holders or owners == holders:
         return None
     if scene.end.net not in holders and scene.end.reason is not DropReason.OTHERHOST:
         return None
@@ -97,16 +93,6 @@ def _last_neighbour(scene: Scene) -> tuple[Step, IpAddress, str, str] | None:
         if found is not None:
             return step, IpAddress.parse(found[1]), found[2], found[3]
     return None
-
-
-def _claims(scene: Scene, address: IpAddress) -> set[bytes]:
-    """Return the MAC addresses that were told for `address` meanwhile."""
-    replies = (arp_of(packet.birth.step) for packet in packets_of(scene.exchange))
-    return {
-        bytes(arp.sender_mac)
-        for arp in replies
-        if arp is not None and arp.operation == REPLY and arp.sender_ip == address
-    }
 
 
 # --- one range, two networks ---

@@ -19,7 +19,6 @@ from emu.verify.causes.codes import (
 )
 from emu.verify.causes.objects import origin_of
 from emu.verify.causes.rules import isolated_pod
-from emu.verify.fivetuple import packet_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +39,10 @@ FIXES: Final[Mapping[str, str]] = {
 """What helps, by code."""
 
 _BY_DETAIL: Final = {"nf_conntrack: table full": CT_TABLE_FULL, "insert_failed": CT_INSERT_FAILED}
+_SPENT: Final = "the TTL is spent"
+_GONE_ASTRAY: Final = frozenset((TTL_EXPIRED, "IP_RPFILTER", "IP_LOCAL_SOURCE"))
+"""How packets end that nobody waits for: sent to and fro, or back to where they came from."""
+
 _SYSCTLS: Final = {
     IP_FORWARD_OFF: "net.ipv4.ip_forward",
     CT_TABLE_FULL: "net.netfilter.nf_conntrack_max",
@@ -91,11 +94,12 @@ def _code(scene: Scene) -> tuple[str, str]:
         return _netfilter(scene)
     if step.reason is DropReason.IP_INADDRERRORS:
         code_name = IP_FORWARD_OFF
-    elif (
-        step.reason is DropReason.IP_INHDR and scene.before.stage == "route" and packet_of(step)[8:9] <= b"\1"
-    ):
+    elif step.reason is DropReason.IP_INHDR and step.detail == _SPENT:
         code_name = TTL_EXPIRED
-    return code_name, step.detail or CODES[code_name]
+    words = step.detail or CODES[code_name]
+    if code_name in _GONE_ASTRAY and scene.store is not None and not scene.owners(scene.there.dst):
+        words += f"; no pod, node or host has {scene.there.dst}"
+    return code_name, words
 
 
 def _netfilter(scene: Scene) -> tuple[str, str]:

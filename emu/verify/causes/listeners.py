@@ -10,9 +10,9 @@ import attrs
 from emu.kernel import sctp, tcp
 from emu.kernel.drops import DropReason
 from emu.kernel.sockets import SocketKind
-from emu.verify.causes.rules import port_index, port_of_rule
+from emu.verify.causes.rules import port_index, port_of_rule, ports
 from emu.verify.causes.scene import called
-from emu.verify.causes.words import listed, port_words
+from emu.verify.causes.words import PROTOCOLS, listed, port_words
 from emu.wire.addresses import ANY_IP4
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from emu.verify.causes.cause import Cause
     from emu.verify.causes.scene import Scene
 
+_FIRST_NODE_PORT: Final = 30000
+_LAST_NODE_PORT: Final = 32767
 _KINDS: Final = (("TCP", SocketKind.TCP), ("UDP", SocketKind.UDP), ("SCTP", SocketKind.SCTP))
 
 
@@ -43,7 +45,8 @@ def refine(scene: Scene, cause: Cause) -> Cause | None:
         fix = f"let {field} of {whose} be a port that its pods listen on"
         return attrs.evolve(cause, words=words, object=whose, field=field, fix=fix)
     if not owner.startswith("Pod "):
-        return None
+        hint = _node_ports(scene)
+        return attrs.evolve(cause, words=f"{cause.words}; {hint}") if hint else None
     words = f"{cause.words} in {owner} ({listening})"
     return attrs.evolve(cause, words=words, object=owner, field="spec.containers")
 
@@ -61,6 +64,20 @@ def _is_listening(socket: Socket, kind: SocketKind) -> bool:
     if kind is SocketKind.UDP:
         return bool(socket.local_port) and not socket.is_connected
     return tcp.is_listening(socket) or sctp.is_listening(socket)
+
+
+def _node_ports(scene: Scene) -> str:
+    """Return which node ports there are if one of their range was asked; empty if none was."""
+    port = scene.there.dport
+    if scene.store is None or not _FIRST_NODE_PORT <= port <= _LAST_NODE_PORT:
+        return ""
+    known = [(service.metadata, each) for service, each in ports(scene.store) if each.node_port]
+    asked = port, PROTOCOLS.get(scene.there.protocol)
+    if any((each.node_port, each.protocol) == asked for _, each in known):
+        return ""
+    names = [f"{each.node_port}/{each.protocol} of {meta.namespace}/{meta.name}" for meta, each in known]
+    hint = f" (there is {listed(names)})" if names else ""
+    return f"no Service has the node port {port_words(scene.there)}{hint}"
 
 
 def _sent_by(scene: Scene) -> tuple[str, int, str] | None:

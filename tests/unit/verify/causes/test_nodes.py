@@ -89,6 +89,14 @@ def test_a_host_outside_within_the_pods_range_is_looked_for_on_the_bridge() -> N
     assert (found.object, found.field) == ("Node w1", "spec.podCIDR")
 
 
+def test_a_packet_to_nobody_goes_to_and_fro() -> None:
+    """A routed provider has a route for the range, and none for a pod that is not there."""
+    routed = cluster(*WEB, provider="kindnet")
+    found = cause(routed, "client", "10.244.2.77:80")
+    assert found.code == "TTL_EXPIRED"
+    assert found.words == "the TTL is spent; no pod, node or host has 10.244.2.77"
+
+
 class TestObjects:
     """What each step of a packet is owed to."""
 

@@ -144,6 +144,14 @@ def test_a_name_that_is_not_there_hints_at_the_service_that_was_meant(
     assert found.words.endswith(words)
 
 
+def test_a_node_port_that_no_service_has_hints_at_those_that_there_are(shop: Cluster) -> None:
+    """The node has no program there."""
+    found = cause(shop, "ext/laptop", "node/w2:30081")
+    assert found.code == "NO_SOCKET"
+    assert "no Service has the node port TCP 30081 (there is " in found.words
+    assert "30080/TCP of default/door" in found.words
+
+
 def test_a_headless_service_without_a_ready_pod_has_no_address(shop: Cluster) -> None:
     """Its name is there, and the Service is to blame."""
     found = cause(shop, "client", "headless.default:80")
