@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -16,6 +17,8 @@ from emu.testing.clusters import ClusterLab
 from emu.testing.lab import two_hosts
 from emu.testing.networks import networks
 from emu.verify.asker import Asker
+from emu.verify.causes.codes import CODES
+from emu.verify.explainer import Explainer
 from emu.verify.telling import answer
 from emu.verify.telling.html import html
 from emu.verify.telling.markdown import markdown
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from emu.testing.plans import Plan
     from emu.verify.verdict import Verdict
 
+WORD: Final = re.compile(r'(?:emu|DROP [A-Z_]+|[a-z]+=(?:"[^"]*"|[^ "]+))(?: |$)')
 FEW: Final = settings(max_examples=max(settings().max_examples // 3, 8))
 MOST_LINES: Final = 60
 PROTOCOLS: Final = ("", ":8080", ":53/udp", ":9/udp", ":36412/sctp")
@@ -95,6 +99,28 @@ def test_of_any_cluster_a_trace_can_be_read(plan: Plan, questions: list[Traffic]
         if each.protocol.value == "ICMP":
             target = party.name
         check(lab, askers[each.source % len(askers)], target)
+
+
+@FEW
+@given(networks(), st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=3))
+def test_of_any_network_captures_can_be_explained(
+    document: NetworkDocument, pairs: list[tuple[int, int]]
+) -> None:
+    """Every comment is one line of words and KEY=VALUE, every end has a code that there is a page about."""
+    network = Network(NetworkRun(document))
+    nets = list(network.fabric.namespaces.values())
+    with network.capture("*/*", explainer=Explainer(network)) as recorded:
+        for source, target in pairs:
+            asker, asked = nets[source % len(nets)], nets[target % len(nets)]
+            addresses = [own.address for device in asked.devices.values() for own in device.addresses]
+            for address in addresses[:1]:
+                network.host(asker.name).execute(["ping", "-c", "1", "-W", "1", str(address)])
+                network.host(asker.name).execute(["curl", "-s", "--max-time", "1", f"http://{address}:81"])
+    for frame in (*recorded.capture.frames, *recorded.capture.endings):
+        for comment in frame.comments:
+            assert "".join(found[0] for found in WORD.finditer(comment)) == comment
+    for frame in recorded.capture.endings:
+        assert frame.comments[-1].split()[1] in CODES
 
 
 def test_the_check_finds_a_line_that_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,7 @@ _FOLDED: Final = frozenset(
 _ALLOWING: Final = frozenset(("ACCEPT", "RETURN", "MARK"))
 _COPY: Final = "a copy for"  # a raw socket: the packet goes on
 _TO_SOCKETS: Final = "is for sockets only"
+_MEANING: Final = {"TCP ESTAB": ": connected", "TCP UNCONN": ": refused"}  # of a reply, to the client
 _NO_ROUTE: Final = "no route"
 _MARKING: Final = "KUBE-MARK-MASQ"
 _PAST: Final = "past netfilter: net.bridge.bridge-nf-call-iptables=0"
@@ -110,7 +111,7 @@ class _Visit:
         self, net: str, way: Way, places: Places, odds: Mapping[str, str], *, is_filtered: bool
     ) -> None:
         self._net = net
-        self._way = way
+        self._is_reply = way is Way.REPLY
         self._places = places
         self._odds = odds
         self._is_filtered = is_filtered
@@ -179,7 +180,7 @@ class _Visit:
 
     def _retranslated(self, hop: Hop) -> None:
         step = hop.told.step
-        what = "translated back" if self._way is Way.REPLY else "translated"
+        what = "translated back" if self._is_reply else "translated"
         self._add(step, f"conntrack {what}", _change(step))
 
     def _ended(self, drop: Step, label: str, last: Step) -> None:
@@ -213,7 +214,8 @@ class _Visit:
                 self._neighbour(step)
             case "socket":
                 if not step.detail.startswith(_COPY):
-                    self._add(step, step.detail)
+                    state, _, _ = step.detail.partition(", port")
+                    self._add(step, f"{step.detail}{_MEANING.get(state, '') if self._is_reply else ''}")
             case "icmp" if step.detail.endswith(_TO_SOCKETS):
                 self._add(step, "a raw ICMP socket takes it")
             case stage:

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import emu
 from emu.cluster.network import lab as network_lab
 from emu.testing.lab import looped_switches, two_hosts, vxlan_pair
 from emu.verify import asker as module
 from emu.verify.asker import Asker
 from emu.verify.report import report
+from emu.verify.telling.places import Places
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emu.cluster.network.lab import Network
 
+TOPOLOGIES = Path(__file__).parents[3] / "topologies"
 TWO_WAYS = Path(__file__).parents[1] / "cli" / "two-ways.yaml"
 OUTCOME = [
     "probability",
@@ -129,3 +132,16 @@ def test_what_is_not_known_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     written = answer(partial(network_lab.load, TWO_WAYS), "pod1", "server")
     assert (written["verdict"], written["delivered"]) == ("UNKNOWN", None)
     assert written["unknown"] == ["more than 1 branches"]
+
+
+def test_hops_name_the_object_that_they_are_owed_to() -> None:
+    """Service, pod, node and programs; null where it is nobody's."""
+    network = emu.load(TOPOLOGIES / "two-workers.yaml")
+    verdict = Asker(network).judge("client", "svc/web:80")
+    written = report(verdict, verdict.outcomes, Places(network).object)
+    hops = [hop for outcome in written["outcomes"] for hop in outcome["hops"]]
+    assert {hop["object"] for hop in hops if hop["stage"] == "socket"} >= {"Pod default/client"}
+    assert {hop["object"] for hop in hops if (hop["chain"] or "").startswith("KUBE-SVC-")} == {
+        "Service default/web"
+    }
+    assert {"kube-proxy", None} <= {hop["object"] for hop in hops}
