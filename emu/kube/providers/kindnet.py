@@ -7,7 +7,7 @@ other over their common segment, and what leaves the pod network is masqueraded.
     pod --veth-- node-1 --plain IP--> node-2 --veth-- pod        TTL 64 -> 62
 
 The settings of the kind node image are written along. Its NetworkPolicy engine is
-not part of this. Source: kubernetes-sigs/kind images/kindnetd, images/base.
+`emu.kube.policy`, at hooks of its own. Source: kubernetes-sigs/kind images/kindnetd, images/base.
 """
 
 from __future__ import annotations
