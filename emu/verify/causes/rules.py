@@ -111,7 +111,8 @@ def origin_of_rule(network: Emulation, net: Namespace, chain: str, rule: str) ->
             return Origin(program)
     if chain.startswith("KUBE-"):
         return _of_service(net, store_of(network), chain, rule) or Origin("kube-proxy")
-    container = _CONTAINER.search(comment)
+    comments = _leading_to(net, chain) if chain.startswith("CNI-DN-") and not comment else (comment,)
+    container = next(filter(None, map(_CONTAINER.search, comments)), None)
     if container is not None:
         return _of_container(network, container[1])
     for beginning, program in _PROGRAMS:
@@ -151,15 +152,17 @@ def port_of_rule(net: Namespace, store: Store | None, chain: str, rule: str) -> 
 
 def _by_jump(net: Namespace, chain: str) -> tuple[str, str, str] | None:
     """Return the service port whose rule in the same table leads to `chain` by a comment."""
+    found = (_PORT_NAME.search(comment) for comment in _leading_to(net, chain))
+    return next(((each[1], each[2], each[3] or "") for each in found if each is not None), None)
+
+
+def _leading_to(net: Namespace, chain: str) -> Iterator[str]:
+    """Yield the comments of the rules of NAT that lead to `chain`."""
     table = None if net.used_netfilter is None else net.used_netfilter.tables.get("nat")
     for other in () if table is None else table.table.chains:
         for rule in other.rules:
-            target = getattr(rule.target, "chain", "")
-            if target == chain:
-                found = _PORT_NAME.search(comment_of(rule_text(other.name, rule)))
-                if found is not None:
-                    return found[1], found[2], found[3] or ""
-    return None
+            if getattr(rule.target, "chain", "") == chain:
+                yield comment_of(rule_text(other.name, rule))
 
 
 def _by_hash(store: Store, chain: str) -> tuple[str, str, str] | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.errors import did_you_mean
-from emu.kube.api.objects import EndpointSlice, Pod, Service
+from emu.kube.api.objects import Deployment, EndpointSlice, Pod, ReplicaSet, Service, StatefulSet
 from emu.kube.api.selectors import contains
 from emu.verify.causes.codes import (
     LB_SOURCE_RANGE,
@@ -94,6 +94,10 @@ def _why_no_endpoints(store: Store, service: Service, index: int) -> Why:
         words = (
             f"{whose} has no endpoints: its selector {_labels(selector)} matches no pod in {meta.namespace}"
         )
+        idle = _idle(store, meta.namespace, selector)
+        if idle:
+            words += f"; {idle} makes such pods, and has 0 replicas"
+            return Why(words, idle, "spec.replicas", f"give {idle} replicas")
         fix = f"let spec.selector of {whose} be labels that its pods have"
         return Why(words + _nearest(store, meta.namespace, selector), whose, "spec.selector", fix)
     ready = [pod for pod in pods if pod.is_ready]
@@ -120,6 +124,19 @@ def _why_no_endpoints(store: Store, service: Service, index: int) -> Why:
             words, whose, "status.conditions", f"find out why {whose} is not ready: kubectl describe pod"
         )
     return Why(f"{whose} has no endpoints", whose, "spec.selector")
+
+
+def _idle(store: Store, namespace: str, selector: Mapping[str, str]) -> str:
+    """Return what would make pods that a selector matches, and makes none; empty if there is nothing such."""
+    makers: list[Deployment | StatefulSet | ReplicaSet] = [
+        *store.list(Deployment, namespace),
+        *store.list(StatefulSet, namespace),
+        *store.list(ReplicaSet, namespace),
+    ]
+    for each in makers:
+        if each.spec.replicas == 0 and contains(each.spec.template.metadata.labels, selector):
+            return f"{each.KIND} {namespace}/{each.metadata.name}"
+    return ""
 
 
 def _without_selector(store: Store, service: Service) -> Why:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 @pytest.fixture
 def web() -> Cluster:
     """Two servers behind a Service, and a pod that is alone behind its own."""
-    return cluster(*WEB, pod("self-1", "w1"), service("web", "web"), service("self", "self"))
+    return cluster(
+        *WEB, pod("self-1", "w1"), service("web", "web"), service("self", "self"), service("nobody", "x")
+    )
 
 
 def test_a_bridge_that_passes_answers_on_at_layer_2(web: Cluster) -> None:
@@ -119,6 +122,22 @@ class TestObjects:
         assert by_stage["socket"] == {"Pod default/client", "Pod default/web-1", "Pod default/web-2"}
         assert by_stage["filter/FLANNEL-FWD"] == {"provider flannel"}
         assert by_stage["filter/KUBE-FORWARD"] == {"kube-proxy"}
+
+    def test_rules_of_a_host_port_name_the_pod_that_has_it(self) -> None:
+        """Though the chain that translates has no comments."""
+        door = json.loads(pod("door-1", "w2"))
+        door["spec"]["containers"][0]["ports"][0]["hostPort"] = 8088
+        network = cluster(*WEB, json.dumps(door))
+        story = Asker(network).judge("client", "node/w2:8088").outcomes[0].story
+        steps = [hop.told.step for hop in story.hops() if hop.told.step.stage.startswith("nat/CNI-")]
+        assert steps
+        assert {object_of(network, step) for step in steps} == {"Pod default/door-1"}
+
+    def test_a_drop_names_the_object_of_its_rule(self, web: Cluster) -> None:
+        """Not only the step before it does."""
+        (outcome,) = failures(web, "client", "svc/nobody:80")
+        assert outcome.story.request is not None
+        assert object_of(web, outcome.story.request.end.step) == "Service default/nobody"
 
     def test_a_step_in_a_namespace_that_is_gone_is_nobodys(self, web: Cluster) -> None:
         """A trace may be read after its pods."""

@@ -159,6 +159,17 @@ def test_a_headless_service_without_a_ready_pod_has_no_address(shop: Cluster) ->
     assert found.words.endswith("Service default/headless is headless, and none of its endpoints is ready")
 
 
+def test_a_workload_that_was_scaled_to_nothing_is_told() -> None:
+    """It is what has to change, and the name server of the cluster is one."""
+    silent = cluster(*WEB)
+    silent.do("scale deploy/kube-system/coredns --replicas=0")
+    silent.settle(5)
+    found = cause(silent, "client", "web.default:80")
+    assert found.code == "SVC_NO_ENDPOINTS"
+    assert (found.object, found.field) == ("Deployment kube-system/coredns", "spec.replicas")
+    assert "Service kube-system/kube-dns has no endpoints" in found.words
+
+
 def test_a_node_that_has_the_address_itself_refuses_a_port_that_there_is_not() -> None:
     """As with ipvs."""
     nodes = cluster(*WEB, service("web", "web"))
