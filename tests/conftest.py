@@ -17,16 +17,19 @@ import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from _pytest.terminal import TerminalReporter
 
 _JUDGE = "judge"
 _COMPARED = "compared"
+_HELD = "held"
 _KERNEL_TOOLS = ("ip", "iptables", "ipset", "nft", "conntrack")
 
 settings.register_profile("dev", max_examples=40, deadline=None)
@@ -111,21 +114,40 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
                 if name == _JUDGE:
                     tallies.setdefault(str(value), Counter())[outcome] += 1
     _summarize_comparisons(terminalreporter)
+    _summarize_invariants(terminalreporter)
     for judge, tally in sorted(tallies.items()):
         passed, xfailed = tally["passed"], tally["xfailed"]
         terminalreporter.write_line(f"{judge}: {passed} passed, {xfailed} xfailed of {tally.total()}")
+
+
+def _properties(terminalreporter: TerminalReporter, wanted: str) -> Iterator[Any]:
+    """Yield what tests recorded under a name."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, value in getattr(report, "user_properties", ()) if report.when == "call" else ():
+                if name == wanted:
+                    yield value
+
+
+def _summarize_invariants(terminalreporter: TerminalReporter) -> None:
+    """Print on how many generated clusters the invariants held, and how often each was looked at."""
+    clusters = 0
+    looks: Counter[str] = Counter()
+    for count, checked in _properties(terminalreporter, _HELD):
+        clusters += count
+        looks.update(checked)
+    if clusters:
+        words = ", ".join(f"{name} {count}" for name, count in sorted(looks.items()))
+        terminalreporter.write_line(f"invariants: held on {clusters} generated clusters ({words})")
 
 
 def _summarize_comparisons(terminalreporter: TerminalReporter) -> None:
     """Print how many cases of each kind were compared with the kernel, and how many differ."""
     kinds: Counter[str] = Counter()
     differ = 0
-    for outcome in ("passed", "failed"):
-        for report in terminalreporter.stats.get(outcome, []):
-            for name, value in getattr(report, "user_properties", ()) if report.when == "call" else ():
-                if name == _COMPARED:
-                    kinds[str(value[0])] += value[1]
-                    differ += value[2]
+    for kind, count, differing in _properties(terminalreporter, _COMPARED):
+        kinds[str(kind)] += count
+        differ += differing
     if kinds:
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
         terminalreporter.write_line(f"kernel: {counts} pairs compared, {differ} differ")

@@ -61,6 +61,7 @@ def matrix(
     from emu.verify.matrix.write import FORMS
     from emu.verify.probing import guests
 
+    asked = _words(ports)
     spoken = _words(protocols.upper())
     unknown = [word for word in spoken if word not in {"TCP", "UDP", "SCTP", "ICMP"}]
     if unknown:
@@ -70,7 +71,7 @@ def matrix(
     cluster = given.start_cluster()
     plan = make_plan(
         cluster,
-        ports=_words(ports),
+        ports=asked,
         protocols=spoken,
         namespaces=namespaces,
         selector=selector,

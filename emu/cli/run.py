@@ -41,10 +41,8 @@ def run(given: Input, namespace: str, folder: str | None, output: str | None) ->
     where a program in a step failed or a pod does not run.
     """
     from emu.cli.output import STDOUT, opened
-    from emu.cluster.network.lab import Network
     from emu.cluster.network.run import NetworkRun
     from emu.cluster.source import ClusterSource
-    from emu.verify.explainer import Explainer
 
     found = given.source
     if isinstance(found, ClusterSource):
@@ -52,7 +50,7 @@ def run(given: Input, namespace: str, folder: str | None, output: str | None) ->
     network = NetworkRun(found.document, seed=given.seed or 0)
     with opened(output) as sink, _results(folder) as write_results:
         if sink is not None:
-            network.capture.explainer = Explainer(Network(network))
+            _explain(network)
         outcome = network.run()
         if sink is not None:
             sink.write(network.capture, network.fabric)
@@ -61,6 +59,14 @@ def run(given: Input, namespace: str, folder: str | None, output: str | None) ->
     options.tell_unexpected(outcome.unexpected)
     options.tell_unobeyed(network.fabric)
     return 1 if outcome.unexpected else 0
+
+
+def _explain(network: NetworkRun) -> None:
+    """Have the frames of a capture say what was decided about them."""
+    from emu.cluster.network.lab import Network
+    from emu.verify.explainer import Explainer
+
+    network.capture.explainer = Explainer(Network(network))
 
 
 def _run_cluster(

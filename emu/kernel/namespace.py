@@ -97,7 +97,7 @@ class Namespace:
         self.unseen = _NOTHING
         self.sends_icmp = False
         self._identification: int | None = None  # drawn before all else, but not before it is needed
-        self._packet_ids = itertools.count(1) if packet_ids is None else packet_ids
+        self._next_packet_id = (itertools.count(1) if packet_ids is None else packet_ids).__next__
         self._indices = itertools.count(1)
         self._effects: list[Effect] = []
         self._armed = _NEVER
@@ -205,7 +205,7 @@ class Namespace:
 
     def new_packet_id(self) -> int:
         """Return the number of a packet that is born here, unique in the run."""
-        return next(self._packet_ids)
+        return self._next_packet_id()
 
     def next_identification(self) -> int:
         """Return the IP identification for a packet that belongs to no connection, never 0."""

@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
 _ATOMS: Final = (int, str, bytes, float, complex, type(None), type, enum.Enum, types.ModuleType)
 _NUMBERED: Final = frozenset(
-    ("_packet_ids", "_recorder", "recorder", "_attendant", "compiled", "_attrs_cached_hash", "_count")
+    (
+        "_packet_ids",
+        "_next_packet_id",
+        "_recorder",
+        "recorder",
+        "_attendant",
+        "compiled",
+        "_attrs_cached_hash",
+        "_count",
+    )
 )
 """Numbers that name packets and steps go on, whatever is undone; what is compiled from rules is no state."""
 _PASSING: Final = frozenset(("connection", "datagram"))

@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The tally of generated clusters, printed at the end."""
+"""Notes in each property's report on how many generated clusters its invariants held."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.properties.held import HELD
 
 if TYPE_CHECKING:
-    from _pytest.terminal import TerminalReporter
+    from collections.abc import Generator
 
 
-def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """Print on how many clusters the invariants held, and how often each was looked at."""
-    if HELD.clusters:
-        total = HELD.checked.total()
-        terminalreporter.write_line(
-            f"invariants: held on {HELD.clusters} generated clusters, looked at {total} times"
-        )
-        looks = ", ".join(f"{name} {count}" for name, count in sorted(HELD.checked.items()))
-        terminalreporter.write_line(f"  {looks}")
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Have the report of a test say what it adds to the tally, whichever worker runs it."""
+    clusters, checked = HELD.clusters, HELD.checked.copy()
+    try:
+        yield
+    finally:
+        if HELD.clusters > clusters:
+            item.user_properties.append(("held", (HELD.clusters - clusters, dict(HELD.checked - checked))))

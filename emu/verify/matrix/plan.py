@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from emu.cluster.points import DEFAULT_NAMESPACE
 from emu.errors import EndPointError, UnknownNameError, did_you_mean
 from emu.kube.api.objects import Pod
 from emu.kube.api.selectors import all_hold, parse
+from emu.kube.dns.addon import NAMESPACE as DNS_NAMESPACE
 from emu.verify.endpoint import LITERAL
 from emu.verify.matrix.matrix import Plan
 from emu.verify.questions import Member, Party, Port, is_called, workloads
@@ -52,7 +54,9 @@ def make_plan(
     """
     found = [
         each
-        for workload in workloads(cluster.store, system=True)
+        for workload in workloads(
+            cluster.store, system=DNS_NAMESPACE in namespaces or bool(sources or targets)
+        )
         if not namespaces or workload.namespace in namespaces
         for each in _parts(cluster, workload, selector, each_pod=each_pod)
     ]
@@ -95,7 +99,7 @@ def _chosen(parties: Sequence[Party], patterns: Sequence[str]) -> list[Party]:
         return list(parties)
     chosen: dict[str, Party] = {}
     for pattern in patterns:
-        fitting = [each for each in parties if is_called(each, (pattern,))]
+        fitting = [each for each in parties if is_called(each, (pattern, f"{DEFAULT_NAMESPACE}/{pattern}"))]
         if not fitting and (LITERAL.fullmatch(pattern) or pattern.startswith(("node/", "ext/", "svc/"))):
             fitting = [Party(pattern, pattern, (Member(pattern, pattern),))]
         if not fitting:
@@ -118,9 +122,7 @@ def _numbers(cluster: Cluster, text: str) -> int:
     }
     if len(named) != 1:
         what = "several ports" if named else "no port"
-        raise EndPointError(
-            f"{text!r}: {what} of a container is called so; name a number up to {_HIGHEST_PORT}"
-        )
+        raise EndPointError(f"{text!r}: {what} of a container is called so; name a number")
     return named.pop()
 
 
