@@ -8,7 +8,6 @@ nothing it causes is lost.
 
 from __future__ import annotations
 
-import itertools
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
@@ -24,6 +23,7 @@ from emu.kernel.effects import Backlog, Carrier, SetTimer, Transmit, Wake
 from emu.kernel.namespace import Namespace
 from emu.sim.choice import DrawnChoice
 from emu.sim.loop import DEFAULT_BUDGET, EventLoop
+from emu.sim.numbers import Numbers
 from emu.sim.rng import Streams
 from emu.sim.time import START, to_seconds
 from emu.wire.frame import Frame
@@ -86,7 +86,7 @@ class Fabric:
         self._plugs: dict[tuple[str, str], Plug] = {}
         self._timers: dict[str, Event] = {}
         self._waiting: dict[str, dict[int, list[Process[Any]]]] = {}  # by namespace and socket
-        self._packet_ids = itertools.count(1)
+        self.packet_ids = Numbers()
         self._passed: dict[int, int] = {}  # cables by packet id
         self._flow_secret = self.streams.stream("flow hash").getrandbits(64)
         self._recorder: Recorder | None = None
@@ -106,7 +106,7 @@ class Fabric:
             name,
             random=self.streams.late(name),
             choice=self.choice,
-            packet_ids=self._packet_ids,
+            packet_ids=self.packet_ids,
             flow_secret=self._flow_secret,
         )
         net.recorder = self._recorder
@@ -235,7 +235,7 @@ class Fabric:
         """Send a frame out of `iface` as a packet socket does; return its packet id."""
         if self._attendant is not None:
             self._attendant.enters(net)
-        frame = Frame(octets, next(self._packet_ids))
+        frame = Frame(octets, next(self.packet_ids))
         self._carry_out(net, net.send_frame(iface, frame, self.loop.now))
         return frame.packet_id
 
@@ -243,7 +243,7 @@ class Fabric:
         """Have a frame arrive on `iface` as if its cable had brought it; return its packet id."""
         if self._attendant is not None:
             self._attendant.enters(net)
-        frame = Frame(octets, next(self._packet_ids))
+        frame = Frame(octets, next(self.packet_ids))
         self._carry_out(net, net.receive(iface, frame, self.loop.now))
         return frame.packet_id
 

@@ -63,7 +63,12 @@ class Held:
         """
         fabric = self._fabric
         self._choice, self._is_unseen = choice, is_unseen
-        with fabric.loop.set_aside(), fabric.attended_by(self, choice), fabric.streams.set_aside():
+        with (
+            fabric.loop.set_aside(),
+            fabric.attended_by(self, choice),
+            fabric.streams.set_aside(),
+            fabric.packet_ids.set_aside(),
+        ):
             try:
                 yield
             finally:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from emu.kernel.namespace import Namespace
     from emu.kernel.skb import Skb
+    from emu.verify.exchange import Exchange
 
 TWO_WAYS = Path(__file__).parents[1] / "cli" / "two-ways.yaml"
 HALF = Fraction(1, 2)
@@ -409,3 +410,17 @@ class TestHonesty:
         monkeypatch.setattr(ipv4, "prerouting", prerouting)
         outcome = only(Asker(routed_chain()).judge("client", "10.0.1.9"))
         assert (outcome.dnat, outcome.masquerade) == (True, True)
+
+
+def test_packets_of_a_question_share_no_number_whoever_was_asked_before() -> None:
+    """Namespaces draw from one counter, and go on drawing from one when a question is over."""
+    asker = Asker(serving(partial(routed_chain, 2), "server")())
+    numbers: list[list[int]] = []
+
+    def hear(_network: object, exchange: Exchange, _source: object, _target: object) -> None:
+        births = [told.step for told in exchange.told if not told.step.parent]
+        numbers.append([step.packet_id for step in births])
+
+    for source, target in (("client", "r1"), ("server", "r2"), ("client", "server:80")):
+        asker.judge(source, target, witness=hear)
+    assert [len(each) for each in numbers] == [len(set(each)) for each in numbers]
