@@ -92,14 +92,15 @@ def _cluster_of(case: Case) -> tuple[str, str, str, int]:
 
 
 def _param(case: Case) -> object:
-    marks = [pytest.mark.judge("conformance")]
-    document = load(case.path)
-    if document.get("ipFamily", "IPv4") != "IPv4" or any(_blocks_of_ipv6(document)):
-        marks.append(pytest.mark.xfail(strict=True, reason="IPv6 is not modelled"))
     label = "-".join(
         (case.path.stem, str(case.step), str(case.check), case.via, case.network.split(maxsplit=1)[0])
     )
-    return pytest.param(case, id=label, marks=marks)
+    return pytest.param(case, id=label, marks=pytest.mark.judge("conformance"))
+
+
+def _is_of_ipv6(document: Document) -> bool:
+    """Return whether a case needs IPv6."""
+    return document.get("ipFamily", "IPv4") != "IPv4" or any(_blocks_of_ipv6(document))
 
 
 def _blocks_of_ipv6(document: Document) -> Iterator[bool]:
@@ -263,7 +264,10 @@ def test_pods_reach_each_other_as_the_case_says(case: Case, labs: Labs) -> None:
     lab.bring_to(case.path, case.step)
     pods = document["pods" if case.network == _FULL else "minimal_pods"]
     found = {source: lab.row(source, pods, check, case.via) for source in pods}
-    assert found == {source: _columns(document, check["matrix"][source], pods) for source in pods}
+    expected = {source: _columns(document, check["matrix"][source], pods) for source in pods}
+    if found != expected and _is_of_ipv6(document):
+        pytest.xfail("IPv6 is not modelled")
+    assert found == expected
 
 
 def _columns(document: Document, row: str, pods: list[str]) -> str:
