@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, TypeAlias
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 Place: TypeAlias = str
 """The name of a network namespace: `NS/POD` is a pod's."""
+
+_ITSELF = 0
+_SAME_NODE = 1
 
 
 @attrs.frozen
@@ -38,6 +41,11 @@ class Likeness:
     end alike if `key` is the same for both and their ports are of one class: they
     are delivered with the same probability, and are lost for the same reasons.
 
+    What `key` puts together: what both pods are like, whether they are one, on
+    one node or on two, how the one's node sees the other pod and how the other's
+    node sees the one. Of pods, nodes and pairs of them about which something is
+    not understood every question has a key of its own.
+
     Attributes:
         port_classes: the ports asked, in ascending order; none for ICMP.
         refusals: why some questions share nothing, in words, sorted.
@@ -45,10 +53,16 @@ class Likeness:
 
     port_classes: tuple[PortClass, ...]
     refusals: tuple[str, ...] = ()
-    _of: Mapping[Place, Hashable] = attrs.field(factory=dict, repr=False)
+    _of: Mapping[Place, int | Place] = attrs.field(factory=dict, repr=False)
+    _homes: Mapping[Place, str] = attrs.field(factory=dict, repr=False)
+    _foreign: Mapping[tuple[str, Place], int] = attrs.field(factory=dict, repr=False)
+    _between: Mapping[tuple[str, str], int] = attrs.field(factory=dict, repr=False)
+    _apart: frozenset[frozenset[Place]] = attrs.field(default=frozenset(), repr=False)
 
     def of(self, pod: Place) -> Hashable:
-        """Return what a pod is like. It does not say enough about two of them: `key` does.
+        """Return what a pod is like: its own name if it is like no other.
+
+        It does not say all about two of them: `key` does.
 
         Raises:
             KeyError: nobody asked about this pod.
@@ -61,10 +75,24 @@ class Likeness:
         Raises:
             KeyError: nobody asked about one of them.
         """
-        return self.of(source), self.of(target)
+        one, other = self._of[source], self._of[target]
+        if isinstance(one, str) or isinstance(other, str):
+            return source, target
+        if source == target:
+            return (source, target) if frozenset((source,)) in self._apart else (one, _ITSELF)
+        if self._apart and frozenset((source, target)) in self._apart:
+            return source, target
+        here, there = self._homes[source], self._homes[target]
+        if here == there:
+            return one, other, _SAME_NODE
+        between = self._between.get((here, there))
+        to, fro = self._foreign.get((here, target)), self._foreign.get((there, source))
+        if between is None or to is None or fro is None:
+            return source, target
+        return one, other, between, to, fro
 
 
-def port_classes(edges: Sequence[int], ports: Sequence[int]) -> tuple[PortClass, ...]:
+def port_classes(edges: Iterable[int], ports: Sequence[int]) -> tuple[PortClass, ...]:
     """Return the classes of `ports` when something changes at each of `edges`, from that port on."""
     found: list[PortClass] = []
     cuts = sorted(edges)

@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a rule asks, taken apart: who sends, to whom, which ports, and what has nothing to do with either."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import attrs
+
+from emu.kernel.netfilter.matches import addrtype, ip, iprange
+from emu.kernel.netfilter.matches.comment import Comment
+from emu.kernel.netfilter.matches.connmark import Connmark
+from emu.kernel.netfilter.matches.conntrack import Conntrack, State
+from emu.kernel.netfilter.matches.icmp import Icmp
+from emu.kernel.netfilter.matches.length import Length
+from emu.kernel.netfilter.matches.mark import Mark
+from emu.kernel.netfilter.matches.multiport import Multiport, Side
+from emu.kernel.netfilter.matches.nfacct import Accounting
+from emu.kernel.netfilter.matches.owner import Owner
+from emu.kernel.netfilter.matches.physdev import Physdev
+from emu.kernel.netfilter.matches.pkttype import LinkType
+from emu.kernel.netfilter.matches.rpfilter import ReversePath
+from emu.kernel.netfilter.matches.sctp import Sctp
+from emu.kernel.netfilter.matches.set import SetMatch
+from emu.kernel.netfilter.matches.statistic import Random
+from emu.kernel.netfilter.matches.tcp import Tcp
+from emu.kernel.netfilter.matches.tcpmss import SegmentSize
+from emu.kernel.netfilter.matches.tos import Dscp, Tos
+from emu.kernel.netfilter.matches.ttl import Ttl
+from emu.kernel.netfilter.matches.udp import Udp
+from emu.verify.likeness.doubt import Doubt
+from emu.verify.likeness.packets import meet
+from emu.verify.likeness.sets import NamedPorts
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable
+
+    from emu.kernel.namespace import Namespace
+    from emu.kernel.netfilter.matches.ports import PortRange
+    from emu.kernel.netfilter.ruleset import Match, Rule
+    from emu.verify.likeness.packets import Ports, Sort
+    from emu.verify.likeness.sets import Sets
+    from emu.verify.likeness.universe import Extent, Universe
+
+SOURCE: Final = "src"
+TARGET: Final = "dst"
+
+_PLAIN: Final = (
+    State,
+    Icmp,
+    Length,
+    Owner,
+    LinkType,
+    ReversePath,
+    Random,
+    SegmentSize,
+    Dscp,
+    Tos,
+    Ttl,
+    Connmark,
+    ip.Fragment,
+)
+"""Matches that look at nothing that tells pods apart: for what `ReversePath` asks, see `hosts`."""
+
+_HOST: Final = b"\xff" * 4
+
+
+class Place(NamedTuple):
+    """Where rules stand.
+
+    Attributes:
+        net: the namespace.
+        universe: who takes part.
+        sets: who reads sets of addresses.
+        ports: the devices that lead to pods, by name; of other pods than those asked about too.
+    """
+
+    net: Namespace
+    universe: Universe
+    sets: Sets
+    ports: frozenset[str]
+
+
+class Named(NamedTuple):
+    """Ports that a rule asks for by address.
+
+    Attributes:
+        end: whose address it is.
+        port: at which end the port is.
+        ports: who has which.
+        inverted: the packet has none of these.
+    """
+
+    end: str
+    port: str
+    ports: NamedPorts
+    inverted: bool
+
+
+@attrs.define
+class Condition:
+    """What a rule asks.
+
+    Attributes:
+        ends: who has to be the source, and the target; all of the sets.
+        is_host: one of the sets was given by its members, and not as a prefix.
+        named: ports that are asked for by address.
+        protocol: that it has to be, and whether it must not be.
+        sports: source ports that it has to have.
+        dports: likewise.
+        marks: what is asked of the packet's mark.
+        asks_more: there is something else, so nobody can be sure that it holds.
+        text: all that has nothing to do with addresses.
+        edges: ports at which something changes.
+        comment: the words for people.
+    """
+
+    ends: dict[str, list[Extent]] = attrs.field(factory=lambda: {SOURCE: [], TARGET: []})
+    is_host: bool = False
+    named: list[Named] = attrs.field(factory=list)
+    protocol: ip.Protocol | None = None
+    sports: Ports | None = None
+    dports: Ports | None = None
+    marks: list[Mark] = attrs.field(factory=list)
+    asks_more: bool = False
+    text: list[Hashable] = attrs.field(factory=list)
+    edges: set[int] = attrs.field(factory=set)
+    comment: str = ""
+
+    def whole(self, end: str, everybody: Extent) -> Extent:
+        """Return who may stand at an end."""
+        pods, machines = everybody
+        for each in self.ends[end]:
+            pods &= each.pods
+            machines &= each.machines
+        return everybody._replace(pods=pods, machines=machines)
+
+    # --- may it hold? ---
+
+    def may_hold(self, sort: Sort, *, knows_marks: bool) -> bool:
+        """Return whether a packet of a sort can fulfil it. With `knows_marks` all marks are 0."""
+        if self.protocol is not None and (self.protocol.number == sort.protocol) is self.protocol.inverted:
+            return False
+        if knows_marks and not all(_holds_unmarked(mark) for mark in self.marks):
+            return False
+        if not self.whole(SOURCE, sort.sources) or not self.whole(TARGET, sort.targets):
+            return False
+        for ports, asked in ((self.sports, sort.sports), (self.dports, sort.dports)):
+            if ports is not None and not meet(ports, asked):
+                return False
+        return True
+
+    def must_hold(self, sort: Sort, *, knows_marks: bool) -> bool:
+        """Return whether every packet of a sort fulfils it, given that one may."""
+        if self.asks_more or self.named or (self.marks and not knows_marks):
+            return False
+        if self.sports is not None or self.dports is not None:
+            return False
+        return (
+            self.whole(SOURCE, sort.sources) == sort.sources
+            and self.whole(TARGET, sort.targets) == sort.targets
+        )
+
+
+def _holds_unmarked(mark: Mark) -> bool:
+    return (mark.value == 0) is not mark.inverted
+
+
+def read(rule: Rule, place: Place) -> Condition:
+    """Take a rule's conditions apart.
+
+    Raises:
+        Doubt: one of them is not understood.
+    """
+    found = Condition()
+    for match in rule.matches:
+        _read(match, found, place)
+    return found
+
+
+def _read(match: Match, found: Condition, place: Place) -> None:
+    match match:
+        case Comment(text):
+            found.comment = text
+        case Accounting():
+            pass
+        case ip.Source() | ip.Destination() | iprange.IpRange() | addrtype.AddressType() | SetMatch():
+            _read_addresses(match, found, place)
+        case ip.Protocol():
+            found.protocol = match
+            found.text.append(match)
+        case Mark():
+            found.marks.append(match)
+            found.text.append(match)
+        case Tcp() | Udp() | Sctp():
+            _add_ports(found, match)
+        case Multiport():
+            _add_multiport(found, match)
+        case ip.InInterface() | ip.OutInterface() | Physdev():
+            for name in _device_names(match):
+                _check_device(name, place)
+            _add_text(found, match)
+        case Conntrack() if not match.addresses and match.expire is None:
+            for each in match.ports:
+                found.edges |= {each.first, each.last + 1}
+            _add_text(found, match)
+        case _ if isinstance(match, _PLAIN):
+            _add_text(found, match)
+        case _:
+            raise Doubt(f"a rule asks for {getattr(match, 'name', type(match).__name__)}")
+
+
+def _read_addresses(
+    match: ip.Source | ip.Destination | iprange.IpRange | addrtype.AddressType | SetMatch,
+    found: Condition,
+    place: Place,
+) -> None:
+    universe = place.universe
+    match match:
+        case ip.Source(address, mask, inverted):
+            _add_prefix(found, SOURCE, universe, (address, mask), inverted=inverted)
+        case ip.Destination(address, mask, inverted):
+            _add_prefix(found, TARGET, universe, (address, mask), inverted=inverted)
+        case iprange.IpRange(source, destination):
+            found.is_host = True
+            for end, asked in ((SOURCE, source), (TARGET, destination)):
+                if asked is not None:
+                    extent = universe.between(_number(asked.first), _number(asked.last))
+                    _add(found, end, universe, extent, inverted=asked.inverted)
+        case addrtype.AddressType():
+            _add_types(found, match, place)
+        case SetMatch():
+            _add_set(found, match, place)
+
+
+def _add_text(found: Condition, text: Hashable) -> None:
+    found.text.append(text)
+    found.asks_more = True
+
+
+def _number(address: bytes) -> int:
+    return int.from_bytes(address, "big")
+
+
+def _add(found: Condition, end: str, universe: Universe, extent: Extent, *, inverted: bool) -> None:
+    found.ends[end].append(universe.others(extent) if inverted else extent)
+
+
+def _add_prefix(
+    found: Condition, end: str, universe: Universe, asked: tuple[bytes, bytes], *, inverted: bool
+) -> None:
+    address, mask = asked
+    if len(address) != len(_HOST):
+        raise Doubt("a rule asks for an address of IPv6")
+    found.is_host |= mask == _HOST
+    _add(found, end, universe, universe.prefix(_number(address), _number(mask)), inverted=inverted)
+
+
+def _add_types(found: Condition, asked: addrtype.AddressType, place: Place) -> None:
+    """Ask the routing tables of what type each address is."""
+    if asked.limit is not None:
+        raise Doubt("a rule asks for types of addresses on one device")
+    sides = (
+        (SOURCE, int(asked.source), asked.source_inverted),
+        (TARGET, int(asked.destination), asked.destination_inverted),
+    )
+    for end, wanted, inverted in sides:
+        if wanted:
+            extent = place.universe.who(partial(_is_of_type, place.net, wanted))
+            _add(found, end, place.universe, extent, inverted=inverted)
+
+
+def _is_of_type(net: Namespace, wanted: int, number: int) -> bool:
+    kind = net.fib.address_type(number.to_bytes(4, "big"))
+    return bool(wanted & addrtype.AddressTypes[kind.name])
+
+
+def _add_set(found: Condition, asked: SetMatch, place: Place) -> None:
+    read_set = place.sets.read(asked, place.net)
+    if isinstance(read_set, NamedPorts):
+        end, port = (each.value for each in asked.directions[:2])
+        found.named.append(Named(end, port, read_set, asked.inverted))
+        found.edges |= read_set.edges
+        if not asked.inverted:
+            found.ends[end].append(read_set.owners)
+        return
+    found.is_host = True
+    _add(found, asked.directions[0].value, place.universe, read_set, inverted=asked.inverted)
+
+
+def _add_ports(found: Condition, match: Tcp | Udp | Sctp) -> None:
+    found.text.append(match)
+    for asked, is_source in ((match.source, True), (match.destination, False)):
+        if asked is not None:
+            found.edges |= {asked.low, asked.high + 1}
+            if is_source:
+                found.sports = _ranges(asked)
+            else:
+                found.dports = _ranges(asked)
+    found.asks_more |= match != type(match)()
+
+
+def _ranges(asked: PortRange) -> Ports:
+    if not asked.inverted:
+        return ((asked.low, asked.high),)
+    return tuple(each for each in ((0, asked.low - 1), (asked.high + 1, 65535)) if each[0] <= each[1])
+
+
+def _add_multiport(found: Condition, match: Multiport) -> None:
+    _add_text(found, match)
+    for first, last in match.ranges:
+        found.edges |= {first, last + 1}
+    if match.inverted or match.side is Side.EITHER:
+        return
+    ranges = _merged(match.ranges)
+    if match.side is Side.SOURCE:
+        found.sports = ranges
+    else:
+        found.dports = ranges
+
+
+def _merged(ranges: Iterable[tuple[int, int]]) -> Ports:
+    return tuple(sorted(ranges))
+
+
+def _device_names(match: ip.InInterface | ip.OutInterface | Physdev) -> list[str]:
+    if isinstance(match, Physdev):
+        return [port.name for port in (match.came_by, match.leaves_by) if port is not None]
+    return [match.name]
+
+
+def _check_device(pattern: str, place: Place) -> None:
+    """Check that a name means the devices of all pods, or of none."""
+    meant = [ip.matches_name(name, pattern) for name in place.ports]
+    if any(meant) and not all(meant):
+        raise Doubt(f"a rule asks for the device {pattern} of a pod")

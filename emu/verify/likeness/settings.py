@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is set in a namespace, as values that can be compared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from emu.kernel.link.bridge import Bridge
+from emu.kernel.link.vxlan import Vxlan
+from emu.sim.time import START
+from emu.verify.likeness.doubt import Doubt
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+    from emu.fabric.cable import Cable
+    from emu.kernel.link.device import Device
+    from emu.kernel.namespace import Namespace
+
+
+class Settings:
+    """Tells what is set. Equal tables of settings are mostly one object, and told once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Mapping[str, object], int]] = {}
+        self._numbers: dict[Hashable, int] = {}
+
+    def table(self, values: Mapping[str, object]) -> int:
+        """Return a number that stands for what is in a table."""
+        known = self._known.get(id(values))
+        if known is None or known[0] is not values:
+            number = self._numbers.setdefault(tuple(sorted(values.items())), len(self._numbers))
+            self._known[id(values)] = known = values, number
+        return known[1]
+
+    def of_namespace(self, net: Namespace) -> Hashable:
+        """Return what counts for a namespace as a whole.
+
+        Raises:
+            Doubt: it does something that is not understood.
+        """
+        if net.unseen:
+            raise Doubt("there are rules that are not modelled")
+        if net.fib.has_custom_local_routes or len(net.fib.rules) != _RULES:
+            raise Doubt("there are routing rules")
+        if net.exceptions:
+            raise Doubt("paths have MTUs or gateways of their own")
+        sysctl = net.sysctl
+        tables = (sysctl.values, sysctl.conf["all"], sysctl.conf["lo"], sysctl.conf["default"])
+        loopback = net.loopback
+        return net.has_sctp, loopback.up, loopback.mtu, *(self.table(each) for each in tables)
+
+    def of_device(self, net: Namespace, device: Device) -> Hashable:
+        """Return what counts for a device, its addresses left out."""
+        port = device.port
+        if port is None:
+            place: Hashable = None
+        else:
+            flags = port.hairpin, port.learning, port.flood, port.mcast_flood, port.bcast_flood, port.isolated
+            place = port.bridge.name, flags, port.state
+        tables = self.table(device.conf), self.table(net.sysctl.neigh[device.name])
+        return (
+            device.link.kind,
+            device.mtu,
+            device.up,
+            device.carrier,
+            device.arp,
+            place,
+            tables,
+            _link(device),
+        )
+
+
+_RULES = 3
+"""Routing rules that every namespace has."""
+
+
+def _link(device: Device) -> Hashable:
+    """Return what counts for the kind of a device.
+
+    Raises:
+        Doubt: it does something that is not understood.
+    """
+    link = device.link
+    match link:
+        case Bridge():
+            if any(entry.by_user for entry in link.fdb.entries(START)):
+                raise Doubt(f"the bridge {device.name} was told who is where")
+            return link.group_fwd_mask, link.fdb.ageing_time
+        case Vxlan():
+            return (
+                *(link.vni, link.device, link.dstport, link.learning, link.udpcsum, link.ttl),
+                *(link.ttl_inherit, link.tos, link.tos_inherit, link.df, link.source_ports),
+            )
+        case _ if link.kind in {"", "veth", "dummy"}:
+            return None
+        case _:
+            raise Doubt(f"the device {device.name} is a {link.kind}")
+
+
+def cable(found: Cable | None) -> Hashable:
+    """Return what counts for a cable."""
+    if found is None:
+        return None
+    return found.latency, found.bandwidth, found.queue, found.loss, found.mtu
