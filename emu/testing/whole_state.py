@@ -35,7 +35,7 @@ _NUMBERED: Final = frozenset(
     )
 )
 """Numbers that name packets and steps go on, whatever is undone; what is compiled from rules is no state."""
-_PASSING: Final = frozenset(("connection", "datagram"))
+_PASSING: Final = frozenset(("connection", "datagram", "answer", "association"))
 """Variables of a server that mean nothing where it waits for the next."""
 
 
@@ -84,7 +84,7 @@ def _inside(each: object) -> Iterator[tuple[str, object]]:
         frame = each.gi_frame
         yield "from", each.gi_yieldfrom
         if frame is not None:
-            yield from ((name, value) for name, value in frame.f_locals.items() if name not in _PASSING)
+            yield "locals", {name: value for name, value in frame.f_locals.items() if name not in _PASSING}
     elif type(each).__module__.startswith("emu."):
         yield from ((name, getattr(each, name)) for name in names_of(each) if name not in _NUMBERED)
 

@@ -103,10 +103,9 @@ class Plan:
 
     @property
     def pods(self) -> tuple[str, ...]:
-        """The pods among them, as `NS/NAME`."""
+        """The end points of the pods among them, sorted."""
         parties = [*self.sources, *(target for target, _ in self.targets)]
-        names = {_place(member) for party in parties for member in party.members}
-        return tuple(sorted(names - {""}))
+        return tuple(sorted({each.point for party in parties for each in party.members if _is_pod(each)}))
 
 
 def ask(
@@ -124,7 +123,8 @@ def ask(
         brute_force: let no pods share an answer.
         told: is told how many cells are there, and how many there will be.
     """
-    asking = _Asking(cluster, {} if brute_force else _likenesses(cluster, plan))
+    places = {point: cluster.host(point).net.name for point in plan.pods}
+    asking = _Asking(cluster, places, {} if brute_force else _likenesses(cluster, plan, places))
     wanted = [(port, source, target) for port in plan.ports for source, target in plan.rows(port)]
     cells = []
     for number, (port, source, target) in enumerate(wanted, 1):
@@ -134,13 +134,14 @@ def ask(
     return Matrix(tuple(cells), asking.questions, asking.asked, tuple(refusals))
 
 
-def _likenesses(cluster: Cluster, plan: Plan) -> dict[str, Likeness]:
+def _likenesses(cluster: Cluster, plan: Plan, places: Mapping[str, str]) -> dict[str, Likeness]:
     """Return which pods are alike, for each protocol."""
+    names = sorted(set(places.values()))
     protocols: dict[str, list[int]] = {}
     for port in plan.ports:
         protocols.setdefault(port.protocol, []).append(port.number)
     return {
-        protocol: classes(cluster, plan.pods, protocol, [number for number in numbers if number])
+        protocol: classes(cluster, names, protocol.lower(), [number for number in numbers if number])
         for protocol, numbers in protocols.items()
     }
 
@@ -150,6 +151,7 @@ class _Asking:
     """Asks, and remembers what was answered to whom."""
 
     cluster: Cluster
+    places: Mapping[str, str]
     likenesses: Mapping[str, Likeness]
     questions: int = attrs.field(default=0, init=False)
     asked: int = attrs.field(default=0, init=False)
@@ -174,10 +176,10 @@ class _Asking:
         return Cell(source.shown, target.shown, port, *_together(found))
 
     def _key(self, likeness: Likeness | None, asker: Member, asked: Member) -> Hashable:
-        places = _place(asker), _place(asked)
-        if likeness is None or not all(places):
+        places = self.places.get(asker.point), self.places.get(asked.point)
+        if likeness is None or places[0] is None or places[1] is None:
             return asker.point, asked.point
-        return likeness.key(*places)
+        return likeness.key(places[0], places[1])
 
     def _answer(self, key: Hashable, asker: Member, asked: Member, port: Port) -> Answer:
         known = self._answers.get(key)
@@ -187,9 +189,8 @@ class _Asking:
         return known
 
 
-def _place(member: Member) -> str:
-    """Return the network namespace of a pod, nothing for others."""
-    return member.point.removeprefix(_POD) if member.point.startswith(_POD) else ""
+def _is_pod(member: Member) -> bool:
+    return member.point.startswith(_POD)
 
 
 def _end_point(member: Member, port: Port) -> str:
