@@ -72,6 +72,8 @@ class _Comparison:
         self._edges: set[int] = set()
         self._nodes: dict[str, Node] = {}
         self._apart: set[frozenset[Place]] = set()
+        self._asks = 0
+        self._asks_for: dict[Place, int] = {}
 
     def compare(self) -> Likeness:
         """Return which questions must end alike."""
@@ -81,12 +83,14 @@ class _Comparison:
         memberships = plan.universe.memberships()
         of: dict[Place, int | Place] = {pod: pod for pod in plan.odd}
         for pod, text in texts.items():
-            number = plan.universe.index[pod]
-            of[pod] = pod if text is None else self._number(("pod", text, tuple(memberships[number])))
+            always = memberships[plan.universe.index[pod]] & self._asks
+            of[pod] = pod if text is None else self._number(("pod", text, always))
         return Likeness(
             port_classes(self._edges, self._ports),
             tuple(sorted(self._refusals)),
             of=of,
+            members={pod: memberships[plan.universe.index[pod]] for pod in plan.homes},
+            asks=self._asks_for,
             homes={pod: home.node.name for pod, home in plan.homes.items()},
             foreign=self._foreign(),
             between=self._between(),
@@ -116,6 +120,10 @@ class _Comparison:
                 self._refusals.add(f"{name}: {doubt}")
                 continue
             self._edges |= node.meaning.edges
+            self._asks |= node.meaning.asks
+            for number, asks in node.meaning.asks_for.items():
+                pod = plan.universe.places[number]
+                self._asks_for[pod] = self._asks_for.get(pod, 0) | asks
             self._apart |= {
                 frozenset(plan.universe.places[each] for each in pair) for pair in node.meaning.pairs
             }
@@ -160,7 +168,9 @@ class _Comparison:
         if node is None:
             return None
         try:
+            plan.universe.take()
             own = pod_texts.text(home, plan, node, self._protocol, self._settings)
+            self._asks_for[pod] = self._asks_for.get(pod, 0) | plan.universe.take()
             on_node = node.of_own(home)
         except Doubt as doubt:
             self._refusals.add(f"{pod}: {doubt}")

@@ -187,16 +187,8 @@ def _read(match: Match, found: Condition, place: Place) -> None:
             pass
         case ip.Source() | ip.Destination() | iprange.IpRange() | addrtype.AddressType() | SetMatch():
             _read_addresses(match, found, place)
-        case ip.Protocol():
-            found.protocol = match
-            found.text.append(match)
-        case Mark():
-            found.marks.append(match)
-            found.text.append(match)
-        case Tcp() | Udp() | Sctp():
-            _add_ports(found, match)
-        case Multiport():
-            _add_multiport(found, match)
+        case ip.Protocol() | Mark() | Tcp() | Udp() | Sctp() | Multiport():
+            _read_header(match, found)
         case ip.InInterface() | ip.OutInterface() | Physdev():
             for name in _device_names(match):
                 _check_device(name, place)
@@ -232,6 +224,19 @@ def _read_addresses(
             _add_types(found, match, place)
         case SetMatch():
             _add_set(found, match, place)
+
+
+def _read_header(match: ip.Protocol | Mark | Tcp | Udp | Sctp | Multiport, found: Condition) -> None:
+    found.text.append(match)
+    match match:
+        case ip.Protocol():
+            found.protocol = match
+        case Mark():
+            found.marks.append(match)
+        case Multiport():
+            _add_multiport(found, match)
+        case _:
+            _add_ports(found, match)
 
 
 def _add_text(found: Condition, text: Hashable) -> None:
@@ -290,7 +295,6 @@ def _add_set(found: Condition, asked: SetMatch, place: Place) -> None:
 
 
 def _add_ports(found: Condition, match: Tcp | Udp | Sctp) -> None:
-    found.text.append(match)
     for asked, is_source in ((match.source, True), (match.destination, False)):
         if asked is not None:
             found.edges |= {asked.low, asked.high + 1}
@@ -308,7 +312,7 @@ def _ranges(asked: PortRange) -> Ports:
 
 
 def _add_multiport(found: Condition, match: Multiport) -> None:
-    _add_text(found, match)
+    found.asks_more = True
     for first, last in match.ranges:
         found.edges |= {first, last + 1}
     if match.inverted or match.side is Side.EITHER:

@@ -54,6 +54,8 @@ class Likeness:
     port_classes: tuple[PortClass, ...]
     refusals: tuple[str, ...] = ()
     _of: Mapping[Place, int | Place] = attrs.field(factory=dict, repr=False)
+    _members: Mapping[Place, int] = attrs.field(factory=dict, repr=False)
+    _asks: Mapping[Place, int] = attrs.field(factory=dict, repr=False)
     _homes: Mapping[Place, str] = attrs.field(factory=dict, repr=False)
     _foreign: Mapping[tuple[str, Place], int] = attrs.field(factory=dict, repr=False)
     _between: Mapping[tuple[str, str], int] = attrs.field(factory=dict, repr=False)
@@ -79,17 +81,24 @@ class Likeness:
         if isinstance(one, str) or isinstance(other, str):
             return source, target
         if source == target:
-            return (source, target) if frozenset((source,)) in self._apart else (one, _ITSELF)
+            is_apart = frozenset((source,)) in self._apart
+            return (
+                (source, target)
+                if is_apart
+                else (one, _ITSELF, self._members[source] & self._asks.get(source, 0))
+            )
         if self._apart and frozenset((source, target)) in self._apart:
             return source, target
+        members, asks = self._members, self._asks
+        is_asked = members[source] & asks.get(target, 0), members[target] & asks.get(source, 0)
         here, there = self._homes[source], self._homes[target]
         if here == there:
-            return one, other, _SAME_NODE
+            return one, other, _SAME_NODE, is_asked
         between = self._between.get((here, there))
         to, fro = self._foreign.get((here, target)), self._foreign.get((there, source))
         if between is None or to is None or fro is None:
             return source, target
-        return one, other, between, to, fro
+        return one, other, between, to, fro, is_asked
 
 
 def port_classes(edges: Iterable[int], ports: Sequence[int]) -> tuple[PortClass, ...]:

@@ -51,12 +51,16 @@ class Meaning:
         of: for each pod that rules single out, by its number.
         pairs: pods that a rule singles out together.
         edges: ports at which something changes.
+        asks: the sets of pods that are asked for everybody, as `Universe.take` tells them.
+        asks_for: those that are asked for each pod alone.
     """
 
     general: list[Hashable] = attrs.field(factory=list)
     of: dict[int, list[Hashable]] = attrs.field(factory=dict)
     pairs: set[frozenset[int]] = attrs.field(factory=set)
     edges: set[int] = attrs.field(factory=set)
+    asks: int = 0
+    asks_for: dict[int, int] = attrs.field(factory=dict)
 
 
 class Reader:
@@ -79,6 +83,7 @@ class Reader:
     def read(self, tables: Sequence[Reached]) -> Meaning:
         """Return what the rules that are reached come to."""
         meaning = self._meaning
+        self._universe.take()
         for reached in tables:
             for condition in reached.conditions.values():
                 meaning.edges |= condition.edges
@@ -116,8 +121,12 @@ class Reader:
             if kind != block:
                 items.append(kind)
                 block = kind
+            self._meaning.asks |= self._universe.take()
             text = self._own_rule(reached, condition, target, owners[0])
-            self._meaning.of.setdefault(owners[0].number, []).append((number, len(items), text))
+            owner = owners[0].number
+            asks = self._meaning.asks_for.get(owner, 0)
+            self._meaning.asks_for[owner] = asks | self._universe.take()
+            self._meaning.of.setdefault(owner, []).append((number, len(items), text))
         return tuple(items)
 
     def _owners(self, condition: Condition) -> list[_Owner]:

@@ -66,6 +66,7 @@ class Universe:
         everybody: all pods and all nodes and routers.
         pods: all pods.
         machines: all nodes and routers.
+        mentioned: bit N is set if the set of number N was told since `take`.
     """
 
     def __init__(
@@ -93,8 +94,9 @@ class Universe:
         self.machines = Extent(0, frozenset(range(len(self.machine_list))))
         self.everybody = Extent(self._every, self.machines.machines)
         self._prefixes: dict[tuple[int, int], Extent] = {}
-        self._seen: dict[tuple[Extent, str], Hashable] = {}
-        self._told: dict[int, int] = {}  # sets of pods that are no others': their numbers
+        self._seen: dict[tuple[Extent, str], tuple[int | str, Hashable]] = {}
+        self._told: dict[int, int] = {}  # sets of pods that are described by who is in them: their numbers
+        self.mentioned = 0
 
     # --- sets of addresses ---
 
@@ -141,10 +143,18 @@ class Universe:
         key = (extent, node)
         found = self._seen.get(key)
         if found is None:
-            found = self._seen[key] = (self._pods_seen(extent.pods, node), self._machines_seen(extent, node))
+            pods = self._pods_seen(extent.pods, node)
+            found = self._seen[key] = (pods, self._machines_seen(extent, node))
+        if isinstance(found[0], int):
+            self.mentioned |= 1 << found[0]
         return found
 
-    def _pods_seen(self, pods: int, node: str) -> Hashable:
+    def take(self) -> int:
+        """Return which sets were told since the last call."""
+        mentioned, self.mentioned = self.mentioned, 0
+        return mentioned
+
+    def _pods_seen(self, pods: int, node: str) -> int | str:
         own = self.own.get(node, 0)
         if pods == self._every:
             return "all"
@@ -170,12 +180,12 @@ class Universe:
             return own, tuple(sorted(bits.items()))
         return own, tuple(peers), strangers
 
-    def memberships(self) -> list[list[int]]:
-        """Return in which sets each pod is that were described by who is in them."""
-        found: list[list[int]] = [[] for _ in self.places]
+    def memberships(self) -> list[int]:
+        """Return in which sets each pod is that were told by who is in them: bit N for that of number N."""
+        found = [0] * len(self.places)
         for pods, number in self._told.items():
             for place in bits_of(pods):
-                found[place].append(number)
+                found[place] |= 1 << number
         return found
 
 
