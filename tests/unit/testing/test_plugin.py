@@ -59,7 +59,7 @@ def test_a_flow_that_fails_explains_itself(tmp_path: Path) -> None:
     """The verdict, the reason and the hops stand in pytest's report."""
     output = run(tmp_path, f'emu.load("{ROOT}/topologies/tiers.yaml")')
     assert "1 failed, 1 passed" in output
-    assert "NEVER  refused at default/worker" in output
+    assert "NEVER  refused: nobody listens on TCP port 9001" in output
     assert "flow     default/front-end -> default/worker:9001/TCP" in output
 
 
