@@ -87,12 +87,17 @@ def markdown(matrix: Matrix) -> str:
     lines: list[str] = []
     for port, sources, targets, cells in _tables(matrix):
         lines += ["", f"### {_title(port)}", ""]
-        lines.append("| from \\ to | " + " | ".join(targets) + " |")
+        lines.append("| from \\ to | " + " | ".join(map(_cell, targets)) + " |")
         lines.append("| --- |" + " --- |" * len(targets))
         for source in sources:
             row = (_in_words(cells.get((source, target))) for target in targets)
-            lines.append(f"| {source} | " + " | ".join(row) + " |")
+            lines.append(f"| {_cell(source)} | " + " | ".join(map(_cell, row)) + " |")
     return "\n".join([*lines[1:], ""])
+
+
+def _cell(text: str) -> str:
+    """Return a text that ends no cell of a table."""
+    return text.replace("|", "\\|")
 
 
 def _in_words(cell: Cell | None) -> str:
