@@ -33,9 +33,9 @@ from emu.kube.proxy.config import Detect, Features, ProxyConfig, UnmodelledModeE
 from emu.kube.proxy.iptables import render
 from emu.kube.proxy.proxy import Fleet, proxied_without_local
 from emu.sim.time import SECOND, START, later
+from emu.verify.alone import alone
 from emu.verify.firstpacket import Question, follow, summary
 from emu.verify.nodewalk import Word
-from emu.verify.replica import Replicas
 from emu.wire.addresses import Interface, IpAddress, MacAddress
 
 if TYPE_CHECKING:
@@ -220,7 +220,8 @@ def check_flow(world: World, flow: Document) -> None:
     """Send the first packet of a flow, and compare what becomes of it on all branches."""
     question = _question(flow)
     expected = flow["expect"]
-    found = follow(Replicas(world.net), [question])
+    with alone(world.net) as start:
+        found = follow(start, [question])
     judged = summary((branch.fates[0], branch.probability) for branch in found)
     endpoints = expected["endpoints"]
     assert set(judged.words) == {Word(expected["verdict"])}
@@ -253,7 +254,9 @@ def check_affinity(world: World, question: Question, seconds: int) -> None:
             net.now = later(net.now, number * waited * SECOND)
 
         pairs: dict[tuple[str, str], Fraction] = {}
-        for branch in follow(Replicas(world.net), [question, again], wait):
+        with alone(world.net) as start:
+            found = follow(start, [question, again], wait)
+        for branch in found:
             pair = branch.fates[0].endpoint, branch.fates[1].endpoint
             pairs[pair] = pairs.get(pair, Fraction(0)) + branch.probability
         first = {each for each, _ in pairs}

@@ -18,9 +18,8 @@ from emu.sim.time import SECOND
 from emu.testing.proxies import Proxies, endpoint, service, slice_of
 from emu.testing.proxy_strategies import NODES, clusters
 from emu.tools.iptables.save import render
-from emu.verify.firstpacket import Judgement, Question, judge
+from emu.verify.firstpacket import Judgement, Question, judge_at
 from emu.verify.nodewalk import Word
-from emu.verify.replica import Replicas
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ POD: Final = "10.200.0.9"
 def ask(net: Namespace, to: str, port: int, protocol: str = "TCP", *, pod: str = POD) -> Judgement:
     """Send a first packet from a pod of the node."""
     question = Question(IpAddress.parse(pod), IpAddress.parse(to), port, protocol, "pod")
-    return judge(Replicas(net), question)
+    return judge_at(net, question)
 
 
 def usable(endpoints: tuple[Endpoint, ...], here: str | None) -> list[Endpoint]:
