@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -16,6 +17,7 @@ from emu.verify.causes.codes import (
     REPLY_NOT_UNNATED,
 )
 from emu.verify.causes.scene import called
+from emu.verify.causes.words import PROTOCOLS
 from emu.verify.story import Way
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 _INVALID: Final = "INVALID"
 _LIBERAL: Final = "net.netfilter.nf_conntrack_tcp_be_liberal"
 _BRIDGE_NF: Final = "net.bridge.bridge-nf-call-iptables"
+_TRANSLATES: Final = re.compile(r"\b(?:DNAT|REDIRECT|NETMAP|dnat|redirect)\b")
+"""In the text of a rule of either tool that gives packets another destination."""
+
 _UNNAT_FIX: Final = (
     f"have the answer pass the node that translated the request: on one bridge, by sysctl -w {_BRIDGE_NF}=1"
 )
@@ -162,13 +167,7 @@ def _node(scene: Scene, net: str) -> str:
 def _stale(scene: Scene, cause: Cause) -> Cause | None:
     """Explain a packet that an entry, and no rule of today, sent to an address that nobody has any more."""
     for step, before, after in _changes(scene):
-        decided = any(
-            other.net == step.net
-            and other.chain is not None
-            and other.chain[0].endswith("nat")
-            and other.rule
-            for other in scene.steps
-        )
+        decided = any(other.net == step.net and _TRANSLATES.search(other.rule) for other in scene.steps)
         if decided or scene.owners(after.dst):
             continue
         words = (
@@ -176,14 +175,10 @@ def _stale(scene: Scene, cause: Cause) -> Cause | None:
             f"{before.dst}:{before.dport} to {after.dst}:{after.dport}, an address that no pod has any more; "
             f"no rule was asked ({cause.words})"
         )
-        fix = f"conntrack -D --orig-dst {before.dst} -p udp in {step.net}"
-        if not scene.there.has_ports or scene.there.protocol != _UDP:
-            fix = f"conntrack -D --orig-dst {before.dst} in {step.net}"
+        protocol = PROTOCOLS.get(before.protocol, "").lower()
+        fix = f"conntrack -D{f' -p {protocol}' if protocol else ''} --orig-dst {before.dst} in {step.net}"
         return attrs.evolve(cause, code=CT_STALE_DNAT, words=words, fix=fix, object=_node(scene, step.net))
     return None
-
-
-_UDP: Final = 17
 
 
 def _changes(scene: Scene) -> Iterator[tuple[Step, FiveTuple, FiveTuple]]:

@@ -129,6 +129,27 @@ class TestConntrack:
         assert found.code == "CT_STALE_DNAT"
         assert "r1's connection tracking still translates 10.9.0.1:53 to 10.0.1.2:53" in found.words
 
+    @pytest.mark.parametrize(
+        "commands",
+        [
+            ["iptables -t nat -A PREROUTING -d 10.9.0.1 -j DNAT --to-destination 10.0.1.77"],
+            [
+                "nft add table ip t",
+                "nft 'add chain ip t pre { type nat hook prerouting priority -100; }'",
+                "nft add rule ip t pre ip daddr 10.9.0.1 dnat to 10.0.1.77",
+            ],
+        ],
+    )
+    def test_a_rule_of_today_that_leads_to_nobody_is_no_stale_entry(self, commands: list[str]) -> None:
+        """Of either tool: the packet met it."""
+        lab = served(
+            routed_chain,
+            "server",
+            "client ip route add 10.9.0.1/32 via 10.0.0.2",
+            *(f"r1 {command}" for command in commands),
+        )
+        assert cause(lab, "client", "10.9.0.1:53/udp").code == "NEIGH_FAILED"
+
 
 class TestMtu:
     """Packets that are too large."""
