@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from emu.cluster.emulation import Emulation
     from emu.fabric.userland import Userland
     from emu.kernel.namespace import Namespace
+    from emu.verify.exchange import Exchange
 
 LITERAL: Final = re.compile(r"[0-9.]+|\[.*|.*:.*:.*")  # no name: digits and dots, or what looks like IPv6
 _HIGHEST_PORT: Final = 65535
@@ -64,6 +65,7 @@ class Target:
         protocol: what they are.
         port: the destination port, 0 for ICMP.
         payload: octets that are sent, too, and have to arrive; 0 for what the protocol needs.
+        lookup: what it took to find the address of a DNS name; None where nobody was asked.
     """
 
     point: str
@@ -71,6 +73,7 @@ class Target:
     protocol: Protocol
     port: int = 0
     payload: int = 0
+    lookup: Exchange | None = attrs.field(default=None, eq=False, repr=False)
 
     def __str__(self) -> str:
         port = f":{self.port}" if self.port else ""

@@ -75,7 +75,7 @@ def resolved(network: Emulation, source: Source, target: Target) -> Target:
     exchange = observe(network, run)
     answer = found[0] if found else Unresolved(Reason.AGAIN)
     if isinstance(answer, Resolved):
-        return attrs.evolve(target, address=answer.addresses[0])
+        return attrs.evolve(target, address=answer.addresses[0], lookup=exchange)
     is_absent = answer.reason in _ABSENT
     exchange = attrs.evolve(exchange, outcome=_ANSWERED if is_absent else _SILENCE)
     words = f"{target.point}: {answer}"

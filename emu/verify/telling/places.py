@@ -67,7 +67,7 @@ class Places:
         there = arrival.node if arrival is not None else self.node(picked) if picked else None
         if there is None:
             return ""
-        if arrival is not None and arrival.net == verdict.source.namespace:
+        if verdict.source.namespace in {picked, arrival.net if arrival is not None else ""}:
             return "client itself"
         here = self.node(verdict.source.namespace)
         return "same node as client" if there == here else f"on {there}"

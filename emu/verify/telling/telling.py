@@ -9,6 +9,7 @@ import attrs
 
 from emu.verify.story import Way
 from emu.verify.telling.answer import first_line
+from emu.verify.telling.dns import queries
 from emu.verify.telling.fates import Fate, decided, fates, merged
 from emu.verify.telling.layout import LABEL, WIDTH
 from emu.verify.telling.packets import summary
@@ -74,6 +75,8 @@ class Telling:
         flow = f"{self.verdict.source.text} -> {self.verdict.target}"
         if flow not in self.answer:
             yield "flow", flow
+        if asked := queries(self.verdict.source, self.verdict.target):
+            yield "lookup", asked
         yield from (("unknown", words) for words in self.verdict.unknown)
         failed = self.verdict.failure
         if failed is None or failed.cause is None:

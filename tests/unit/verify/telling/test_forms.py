@@ -10,6 +10,8 @@ import attrs
 import pytest
 
 import emu
+from emu.kube.api.objects import Pod
+from emu.lab import Cluster
 from emu.testing.lab import routed_chain, two_hosts
 from emu.verify.asker import Asker
 from emu.verify.telling.fates import fates, listed, merged
@@ -136,6 +138,24 @@ class TestText:
         lab.namespace("r1").run("ip route flush table main")
         lab.namespace("client").run("ping -c 1 -W 1 127.0.0.1")
         assert "DROP IP_INNOROUTES: no route to " in text(telling(lab, "client", "server"))
+
+    def test_a_name_tells_what_it_took_to_find_its_address(self) -> None:
+        """The search list costs questions, a dot at the end spares them."""
+        network = emu.load(TOPOLOGIES / "tiers.yaml")
+        name = "back-end.default.svc.cluster.local"
+        facts = dict(telling(network, "worker", f"{name}:8080").facts())
+        assert "after 4 DNS queries for an A record, 3 of them answered NXDOMAIN" in facts["lookup"]
+        facts = dict(telling(network, "worker", f"{name}.:8080").facts())
+        assert facts["lookup"].endswith("after 1 DNS query for an A record")
+        assert "lookup" not in dict(telling(network, "worker", "svc/back-end:8080").facts())
+
+    def test_a_pod_that_asks_itself_is_called_the_client(self) -> None:
+        """In the place of where it is."""
+        network = emu.load(TOPOLOGIES / "two-workers.yaml")
+        asker = network.store.list(Pod, "default")[1] if isinstance(network, Cluster) else None
+        assert asker is not None
+        told = telling(network, asker.metadata.name, "svc/web:80")
+        assert [fate.vicinity for fate in told.fates()].count("client itself") == 1
 
     def test_a_lost_segment_of_a_connection_is_told_behind_the_reply(self) -> None:
         """With the rule that dropped it."""
