@@ -80,8 +80,10 @@ def _sentences(verdict: Verdict, cause: Cause | None, ends: list[Fate]) -> Itera
     for words in _openings(cause.words):
         for place in (f" at {cause.place}", f" at {cause.net}", ""):
             yield f"{sometimes}{half}{result}{place}: {words}"
-    for place in (cause.place, cause.net):
-        yield f"{sometimes}{half}{result} at {place}"
+    places = (f" at {cause.place}", f" at {cause.net}")
+    if cause.object:
+        yield from (f"{sometimes}{half}{result}{place} because of {cause.object}" for place in (*places, ""))
+    yield from (f"{sometimes}{half}{result}{place}" for place in places)
     yield f"{sometimes}{half}{result}"
 
 

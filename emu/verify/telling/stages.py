@@ -244,7 +244,8 @@ class _Visit:
         notes = [step for step in steps if step.stage == "bridge"]
         taps = [step for step in steps if step.kind in {Kind.IN, Kind.OUT}]
         is_sent = any(step.stage in {"route", "vxlan"} for step in steps)
-        if is_sent or not notes or taps[-1].kind is not Kind.OUT:
+        is_ended = any(step.kind is Kind.DROP for step in steps)
+        if is_sent or is_ended or not notes or taps[-1].kind is not Kind.OUT:
             return
         said = _BRIDGED.match(notes[-1].detail)
         bridge, flooded = (said[1], " (flooded)" if said[2] else "") if said else ("bridge", "")
