@@ -57,8 +57,25 @@ def _invalid(scene: Scene, cause: Cause) -> Cause | None:
         return None
     why = _why_invalid(scene)
     words = f"connection tracking calls it INVALID{why}, and a rule drops such packets: {cause.words}"
+    if scene.way is Way.REPLY and not _saw_request(scene):
+        words = f"{called(scene.network, scene.end.net)} has not seen the request{_detour(scene)}; {words}"
     fix = f"have both directions pass {scene.end.net}, or sysctl -w {_LIBERAL}=1 there"
     return attrs.evolve(cause, code=CT_INVALID, words=words, fix=fix)
+
+
+def _saw_request(scene: Scene) -> bool:
+    """Return whether the request came through the namespace where its answer ended."""
+    request = scene.story.request
+    return request is not None and any(one.step.net == scene.end.net for one in request.line)
+
+
+def _detour(scene: Scene) -> str:
+    """Return who sent the answer there, by which route."""
+    routes = [step for step in scene.steps if step.stage == "route" and step.net != scene.end.net]
+    if not routes:
+        return ""
+    last = routes[-1]
+    return f", and gets the answer by the route {last.detail} of {called(scene.network, last.net)}"
 
 
 def _why_invalid(scene: Scene) -> str:

@@ -40,6 +40,12 @@ FIXES: Final[Mapping[str, str]] = {
 
 _BY_DETAIL: Final = {"nf_conntrack: table full": CT_TABLE_FULL, "insert_failed": CT_INSERT_FAILED}
 _SPENT: Final = "the TTL is spent"
+_NEW: Final = "NEW"
+_KUBE_FORWARD: Final = "-j KUBE-FORWARD"
+_NEITHER: Final = (
+    ": kube-proxy's KUBE-FORWARD accepts what has its mark and what belongs to a connection, and this is "
+    "neither"
+)
 _GONE_ASTRAY: Final = frozenset((TTL_EXPIRED, "IP_RPFILTER", "IP_LOCAL_SOURCE"))
 """How packets end that nobody waits for: sent to and fro, or back to where they came from."""
 
@@ -111,5 +117,9 @@ def _netfilter(scene: Scene) -> tuple[str, str]:
     if decided is None or decided.chain is None:
         return DropReason.NETFILTER_DROP.name, step.detail
     is_policy = not decided.rule and decided.chain[1] == Hook.FORWARD.name
-    code = FORWARD_POLICY_DROP if is_policy else DropReason.NETFILTER_DROP.name
-    return code, f"{decided.stage} {decided.detail}"
+    words = f"{decided.stage} {decided.detail}"
+    if not is_policy:
+        return DropReason.NETFILTER_DROP.name, words
+    words += "; no rule of the chain accepts the packet"
+    is_asked = any(one.net == step.net and _KUBE_FORWARD in one.rule for one in scene.steps)
+    return FORWARD_POLICY_DROP, words + (_NEITHER if is_asked and decided.conntrack == _NEW else "")

@@ -67,9 +67,10 @@ def _peer(scene: Scene, *, is_ingress: bool) -> str:
     address, was = (there.src, first.src) if is_ingress else (there.dst, first.dst)
     owner = scene.owner(address)
     who = str(address) if owner == str(address) else f"{owner} ({address})"
-    if is_ingress and owner.startswith("Node ") and was == address and scene.way is Way.REQUEST:
+    is_node = owner.startswith("Node ") and (was == address or scene.owner(was) == owner)
+    if is_ingress and is_node and scene.way is Way.REQUEST:
         text = scene.source.text
-        if not text.startswith("node/") and text != str(address):
+        if not text.startswith("node/") and text not in {str(address), str(was)}:
             who += f", whose network {text} is on,"
     words = f"{who} on {port_words(there)}"
     if was != address:

@@ -57,5 +57,5 @@ def be_liberal(case: Case) -> Iterator[Proposal]:
 
     now = case.cluster.topology.cluster.proxy.tcp_be_liberal
     old, new = ({"kubeProxy": {"conntrack": {"tcpBeLiberal": value}}} for value in (now, True))
-    lasting = "kube-proxy drops what is INVALID on every node: have it leave that, and conntrack be liberal"
+    lasting = "kube-proxy drops on every node what connection tracking calls INVALID: have it leave that"
     yield Proposal(lasting, (document(case.cluster, old, new, change),))
