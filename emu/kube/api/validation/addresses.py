@@ -40,7 +40,7 @@ def parsed_network(text: str) -> Network | None:
     """Return the prefix that `text` names, leading zeros and host bits allowed; None if it is none."""
     address, slash, length = text.partition("/")
     ip = parsed(address)
-    if ip is None or not slash or not re.fullmatch("0|[1-9][0-9]{0,2}", length):
+    if ip is None or not slash or not re.fullmatch("0*[0-9]{1,3}", length, re.ASCII):
         return None
     try:
         return ipaddress.ip_network((ip, int(length)), strict=False)
@@ -83,29 +83,38 @@ def check_cidr(field: Field, *, padded: bool = False) -> Network | None:
     if network is None:
         field.invalid("must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")
         return None
-    address = text.partition("/")[0]
+    if field.version >= STRICT_SINCE:
+        field.each_invalid(_strict_complaints(text, network)[:1])
+    else:
+        _warn_of_cidr(field, text, network)
+    return network
+
+
+def _strict_complaints(text: str, network: Network) -> list[str]:
+    """Return what is against a prefix that is one, by today's rules; the first is told."""
+    address, _, length = text.partition("/")
     ip = parsed(address)
-    strict = field.version >= STRICT_SINCE
-    if ip is not None and ip != network.network_address:
-        if strict:
-            field.invalid("must not have bits set beyond the prefix length")
-        else:
-            single = f"{ip}/{network.max_prefixlen}"
-            field.warn(
-                f'CIDR value "{text}" is ambiguous in this context (should be "{network}" or "{single}"?)'
-            )
-    if "." in address and str(ip) != address:
-        if strict:
-            field.invalid(
-                "must not have leading 0s"
-                if ":" not in address
-                else "must not be an IPv4-mapped IPv6 address"
-            )
-        else:
-            _warn_of_future(field, "CIDR value", str(network))
+    complaints = []
+    if length != str(network.prefixlen) or (network.version == 4 and str(ip) != address):
+        complaints.append("must not have leading 0s in IP or prefix length")
+    if ip is not None and _mapped(ip) is not None:
+        complaints.append("must not have an IPv4-mapped IPv6 address")
+    if ip != network.network_address:
+        complaints.append("must not have bits set beyond the prefix length")
+    return complaints
+
+
+def _warn_of_cidr(field: Field, text: str, network: Network) -> None:
+    ip = parsed(text.partition("/")[0])
+    complaints = _strict_complaints(text, network)
+    if ip != network.network_address:
+        single = f"{ip}/{network.max_prefixlen}"
+        field.warn(f'CIDR value "{text}" is ambiguous in this context (should be "{network}" or "{single}"?)')
+        complaints.pop()
+    if complaints:
+        _warn_of_future(field, "CIDR value", str(network))
     elif ip == network.network_address and str(network) != text:
         field.warn(f'IPv6 CIDR value "{text}" should be in RFC 5952 canonical format ("{network}")')
-    return network
 
 
 def check_ordinary(field: Field, ip: Ip) -> None:

@@ -73,12 +73,10 @@ def check_selector(selector: Field) -> None:
             case "Exists" | "DoesNotExist":
                 if values.value:
                     values.forbidden("may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
-            case "":
-                pass
-            case _:
+            case _ if expression.has("operator"):
                 expression.at("operator").invalid("not a valid selector operator")
-        if key := expression.text("key"):
-            expression.at("key").each_invalid(names.qualified_name(key))
+        if expression.has("key"):
+            expression.at("key").each_invalid(names.qualified_name(expression.text("key")))
         for value in values.elements():
             if isinstance(value.value, str):
                 value.each_invalid(names.label_value(value.value))

@@ -73,9 +73,11 @@ def _check_block(block: Field) -> None:
         cidr.required()
         return
     around = check_cidr(cidr)
+    if around is None:
+        return
     for exception in block.items("except"):
         inner = check_cidr(exception)
-        if around is not None and inner is not None and not _is_strict_subset(inner, around):
+        if inner is not None and not _is_strict_subset(inner, around):
             exception.invalid("must be a strict subset of `cidr`")
 
 

@@ -91,11 +91,120 @@ FROM = "$.spec.ingress[0].from[0]"
             ],
         ),
         ("  ingress:\n  - {}\n  egress: []\n  policyTypes: [Ingress, Egress]", []),
+        ("  ingress:\n  - from:\n    -", [f"8 {FROM} Required value: must specify a peer"]),
+        (
+            "  ingress:\n  - from:\n    - {podSelector: null, namespaceSelector: null}",
+            [f"8 {FROM} Required value: must specify a peer"],
+        ),
+        ("  ingress:\n  - from:\n    - {podSelector: {}, namespaceSelector: {}}", []),
+        (
+            "  ingress:\n  - from:\n    - ipBlock: {cidr: a, except: [b]}",
+            [f'8 {FROM}.ipBlock.cidr Invalid value: "a": {CIDR}'],
+        ),
+        (
+            "  ingress:\n  - from:\n    - ipBlock: {cidr: '::/0', except: [10.0.0.0/8]}",
+            [f'8 {FROM}.ipBlock.except[0] Invalid value: "10.0.0.0/8": {SUBSET}'],
+        ),
+        ("  ingress:\n  - from:\n    - ipBlock: {cidr: 0.0.0.0/0, except: [0.0.0.0/1, 1.2.3.4/32]}", []),
+        ("  ingress:\n  - ports:\n    - {}\n    - {port: 80, endPort: 80}\n    - {protocol: SCTP}", []),
+        (
+            "  ingress:\n  - ports:\n    - {protocol: ''}",
+            [
+                (
+                    '8 $.spec.ingress[0].ports[0].protocol Unsupported value: "": '
+                    'supported values: "TCP", "UDP", "SCTP"'
+                )
+            ],
+        ),
+        (
+            "  ingress:\n  - ports:\n    - {port: '80'}",
+            ['8 $.spec.ingress[0].ports[0].port Invalid value: "80": must contain at least one letter (a-z)'],
+        ),
+        (
+            "  ingress:\n  - ports:\n    - {port: 80, endPort: 0}",
+            [
+                f"8 $.spec.ingress[0].ports[0].endPort Invalid value: 0: {RANGE}",
+                (
+                    "8 $.spec.ingress[0].ports[0].endPort Invalid value: 0: "
+                    "must be greater than or equal to `port`"
+                ),
+            ],
+        ),
+        ("  policyTypes: [Ingress, Ingress]", []),
+        ("  policyTypes: []", []),
     ],
 )
 def test_policies_say_who_and_which_port(errors: Check, rules: str, expected: list[str]) -> None:
     """Peers, blocks and ranges of ports have to make sense."""
     assert errors(POLICY + rules) == expected
+
+
+@pytest.mark.parametrize("spec", ["", "spec:", "spec: {}", "spec: {policyTypes: [Ingress]}"])
+def test_a_policy_without_a_selector_is_taken(errors: Check, spec: str) -> None:
+    """It is the empty one: an API server asks for none."""
+    assert errors(POLICY.partition("spec:")[0] + spec) == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("{key: a, operator: ''}", 'operator Invalid value: "": not a valid selector operator'),
+        (
+            "{key: a, operator: Gt, values: ['1']}",
+            'operator Invalid value: "Gt": not a valid selector operator',
+        ),
+        ("{key: a}", "operator Required value"),
+        ("{operator: Exists}", "key Required value"),
+        ("{key: a, operator: Exists, values: [b]}", "values Forbidden: may not be specified when"),
+        ("{key: a, operator: In, values: []}", "values Required value: must be specified when"),
+        ("{key: '', operator: Exists}", 'key Invalid value: "": name part must be non-empty'),
+    ],
+)
+@pytest.mark.parametrize(
+    ("where", "path"),
+    [
+        ("  podSelector: {matchExpressions: [%s]}", "$.spec.podSelector"),
+        ("  ingress:\n  - from:\n    - podSelector: {matchExpressions: [%s]}", f"{FROM}.podSelector"),
+        (
+            "  egress:\n  - to:\n    - namespaceSelector: {matchExpressions: [%s]}",
+            "$.spec.egress[0].to[0].namespaceSelector",
+        ),
+    ],
+)
+def test_selectors_of_policies_are_checked(
+    errors: Check, where: str, path: str, expression: str, expected: str
+) -> None:
+    """That of the pods and those of peers."""
+    head = (
+        POLICY if "podSelector" not in where or "from" in where else POLICY.replace("  podSelector: {}\n", "")
+    )
+    found = [each.partition(" ")[2] for each in errors(head + where % expression)]
+    assert any(each.startswith(f"{path}.matchExpressions[0].{expected}") for each in found), found
+
+
+@pytest.mark.parametrize(
+    ("cidr", "older", "strict"),
+    [
+        ("10.0.0.0/8", "", ""),
+        ("010.0.0.0/8", "non-standard CIDR value", "must not have leading 0s in IP or prefix length"),
+        ("10.0.0.0/08", "non-standard CIDR value", "must not have leading 0s in IP or prefix length"),
+        ("10.0.0.1/8", "is ambiguous in this context", "must not have bits set beyond the prefix length"),
+        ("::ffff:10.0.0.0/104", "non-standard CIDR value", "must not have an IPv4-mapped IPv6 address"),
+        ("2001:DB8::/32", "should be in RFC 5952 canonical format", ""),
+    ],
+)
+def test_blocks_are_written_as_the_version_wants(
+    errors: Check, warnings: Check, cidr: str, older: str, strict: str
+) -> None:
+    """What was warned of at first is refused today: one complaint each."""
+    text = f"{POLICY}  ingress:\n  - from:\n    - ipBlock: {{cidr: '{cidr}'}}"
+    assert errors(text, version="1.35") == []
+    told = warnings(text, version="1.35")
+    assert len(told) == bool(older)
+    assert all(older in each for each in told)
+    refused = errors(text, version="1.36")
+    assert len(refused) == bool(strict)
+    assert all(each.endswith(strict) for each in refused)
 
 
 @pytest.mark.parametrize(
@@ -351,5 +460,8 @@ def test_odd_addresses_are_warned_of_and_later_refused(errors: Check, warnings: 
             '12 $.spec.loadBalancerSourceRanges[0] Invalid value: "10.0.0.1/8": '
             "must not have bits set beyond the prefix length"
         ),
-        '13 $.spec.loadBalancerSourceRanges[1] Invalid value: "010.0.0.0/8": must not have leading 0s',
+        (
+            '13 $.spec.loadBalancerSourceRanges[1] Invalid value: "010.0.0.0/8": '
+            "must not have leading 0s in IP or prefix length"
+        ),
     ]
