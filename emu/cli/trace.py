@@ -11,9 +11,8 @@ from emu.cli import options, source
 
 if TYPE_CHECKING:
     from emu.cli.source import Input
-    from emu.cluster.emulation import Emulation
     from emu.verify.telling.places import Places
-    from emu.verify.telling.telling import Remedy, Telling
+    from emu.verify.telling.telling import Telling
     from emu.verify.verdict import Outcome, Verdict
 
 
@@ -60,6 +59,7 @@ def trace(
     every branch that chance can take. The exit status is 0 only for ALWAYS.
     """
     from emu.verify.asker import Asker
+    from emu.verify.fixes import find_fix
     from emu.verify.telling.places import Places
     from emu.verify.telling.telling import Telling
     from emu.verify.verdict import Word
@@ -73,8 +73,9 @@ def trace(
         written = _json(verdict, shown, Places(network))
     else:
         told = _told(verdict, shown, tell_all=all_branches or branch is not None)
-        fixes = _fixes(network, verdict, asker, target, namespace)
-        written = _write(form, Telling(verdict, shown, told, verbose, fixes, Places(network)))
+        fix = find_fix(network, asker, target, verdict, namespace=namespace)
+        fixes, denied = ((), None) if fix is None else ((fix,), fix.denied(verdict))
+        written = _write(form, Telling(verdict, shown, told, verbose, fixes, Places(network), denied))
     click.echo(written)
     options.tell_unobeyed(network.fabric, is_cluster=network.is_cluster)
     return 0 if verdict.word is Word.ALWAYS else 1
@@ -94,16 +95,6 @@ def _told(verdict: Verdict, shown: tuple[tuple[int, Outcome], ...], *, tell_all:
     """Return the numbers of the branches whose way is told: the most telling, or all."""
     telling = verdict.failure or verdict.outcomes[0]
     return tuple(number for number, one in shown if tell_all or one is telling)
-
-
-def _fixes(
-    network: Emulation, verdict: Verdict, asker: str, target: str, namespace: str
-) -> tuple[Remedy, ...]:
-    """Return what is proved to help: a failure, or a success that policies nobody enforces would end."""
-    from emu.verify.fixes import find_fix
-
-    found = find_fix(network, asker, target, verdict, namespace=namespace)
-    return () if found is None else (found,)
 
 
 def _json(verdict: Verdict, shown: tuple[tuple[int, Outcome], ...], places: Places) -> str:

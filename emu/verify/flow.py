@@ -84,9 +84,8 @@ class Flow:
         verdict = self.verdict
         shown = tuple(enumerate(verdict.outcomes, 1))
         told = tuple(number for number, one in shown if one is (verdict.failure or verdict.outcomes[0]))
-        has_failed = verdict.failure is not None and not verdict.unknown
-        fixes = () if not has_failed or self.fix is None else (self.fix,)
-        return text(Telling(verdict, shown, told, fixes=fixes, places=Places(self._network)))
+        fixes, denied = ((), None) if self.fix is None else ((self.fix,), self.fix.denied(verdict))
+        return text(Telling(verdict, shown, told, fixes=fixes, places=Places(self._network), denied=denied))
 
     def __repr__(self) -> str:
         return f"<Flow {self.source} -> {self.target}>"

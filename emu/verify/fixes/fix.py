@@ -13,6 +13,7 @@ from emu.verify.fixes.remedy import Change, Question
 if TYPE_CHECKING:
     from emu.cluster.emulation import Emulation
     from emu.kube.api.objects.field import Json
+    from emu.verify.causes.cause import Cause
     from emu.verify.fixes.remedy import Remedy
     from emu.verify.verdict import Verdict
 
@@ -71,6 +72,11 @@ class Fix:
     def question(self) -> Question | None:
         """Who is to be asked instead; None if that stays."""
         return next((each for each in reversed(self.remedies) if isinstance(each, Question)), None)
+
+    def denied(self, before: Verdict) -> Cause | None:
+        """Return why policies end what passed `before`, now that they are enforced; None of a failure."""
+        failed = self.verdict.failure
+        return None if before.failure is not None or failed is None else failed.cause
 
     def apply(self, network: Emulation) -> Emulation:
         """Do it to `network`, and return that, or what takes its place where the `Cluster` document changes.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from emu.verify.causes.codes import NETPOL_NOT_ENFORCED
 from emu.verify.story import Way
 from emu.verify.telling.fates import fates, listed, merged
 from emu.verify.telling.layout import WIDTH, shortened
@@ -29,12 +30,13 @@ _FEW: Final = 3  # end points that are named one by one
 _GAPS: Final = ("   ", "  ")  # before the reason code
 
 
-def first_line(verdict: Verdict, places: Places | None = None) -> str:
+def first_line(verdict: Verdict, places: Places | None = None, denied: Cause | None = None) -> str:
     """Return the answer in eighty columns: the verdict, its share, where and why it ends.
 
     Args:
         verdict: the answer.
         places: whose addresses they are; None tells what the verdict says of that.
+        denied: why policies that nobody enforces would end what is delivered; None if they would not.
     """
     word = verdict.word.value
     if verdict.unknown:
@@ -46,6 +48,10 @@ def first_line(verdict: Verdict, places: Places | None = None) -> str:
     failed = verdict.failure
     cause = None if failed is None else failed.cause
     code = "" if cause is None else cause.code
+    if denied is not None:
+        words, code = f"delivered, but {denied.object} denies it", NETPOL_NOT_ENFORCED
+        room = WIDTH - len(word) - len(code) - 2 * len(_GAPS[-1])
+        return f"{word}  {shortened(words, room)}{_GAPS[-1]}{code}"
     ends = merged(fates(verdict, enumerate(verdict.outcomes, 1), places or Places()))
     for sentence in _sentences(verdict, cause, ends):
         for gap in _GAPS:

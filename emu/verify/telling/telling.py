@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
+from emu.verify.causes.codes import NETPOL_NOT_ENFORCED
 from emu.verify.story import Way
 from emu.verify.telling.answer import first_line
+from emu.verify.telling.client import lost_address
 from emu.verify.telling.dns import queries
 from emu.verify.telling.fates import Fate, decided, fates, merged
 from emu.verify.telling.layout import LABEL, WIDTH
@@ -19,6 +21,7 @@ from emu.verify.telling.stages import Row, rows
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from emu.verify.causes.cause import Cause
     from emu.verify.story import Story
     from emu.verify.verdict import Outcome, Verdict
 
@@ -56,6 +59,7 @@ class Telling:
         is_verbose: every step is told, not only what decided.
         fixes: what is known to help.
         places: of the network that was asked.
+        denied: why policies would end what is delivered, if somebody enforced them; None if they would not.
     """
 
     verdict: Verdict
@@ -64,11 +68,12 @@ class Telling:
     is_verbose: bool = False
     fixes: tuple[Remedy, ...] = ()
     places: Places = attrs.field(factory=Places)
+    denied: Cause | None = None
 
     @property
     def answer(self) -> str:
         """The first line."""
-        return first_line(self.verdict, self.places)
+        return first_line(self.verdict, self.places, self.denied)
 
     def facts(self) -> Iterator[tuple[str, str]]:
         """Yield what there is to know about the answer: a label, and words."""
@@ -77,7 +82,12 @@ class Telling:
             yield "flow", flow
         if asked := queries(self.verdict.source, self.verdict.target):
             yield "lookup", asked
+        if lost := lost_address(self.verdict, self.places):
+            yield "source", lost
         yield from (("unknown", words) for words in self.verdict.unknown)
+        if self.denied is not None:
+            yield "why", f"nobody enforces NetworkPolicies here; if somebody did: {self.denied.words}"
+            yield "object", f"{self.denied.object} {self.denied.field}".rstrip()
         failed = self.verdict.failure
         if failed is None or failed.cause is None:
             return
@@ -126,6 +136,8 @@ class Telling:
         failed = self.verdict.failure
         if failed is not None and failed.cause is not None:
             yield "about", f"emu explain {failed.cause.code}"
+        elif self.denied is not None:
+            yield "about", f"emu explain {NETPOL_NOT_ENFORCED}"
 
     def remedies(self) -> list[list[str]]:
         """Return what would help, each as lines; what nobody has tried is a sentence."""
