@@ -23,19 +23,13 @@ if TYPE_CHECKING:
 
 _ATOMS: Final = (int, str, bytes, float, complex, type(None), type, enum.Enum, types.ModuleType)
 _NUMBERED: Final = frozenset(
-    (
-        "_packet_ids",
-        "_next_packet_id",
-        "_recorder",
-        "recorder",
-        "_attendant",
-        "compiled",
-        "_attrs_cached_hash",
-        "_count",
-    )
+    ("_next_packet_id", "packet_ids", "_recorder", "recorder", "_attendant", "_count")
 )
-"""Numbers that name packets and steps go on, whatever is undone; what is compiled from rules is no state."""
-_PASSING: Final = frozenset(("connection", "datagram", "answer", "association"))
+"""Numbers that name packets and steps go on, whatever is undone; who looks on is no state."""
+_DERIVED: Final = frozenset(("compiled", "_attrs_cached_hash", "_contents", "_environment", "_sorted"))
+"""What is worked out of other state when somebody asks, and kept."""
+
+_PASSING: Final = frozenset(("connection", "datagram", "answer", "association", "result"))
 """Variables of a server that mean nothing where it waits for the next."""
 
 
@@ -86,7 +80,9 @@ def _inside(each: object) -> Iterator[tuple[str, object]]:
         if frame is not None:
             yield "locals", {name: value for name, value in frame.f_locals.items() if name not in _PASSING}
     elif type(each).__module__.startswith("emu."):
-        yield from ((name, getattr(each, name)) for name in names_of(each) if name not in _NUMBERED)
+        yield from (
+            (name, getattr(each, name)) for name in names_of(each) if name not in _NUMBERED | _DERIVED
+        )
 
 
 def _enclosed(function: types.FunctionType) -> Iterator[tuple[str, object]]:
