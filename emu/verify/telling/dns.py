@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from emu.observe.recording import Step
     from emu.verify.endpoint import Source, Target
 
-_SEARCH: Final = "suffixes of the search list are tried first, but for a name with a dot at its end"
+_SEARCH: Final = "with fewer dots than ndots each search suffix is tried first; a dot at its end spares that"
 _PORT: Final = 53
 _RCODE_AT: Final = 3  # in the header of a message, its lower half
 _NXDOMAIN: Final = 3

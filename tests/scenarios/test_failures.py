@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The failures of `topologies/failures/`: each has its code, and is mended by the fix that is shown."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import pytest
+from click.testing import CliRunner
+
+from emu import lab
+from emu.cli import cli
+
+if TYPE_CHECKING:
+    from emu.verify.flow import Flow
+
+FOLDER: Final = Path(__file__).parents[2] / "topologies" / "failures"
+FILES: Final = sorted(FOLDER.glob("*.yaml"))
+_TOLD: Final = re.compile(
+    r"^#   \$ emu trace -f topologies/failures/(\S+) (\S+) (\S+)\n#   (.+)$", re.MULTILINE
+)
+_COMMAND: Final = re.compile(r"^#   \$ emu (?!trace |test )(.+)$", re.MULTILINE)
+TOLD: Final = [
+    pytest.param(path, *found.groups(), id=f"{path.stem}: {found[2]} {found[3]}")
+    for path in FILES
+    for found in _TOLD.finditer(path.read_text())
+]
+COMMANDS: Final = [
+    pytest.param(found[1], id=f"{path.stem}: {found[1][:20]}")
+    for path in FILES
+    for found in _COMMAND.finditer(path.read_text())
+]
+
+
+class Case(NamedTuple):
+    """A question, and what comes of it.
+
+    `fixed` is the verdict behind the fix that is shown, empty if there is none.
+    """
+
+    name: str
+    source: str
+    target: str
+    verdict: str
+    code: str | None
+    fixed: str
+
+
+CASES: Final = [
+    Case("bridge-nf-call-iptables-off", "client", "svc/web", "SOMETIMES", "REPLY_NOT_UNNATED", "ALWAYS"),
+    Case("client-address-lost", "ext/laptop", "node/worker-1:30080", "ALWAYS", None, ""),
+    Case("conntrack-invalid", "client", "web:8080", "NEVER", "CT_INVALID", "ALWAYS"),
+    Case("dns-cut-by-egress-policy", "client", "svc/web", "ALWAYS", None, ""),
+    Case(
+        "dns-cut-by-egress-policy",
+        "client",
+        "web.default.svc.cluster.local:80",
+        "NEVER",
+        "NETPOL_EGRESS",
+        "ALWAYS",
+    ),
+    Case("forward-drop", "client", "svc/web", "NEVER", "FORWARD_POLICY_DROP", "ALWAYS"),
+    Case("hairpin-off", "web-1", "svc/web", "SOMETIMES", "BRIDGE_HAIRPIN_OFF", "ALWAYS"),
+    Case("hairpin-off", "registry", "svc/registry", "NEVER", "BRIDGE_HAIRPIN_OFF", "ALWAYS"),
+    Case(
+        "host-network-and-policies",
+        "ingress/controller",
+        "svc/shop/web",
+        "NEVER",
+        "NETPOL_INGRESS",
+        "ALWAYS",
+    ),
+    Case("ipblock-and-nat", "ext/laptop", "node/worker-1:30080", "NEVER", "NETPOL_INGRESS", "ALWAYS"),
+    Case("ipblock-and-nat", "client", "svc/db", "NEVER", "NETPOL_EGRESS", "ALWAYS"),
+    Case(
+        "local-without-endpoint",
+        "ext/laptop",
+        "node/worker-2:30080",
+        "NEVER",
+        "SVC_NO_LOCAL_ENDPOINT",
+        "ALWAYS",
+    ),
+    Case("ndots", "client", "api.example.com:80", "ALWAYS", None, ""),
+    Case("overlapping-ranges", "client", "web:8080", "NEVER", "CIDR_OVERLAP", "ALWAYS"),
+    Case("policies-not-enforced", "batch", "svc/db", "ALWAYS", None, "NEVER"),
+    Case("policies-not-enforced", "frontend", "svc/db", "ALWAYS", None, ""),
+    Case("policy-and-or", "client", "svc/db-and", "NEVER", "NETPOL_INGRESS", "ALWAYS"),
+    Case("policy-and-or", "alice/job", "svc/db-or", "ALWAYS", None, ""),
+    Case("role-db", "frontend", "svc/db", "ALWAYS", None, ""),
+    Case("role-db", "batch", "svc/db", "NEVER", "NETPOL_INGRESS", "ALWAYS"),
+    Case("role-db", "staging/frontend", "svc/db", "NEVER", "NETPOL_INGRESS", "ALWAYS"),
+    Case("service-leads-nowhere", "client", "svc/no-endpoints", "NEVER", "SVC_NO_ENDPOINTS", "ALWAYS"),
+    Case("service-leads-nowhere", "client", "svc/wrong-selector", "NEVER", "SVC_NO_ENDPOINTS", "ALWAYS"),
+    Case("service-leads-nowhere", "client", "svc/wrong-port-name", "NEVER", "SVC_NO_ENDPOINTS", "ALWAYS"),
+    Case("service-leads-nowhere", "client", "svc/wrong-targetport", "NEVER", "NO_SOCKET", "ALWAYS"),
+    Case(
+        "service-leads-nowhere",
+        "client",
+        "wbe.default.svc.cluster.local:80",
+        "NEVER",
+        "DNS_NXDOMAIN",
+        "ALWAYS",
+    ),
+]
+
+
+@cache
+def cluster_of(name: str) -> lab.Cluster:
+    """Return the cluster of a file, which questions leave as it is."""
+    found = lab.load(str(FOLDER / f"{name}.yaml"))
+    assert isinstance(found, lab.Cluster)
+    return found
+
+
+@cache
+def flow_of(name: str, source: str, target: str) -> Flow:
+    """Return a question that is asked once."""
+    return cluster_of(name).flow(source, target)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_all_that_a_file_expects_comes_true(path: Path) -> None:
+    """`emu test` ends with 0, and there was something to expect."""
+    result = CliRunner().invoke(cli, ["test", str(path)])
+    assert result.exit_code == 0, result.output
+    assert "PASS  " in result.output
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name}: {case.source} {case.target}")
+def test_the_failure_has_its_code_and_its_fix_turns_the_verdict(case: Case) -> None:
+    """The fix that a trace shows, done to another copy of the cluster, gives the other answer there."""
+    flow = flow_of(case.name, case.source, case.target)
+    assert (flow.verdict.word.value, flow.reason) == (case.verdict, case.code)
+    fix = flow.fix
+    assert (fix is not None) == bool(case.fixed)
+    if fix is None:
+        return
+    asked = fix.question
+    healthy = fix.apply(cluster_of(case.name).again())
+    assert isinstance(healthy, lab.Cluster)
+    after = healthy.flow(
+        case.source if asked is None else asked.source, case.target if asked is None else asked.target
+    )
+    assert after.verdict.word.value == case.fixed
+
+
+@pytest.mark.parametrize(("path", "name", "source", "target", "line"), TOLD)
+def test_the_comment_of_a_file_says_what_emu_says(
+    path: Path, name: str, source: str, target: str, line: str
+) -> None:
+    """The first line of a trace is that below the command."""
+    assert name == path.name
+    assert flow_of(path.stem, source, target).explain().splitlines()[0] == line
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_what_a_comment_says_can_be_typed(
+    words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each other command ends well."""
+    (tmp_path / "topologies").symlink_to(FOLDER.parent)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(cli, shlex.split(words))
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_file_tells_its_symptom_and_how_to_see_it(path: Path) -> None:
+    """The comment at its head has both, and the list of all of them names it."""
+    head = path.read_text().partition("\napiVersion:")[0]
+    assert "# Symptom: " in head
+    assert f"#   $ emu trace -f topologies/failures/{path.name} " in head
+    assert f"#   $ emu test -f topologies/failures/{path.name}" in head
+    assert f"[{path.stem}]({path.name})" in (FOLDER / "README.md").read_text()
+
+
+def test_all_files_are_asked() -> None:
+    """The table above forgets none."""
+    assert {case.name for case in CASES} == {path.stem for path in FILES}
+
+
+def test_a_node_puts_its_address_in_the_place_of_the_clients() -> None:
+    """The server sees node worker-1; with externalTrafficPolicy: Local, and asked by itself, the client."""
+    sources = {}
+    for target in ("node/worker-1:30080", "node/worker-2:30081", "web:8080"):
+        (outcome,) = flow_of("client-address-lost", "ext/laptop", target).verdict.outcomes
+        assert outcome.arrival is not None
+        sources[target] = str(outcome.arrival.source)
+    assert sources == {
+        "node/worker-1:30080": "172.18.0.3",
+        "node/worker-2:30081": "198.51.100.7",
+        "web:8080": "198.51.100.7",
+    }
+    told = " ".join(flow_of("client-address-lost", "ext/laptop", "node/worker-1:30080").explain().split())
+    assert "default/web sees 172.18.0.3 of node/worker-1, not 198.51.100.7: Service default/web" in told
+
+
+@pytest.mark.parametrize(("name", "asked", "absent"), [("api.example.com", 8, 6), ("api.example.com.", 2, 0)])
+def test_a_short_name_takes_as_many_questions_as_there_are_suffixes(
+    name: str, asked: int, absent: int
+) -> None:
+    """A and AAAA for three search domains of the cluster, and for the name itself; a dot spares those."""
+    words = ["capture", "-f", str(FOLDER / "ndots.yaml"), "-i", "client/eth0", "udp port 53"]
+    result = CliRunner().invoke(cli, [*words, "--", "exec", "client", "--", "curl", "-sS", f"http://{name}"])
+    assert result.exit_code == 0, result.output
+    packets = [line for line in result.output.splitlines() if line.startswith("eth0@default/client")]
+    assert sum(" out " in packet for packet in packets) == asked
+    assert sum("NXDomain" in packet for packet in packets) == absent
+    assert len(packets) == 2 * asked
