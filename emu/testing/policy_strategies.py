@@ -13,6 +13,7 @@ import ipaddress
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import attrs
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from emu.cluster.topology import ClusterSpec, ExternalSpec, FabricSpec, NetworkSpec, NodeSpec
@@ -63,7 +64,7 @@ NAMESPACES: Final = ("x", "y", "z")
 _KEYS: Final = ("app", "tier")
 _VALUES: Final = ("a", "b")
 _NAME_LABEL: Final = "kubernetes.io/metadata.name"
-_PORT_NAMES: Final = ("web", "dns", "api")
+_PORT_NAMES: Final = ("web", "dns")
 _PLACES: Final = (
     "10.244.0.0",
     "10.244.0.3",
@@ -210,7 +211,7 @@ def _requirements(draw: st.DrawFn, keys: tuple[str, ...]) -> Requirement:
 
 @st.composite
 def blocks(draw: st.DrawFn) -> IpBlock:
-    """Draw a block whose edges are near addresses that are there, host bits and exceptions included."""
+    """Draw a block whose edges are near addresses that are there, with odd spellings and exceptions."""
     address, length = draw(st.sampled_from(_PLACES)), draw(st.sampled_from(_LENGTHS))
     around = ipaddress.ip_network(f"{address}/{length}", strict=False)
     inside = [each for each in _PLACES if ipaddress.ip_address(each) in around]
@@ -219,7 +220,8 @@ def blocks(draw: st.DrawFn) -> IpBlock:
     if narrower:
         pairs = st.tuples(st.sampled_from(inside), st.sampled_from(narrower))
         found = [f"{one}/{bits}" for one, bits in draw(st.lists(pairs, max_size=2))]
-    return IpBlock(f"{address}/{length}" if draw(st.booleans()) else str(around), tuple(found))
+    forms = (str(around), f"{address}/{length}", f"{address.replace('.0.', '.00.')}/0{length}")
+    return IpBlock(draw(st.sampled_from(forms)), tuple(found))
 
 
 @st.composite
@@ -303,22 +305,44 @@ def policed_plans(
 
 @st.composite
 def probes(draw: st.DrawFn, plan: Plan) -> Probe:
-    """Draw who asks whom in a cluster; shrinks to TCP from the first pod to itself."""
+    """Draw who asks whom in a cluster, mostly what policies mention; shrinks to the first pod and itself."""
     pods = [_end_point(each) for each in plan.objects if isinstance(each, Pod)]
     nodes = [f"node/{each.name}" for each in plan.cluster.nodes]
     services = [each for each in plan.objects if isinstance(each, Service)]
     outside = f"ext/{OUTSIDE.name}"
-    by_service: bool = bool(services) and draw(st.booleans())
+    by_service: bool = bool(services) and draw(st.sampled_from((False, False, True)))
     if by_service:
         service = draw(st.sampled_from(services))
         port = draw(st.sampled_from(service.spec.ports))
-        source = draw(st.sampled_from([*pods, *nodes]))
+        source = draw(st.sampled_from([*pods, *pods, *nodes]))
         return Probe(source, f"svc/{_key(service)}", port.port, _protocol(port.protocol))
-    source = draw(st.sampled_from([*pods, *nodes, outside]))
-    targets = pods if source == outside else [*pods, outside]
-    return Probe(
-        source, draw(st.sampled_from(targets)), draw(st.sampled_from(PORTS)), draw(st.sampled_from(PROTOCOLS))
-    )
+    source = draw(st.sampled_from([*pods, *pods, *nodes, outside]))
+    targets = pods if source == outside else [*pods, *pods, outside]
+    every = [(protocol, port) for protocol in PROTOCOLS for port in PORTS]
+    usual = mentioned(plan) or every
+    protocol, number = draw(st.sampled_from(usual if draw(st.integers(0, 3)) else every))
+    if draw(st.integers(0, 3)) == 3:
+        protocol = draw(st.sampled_from(PROTOCOLS))
+    return Probe(source, draw(st.sampled_from(targets)), number, protocol)
+
+
+def mentioned(plan: Plan) -> list[tuple[ProtocolName, int]]:
+    """Return the ports of `PORTS` that policies mention: by number, by the end of a range, by name."""
+    specs = [each.spec for each in plan.objects if isinstance(each, NetworkPolicy)]
+    ports = [port for spec in specs for rule in spec.ingress for port in rule.ports]
+    ports += [port for spec in specs for rule in spec.egress for port in rule.ports]
+    found: dict[tuple[ProtocolName, int], None] = {}
+    for port in ports:
+        numbers = {port.port, port.end_port}
+        if isinstance(port.port, str):
+            numbers = {each.container_port for each in _ports_of_pods(plan) if each.name == port.port}
+        found.update({(_protocol(port.protocol), each): None for each in PORTS if each in numbers})
+    return list(found)
+
+
+def _ports_of_pods(plan: Plan) -> list[ContainerPort]:
+    pods = [each for each in plan.objects if isinstance(each, Pod)]
+    return [port for pod in pods for container in pod.spec.containers for port in container.ports]
 
 
 def _end_point(pod: Pod) -> str:
@@ -339,9 +363,16 @@ def situations(
     networks: Sequence[NetworkSpec] = NETWORKS,
     *,
     settings: Settings | None = None,
+    fewest_probes: int = 1,
     most_probes: int = 8,
+    mentions: Sequence[str] = (),
 ) -> Situation:
-    """Draw a cluster with policies and what is asked there; see `policed_plans`."""
+    """Draw a cluster with policies and what is asked there; see `policed_plans`.
+
+    The `repr` of its objects has all of `mentions`.
+    """
     plan = draw(policed_plans(networks, settings=settings))
-    asked = draw(st.lists(probes(plan), min_size=1, max_size=most_probes))
+    text = str(plan.objects) if mentions else ""
+    assume(all(each in text for each in mentions))
+    asked = draw(st.lists(probes(plan), min_size=fewest_probes, max_size=most_probes))
     return Situation(plan, tuple(dict.fromkeys(asked)))

@@ -3,27 +3,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from emu.cluster.cluster import Cluster
 from emu.kube.api.objects import Namespace, NetworkPolicy, Pod, Service
+from emu.kube.policy.settings import Settings
 from emu.sim.time import SECOND
 from emu.testing.lasting import OK, use_twice
 from emu.testing.policies import check_probes, connections, expected, may_be_misheard
 from emu.testing.policy_strategies import Situation
+from emu.verify.asker import Asker
 
 if TYPE_CHECKING:
     from fractions import Fraction
     from random import Random
 
     from emu.kube.api.objects import Known
+    from emu.sim.time import Duration
     from emu.testing.invariants import Findings
     from emu.testing.policy_strategies import Probe
-    from emu.verify.asker import Asker
 
-_PAUSE = 10 * SECOND  # of connections; policies come in the middle of it
+_PAUSE: Final[Duration] = 10 * SECOND  # of connections; policies come in the middle of it
+
+LASTING: Final = (Settings("keep"), Settings("recheck"))
+"""What a cluster can be told of connections that stand."""
 
 # --- names ---
 
@@ -66,7 +71,16 @@ def _of_others(probe: Probe, names: dict[str, str]) -> Probe:
     return attrs.evolve(probe, source=ends[0], target=ends[1])
 
 
-def outcomes(asker: Asker, probe: Probe) -> tuple[Fraction | None, frozenset[str]]:
+def check_names(found: Findings, situation: Situation, random: Random) -> None:
+    """Check that verdicts are the same in another order and by other names."""
+    other = renamed(situation, random)
+    one, two = (Asker(Cluster(each.plan.topology)) for each in (situation, other))
+    for probe, same in zip(situation.probes, other.probes, strict=True):
+        before, after = _outcomes(one, probe), _outcomes(two, same)
+        found.expect("names", f"{probe}: {before}; {same}: {after}", holds=before == after)
+
+
+def _outcomes(asker: Asker, probe: Probe) -> tuple[Fraction | None, frozenset[str]]:
     """Return the probability that a probe is delivered, and where it arrives."""
     verdict = asker.judge(probe.source, probe.question)
     found = (each.arrival for each in verdict.outcomes)

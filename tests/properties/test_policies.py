@@ -13,12 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emu.cluster.cluster import Cluster
-from emu.kube.policy.settings import Settings
 from emu.testing.policies import check_probes
 from emu.testing.policy_strategies import situations
-from emu.verify.asker import Asker
 from tests.properties.held import holding
-from tests.properties.policed import check_lasting, outcomes, renamed
+from tests.properties.policed import LASTING, check_lasting, check_names
 
 if TYPE_CHECKING:
     from random import Random
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from emu.testing.policy_strategies import Situation
 
 MANY = settings(max_examples=settings().max_examples * 2)
-LASTING = (Settings("keep"), Settings("recheck"))
 SOME = settings(max_examples=settings().max_examples // 2)
 
 
@@ -44,12 +41,8 @@ def test_neither_the_order_of_documents_nor_names_change_a_verdict(
     situation: Situation, random: Random
 ) -> None:
     """Policies, namespaces and Services come in any order; they and pods are called anything."""
-    other = renamed(situation, random)
-    one, two = (Asker(Cluster(each.plan.topology)) for each in (situation, other))
     with holding(2) as found:
-        for probe, same in zip(situation.probes, other.probes, strict=True):
-            before, after = outcomes(one, probe), outcomes(two, same)
-            found.expect("names", f"{probe}: {before}; {same}: {after}", holds=before == after)
+        check_names(found, situation, random)
 
 
 @SOME
