@@ -93,6 +93,7 @@ class Reader:
                 meaning.general.append(
                     (reached.table.name, hook.name, policy, self._chain(reached, hook.name))
                 )
+        meaning.asks |= self._universe.take()
         return meaning
 
     # --- for everybody ---
