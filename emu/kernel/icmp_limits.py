@@ -56,6 +56,11 @@ class IcmpLimits:
     def _peer(self, address: bytes) -> _Peer:
         return self._peers.setdefault(address, _Peer())
 
+    def are_rested(self, now: Instant) -> bool:
+        """Return whether nothing that was sent before can have a message refused now."""
+        rested = all(now - peer.last > _REDIRECT_SILENCE for peer in self._peers.values())
+        return rested and now - self._stamp > SECOND
+
     def allow_message(self, now: Instant, *, per_second: int, burst: int) -> bool:
         """Return whether the bucket of all peers has a token (`consume` takes it)."""
         if self._credit > 0:

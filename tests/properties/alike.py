@@ -97,7 +97,7 @@ def crowds(draw: st.DrawFn) -> Crowd:
     doings = st.builds(Doing, st.sampled_from(ODD), numbers, numbers)
     return Crowd(
         attrs.evolve(plan, objects=(*early, *copies, *late)),
-        tuple(draw(st.lists(doings, max_size=2))),
+        tuple(draw(st.lists(doings, min_size=draw(st.integers(0, 1)), max_size=2))),
         draw(st.sampled_from(("tcp", "udp", "sctp", "icmp"))),
     )
 

@@ -66,7 +66,7 @@ class _Comparison:
         self._plan = plan
         self._ports = sorted(set(ports))
         self._protocol = protocol
-        self._settings = Settings()
+        self._settings = Settings(plan.fabric.loop.now)
         self._numbers: dict[Hashable, int] = {}
         self._refusals = {f"{pod}: {why}" for pod, why in plan.odd.items()}
         self._edges: set[int] = set()

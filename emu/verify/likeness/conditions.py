@@ -29,6 +29,7 @@ from emu.kernel.netfilter.matches.tcpmss import SegmentSize
 from emu.kernel.netfilter.matches.tos import Dscp, Tos
 from emu.kernel.netfilter.matches.ttl import Ttl
 from emu.kernel.netfilter.matches.udp import Udp
+from emu.kernel.netfilter.ruleset import UnknownMatch
 from emu.verify.likeness.doubt import Doubt
 from emu.verify.likeness.packets import meet
 from emu.verify.likeness.sets import NamedPorts
@@ -200,7 +201,8 @@ def _read(match: Match, found: Condition, place: Place) -> None:
         case _ if isinstance(match, _PLAIN):
             _add_text(found, match)
         case _:
-            raise Doubt(f"a rule asks for {getattr(match, 'name', type(match).__name__)}")
+            name = match.name if isinstance(match, UnknownMatch) else type(match).__name__
+            raise Doubt(f"a rule asks for {name}")
 
 
 def _read_addresses(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from emu.kernel.sockets import Socket
 
 _KINDS: Final = {6: SocketKind.TCP, 17: SocketKind.UDP, 132: SocketKind.SCTP, 1: SocketKind.ICMP}
+_STREAMS: Final = frozenset((SocketKind.TCP, SocketKind.SCTP))
 _SHORT: Final = 512  # octets that fit into a packet on any path
 
 
@@ -50,6 +51,7 @@ def answering(
             tuple([_program(process.program) for process in waiters.get(each.number, ())]),
         )
         for each in found
+        if not each.is_connected or each.kind not in _STREAMS  # those are other conversations
     ]
     return tuple(sorted(told, key=repr))
 
@@ -67,23 +69,25 @@ def _program(program: object) -> Hashable:
     while isinstance(program, GeneratorType):
         frame = program.gi_frame
         if frame is not None:
-            values = tuple([(name, _value(value)) for name, value in frame.f_locals.items()])
-            steps.append((program.gi_code, frame.f_lasti, values))
+            told = [(name, _value(value)) for name, value in frame.f_locals.items()]
+            steps.append(
+                (program.gi_code, frame.f_lasti, tuple([each for each in told if each[1] is not None]))
+            )
         program = program.gi_yieldfrom
     return tuple(steps)
 
 
 def _value(value: object) -> Hashable:
-    """Return what matters of a value: of a text, whether it is long."""
+    """Return what matters of a value, None if nothing does: of a text only whether it is long."""
     if isinstance(value, IpAddress):
         return str(value)
     if isinstance(value, str | bytes):
-        return "short" if len(value) <= _SHORT else len(value)
-    if value is None or isinstance(value, bool | int):
+        return None if len(value) <= _SHORT else len(value)
+    if isinstance(value, bool | int):
         return value
     if isinstance(value, FunctionType):
         return value.__code__, tuple(_cells(value))
-    return type(value).__qualname__
+    return None
 
 
 def _cells(function: FunctionType) -> Iterator[Hashable]:

@@ -74,9 +74,6 @@ def _check(home: Home, plan: Plan) -> None:
             continue
         if entry.state not in _SETTLED or not _is_right(home, plan, entry.ip, bytes(entry.mac)):
             raise Doubt("it is wrong about its neighbours")
-    limits = vars(net).get("icmp_limits")
-    if limits is not None and any(plan.universe.number(int.from_bytes(each, "big")) for each in limits.peers):
-        raise Doubt("it complained a short while ago")
 
 
 def _is_right(home: Home, plan: Plan, ip: IpAddress, mac: bytes) -> bool:

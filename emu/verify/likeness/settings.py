@@ -16,12 +16,18 @@ if TYPE_CHECKING:
     from emu.fabric.cable import Cable
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
+    from emu.sim.time import Instant
 
 
 class Settings:
-    """Tells what is set. Equal tables of settings are mostly one object, and told once."""
+    """Tells what is set. Equal tables of settings are mostly one object, and told once.
 
-    def __init__(self) -> None:
+    Args:
+        now: the instant.
+    """
+
+    def __init__(self, now: Instant) -> None:
+        self._now = now
         self._known: dict[int, tuple[Mapping[str, object], int]] = {}
         self._numbers: dict[Hashable, int] = {}
 
@@ -45,6 +51,9 @@ class Settings:
             raise Doubt("there are routing rules")
         if net.exceptions:
             raise Doubt("paths have MTUs or gateways of their own")
+        limits = vars(net).get("icmp_limits")
+        if limits is not None and not limits.are_rested(self._now):
+            raise Doubt("it complained a short while ago")
         sysctl = net.sysctl
         tables = (sysctl.values, sysctl.conf["all"], sysctl.conf["lo"], sysctl.conf["default"])
         loopback = net.loopback
