@@ -85,6 +85,7 @@ class _Comparison:
         for pod, text in texts.items():
             always = memberships[plan.universe.index[pod]] & self._asks
             of[pod] = pod if text is None else self._number(("pod", text, always))
+        foreign, between = self._foreign(), self._between()
         return Likeness(
             port_classes(self._edges, self._ports),
             tuple(sorted(self._refusals)),
@@ -92,8 +93,8 @@ class _Comparison:
             members={pod: memberships[plan.universe.index[pod]] for pod in plan.homes},
             asks=self._asks_for,
             homes={pod: home.node.name for pod, home in plan.homes.items()},
-            foreign=self._foreign(),
-            between=self._between(),
+            foreign=foreign,
+            between=between,
             apart=frozenset(self._apart),
         )
 

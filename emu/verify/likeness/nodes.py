@@ -251,6 +251,8 @@ class Node:
         addresses = list(dict.fromkeys(plans.addresses_of(peer.net)))
         found = [way(self.net, address, call, {}) for address in addresses]
         neighbours = [self._neighbour(address, peer) for address in addresses]
+        if any(each is not None and each.gateway not in (None, *addresses) for each in found):
+            raise Doubt(f"the way from {self.net.name} to {peer.net.name} leads elsewhere")
         ways = tuple([None if each is None else each.text for each in found])
         return ways, tuple(neighbours), tuple(self._remotes(peer, call)), tuple(self._switches(peer))
 
@@ -272,12 +274,15 @@ class Node:
         for device in self.net.devices.values():
             if not isinstance(device.link, Vxlan):
                 continue
+            addresses = frozenset(plans.addresses_of(peer.net))
             for entry in device.link.fdb.entries(START):
                 net = self._plan.macs.get(bytes(entry.mac))
                 if net not in self._plan.nodes:
                     raise Doubt(f"{device.name} knows of somebody who is no node")
                 if net == peer.net.name:
                     remotes = tuple([(call(each.dst), *each[1:]) for each in entry.remotes])
+                    if any(each.dst not in addresses for each in entry.remotes):
+                        raise Doubt(f"{device.name} sends elsewhere what is for {peer.net.name}")
                     yield device.name, _device_of(peer.net, bytes(entry.mac)), remotes, entry.state
 
     def _switches(self, peer: Node) -> Iterator[Hashable]:

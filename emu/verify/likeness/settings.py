@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from emu.kernel.fib import Fib
 from emu.kernel.link.bridge import Bridge
 from emu.kernel.link.vxlan import Vxlan
 from emu.sim.time import START
@@ -47,9 +48,11 @@ class Settings:
         """
         if net.unseen:
             raise Doubt("there are rules that are not modelled")
-        if net.fib.has_custom_local_routes or len(net.fib.rules) != _RULES:
+        if net.fib.has_custom_local_routes or net.fib.rules != _RULES:
             raise Doubt("there are routing rules")
-        if net.exceptions:
+        if any(route.tos for route in net.fib.routes()):
+            raise Doubt("there are routes for some kinds of service")
+        if vars(net).get("exceptions"):
             raise Doubt("paths have MTUs or gateways of their own")
         limits = vars(net).get("icmp_limits")
         if limits is not None and not limits.are_rested(self._now):
@@ -80,8 +83,8 @@ class Settings:
         )
 
 
-_RULES = 3
-"""Routing rules that every namespace has."""
+_RULES: Final = Fib().rules
+"""The routing rules that every namespace has."""
 
 
 def _link(device: Device) -> Hashable:

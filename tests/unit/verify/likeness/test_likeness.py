@@ -208,6 +208,17 @@ def test_of_a_node_that_is_not_understood_nothing_is_shared(command: str, why: s
     assert likeness.key(WEB[1], DB[1]) == likeness.key(WEB[3], DB[3])
 
 
+def test_between_nodes_whose_tunnel_leads_elsewhere_nothing_is_shared() -> None:
+    """On each of the nodes it is."""
+    cluster = cluster_of(NETWORKS[1])
+    peer = cluster.fabric.namespace("node/n1").device("flannel.1").mac
+    cluster.namespace("node/n0").run(f"bridge fdb replace {peer} dev flannel.1 dst 172.18.0.9 self permanent")
+    likeness = asked(cluster)
+    assert likeness.key(WEB[0], DB[1]) == (WEB[0], DB[1])
+    assert likeness.key(WEB[0], DB[2]) == likeness.key(WEB[2], DB[0])
+    assert "node/n0, node/n1: flannel.1 sends elsewhere what is for node/n1" in likeness.refusals
+
+
 def test_of_a_pod_on_its_nodes_network_nothing_is_shared() -> None:
     """It is asked about by the name of the node."""
     likeness = classes(cluster_of(NETWORKS[0]), (*PODS, "node/n0"), "tcp", (80,))
