@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 @click.option("--to", "targets", multiple=True, metavar="WHOM", help="Only to: shop/web-*, node/worker-1.")
 @click.option("--pods", "each_pod", is_flag=True, help="A row and a column for every pod.")
 @click.option("--listen", type=click.Choice(["all"]), help="Every pod listens on every port asked.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes; else one a processor."
+)
 @click.option("--brute-force", is_flag=True, help="Ask for every pair, also for pods proved alike.")
 @click.option(
     "-o",
@@ -45,6 +48,7 @@ def matrix(
     targets: tuple[str, ...],
     each_pod: bool,
     listen: str | None,
+    jobs: int | None,
     brute_force: bool,
     form: str,
 ) -> int:
@@ -56,6 +60,7 @@ def matrix(
     one where emu can prove it.
     """
     from emu.cli.progress import progress
+    from emu.verify.matrix.jobs import processors
     from emu.verify.matrix.matrix import ask
     from emu.verify.matrix.plan import make_plan
     from emu.verify.matrix.write import FORMS
@@ -81,7 +86,7 @@ def matrix(
     )
     guests.prepare(cluster, plan, listens=listen is not None)
     with progress("asking") as told:
-        found = ask(cluster, plan, brute_force=brute_force, told=told)
+        found = ask(cluster, plan, brute_force=brute_force, jobs=jobs or processors(), told=told)
     click.echo(FORMS[form](found), nl=False)
     shared = (
         "" if found.asked == found.questions else f", {found.asked} of them asked, the others proved alike"

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+_EVERY = 0.1  # seconds
 
 
 @contextmanager
@@ -21,10 +24,18 @@ def progress(words: str) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, auto_refresh=False
+    ) as bar:  # no thread: we may fork
         task = bar.add_task(words, total=None)
+        shown = 0.0
 
         def tell(done: int, total: int) -> None:
+            nonlocal shown
             bar.update(task, completed=done, total=total)
+            if (now := time.monotonic()) > shown + _EVERY:
+                shown = now
+                bar.refresh()
 
         yield tell

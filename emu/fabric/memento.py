@@ -54,12 +54,14 @@ class Memento:
         barred: classes whose objects somebody else keeps.
     """
 
-    __slots__ = ("_alike", "_aside", "_kept")
+    __slots__ = ("_alike", "_aside", "_empty", "_kept", "_lists")
 
     def __init__(
         self, roots: Iterable[object], beyond: Iterable[object] = (), barred: tuple[type, ...] = ()
     ) -> None:
         self._kept: list[_Kept] = []
+        self._empty: list[Any] = []  # containers: most of them stay so
+        self._lists: list[tuple[Any, Any]] = []
         self._alike: dict[tuple[str, ...], _Alike] = {}
         self._aside: list[OnTrial] = []
         seen = {id(each) for each in beyond}
@@ -77,6 +79,8 @@ class Memento:
 
     def __iter__(self) -> Iterator[object]:
         """Yield the objects that it keeps."""
+        yield from self._empty
+        yield from (of for of, _ in self._lists)
         yield from (kept.of for kept in self._kept)
         for alike in self._alike.values():
             yield from alike.of
@@ -87,6 +91,10 @@ class Memento:
 
     def restore(self) -> None:
         """Make everything what it was."""
+        for filled in filter(None, self._empty):
+            filled.clear()
+        for of, was in self._lists:
+            of[:] = was
         for kept in self._kept:
             kept.restore()
         for alike in self._alike.values():
@@ -94,8 +102,10 @@ class Memento:
 
     def _keep(self, found: object) -> None:
         """Keep the state of one object, if it has any."""
-        if isinstance(found, list | bytearray):
-            self._kept.append(_List(found))
+        if isinstance(found, _CONTAINERS) and not found:
+            self._empty.append(found)
+        elif isinstance(found, list | bytearray):
+            self._lists.append((found, found[:]))
         elif isinstance(found, dict | set | deque):
             self._kept.append(_Collection(found))
         elif isinstance(found, random.Random):
@@ -118,19 +128,8 @@ class _Kept(Protocol):
         """Make it what it was."""
 
 
-class _List:
-    __slots__ = ("_was", "of")
-
-    def __init__(self, of: list[Any] | bytearray) -> None:
-        self.of = of
-        self._was = of[:]
-
-    def restore(self) -> None:
-        self.of[:] = self._was
-
-
 class _Collection:
-    """A mapping, a set or a deque."""
+    """A mapping, a set or a deque that is not empty."""
 
     __slots__ = ("_fill", "_was", "of")
 
@@ -144,9 +143,8 @@ class _Collection:
             self._fill = of.extend if isinstance(of, deque) else of.update
 
     def restore(self) -> None:
-        if self.of or self._was:
-            self.of.clear()
-            self._fill(self._was)
+        self.of.clear()
+        self._fill(self._was)
 
 
 class _Random:

@@ -59,5 +59,5 @@ class Streams:
         try:
             yield
         finally:
-            for name in list(self._streams)[known:]:
-                del self._streams[name]
+            while len(self._streams) > known:
+                self._streams.popitem()

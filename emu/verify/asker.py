@@ -161,7 +161,7 @@ def _explore(stage: _Stage, question: _Question) -> Verdict:
         was_steady |= steady.was_steady
     assert ends is not None, "there is always a branch"
     merged = outcome.merge(outcomes)
-    taken = assumed.of_policies(network, *ends, merged)
+    taken = () if question.is_brief else assumed.of_policies(network, *ends, merged)
     return Verdict(
         *ends,
         merged,

@@ -15,6 +15,7 @@ import attrs
 
 from emu.verify.asker import Asker
 from emu.verify.likeness.classes import classes
+from emu.verify.matrix.jobs import answers
 from emu.verify.verdict import Word
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ def ask(
     plan: Plan,
     *,
     brute_force: bool = False,
+    jobs: int = 1,
     told: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Matrix:
     """Return the answers.
@@ -121,17 +123,28 @@ def ask(
         cluster: whom to ask; it is the same afterwards.
         plan: what.
         brute_force: let no pods share an answer.
-        told: is told how many cells are there, and how many there will be.
+        jobs: how many processes may work on it.
+        told: is told how many questions are answered, and how many there are.
     """
     places = {point: cluster.host(point).net.name for point in plan.pods}
-    asking = _Asking(cluster, places, {} if brute_force else _likenesses(cluster, plan, places))
-    wanted = [(port, source, target) for port in plan.ports for source, target in plan.rows(port)]
-    cells = []
-    for number, (port, source, target) in enumerate(wanted, 1):
-        cells.append(asking.cell(source, target, port))
-        told(number, len(wanted))
-    refusals = sorted({words for each in asking.likenesses.values() for words in each.refusals})
-    return Matrix(tuple(cells), asking.questions, asking.asked, tuple(refusals))
+    sharing = _Sharing(places, {} if brute_force else _likenesses(cluster, plan, places))
+    rows = [
+        (port, source, target, Counter(sharing.keys(source, target, port)))
+        for port in plan.ports
+        for source, target in plan.rows(port)
+    ]
+    asker = Asker(cluster, is_brief=True)
+    found: dict[Hashable, Answer] = {}
+    answered = answers(lambda pair: answer_of(asker.judge(*pair)), list(sharing.asked.values()), jobs)
+    for key, answer in zip(sharing.asked, answered, strict=True):
+        found[key] = answer
+        told(len(found), len(sharing.asked))
+    cells = [
+        Cell(source.shown, target.shown, port, *_together(keys, found)) for port, source, target, keys in rows
+    ]
+    refusals = {words for each in sharing.likenesses.values() for words in each.refusals}
+    questions = sum(keys.total() for *_, keys in rows)
+    return Matrix(tuple(cells), questions, len(found), tuple(sorted(refusals)))
 
 
 def _likenesses(cluster: Cluster, plan: Plan, places: Mapping[str, str]) -> dict[str, Likeness]:
@@ -147,46 +160,38 @@ def _likenesses(cluster: Cluster, plan: Plan, places: Mapping[str, str]) -> dict
 
 
 @attrs.define(eq=False)
-class _Asking:
-    """Asks, and remembers what was answered to whom."""
+class _Sharing:
+    """Which questions have one answer.
 
-    cluster: Cluster
+    Attributes:
+        places: the network namespaces of pods, by their end points.
+        likenesses: which of them are alike, by protocol.
+        asked: for each answer the first question that needs it, as texts for an asker.
+    """
+
     places: Mapping[str, str]
     likenesses: Mapping[str, Likeness]
-    questions: int = attrs.field(default=0, init=False)
-    asked: int = attrs.field(default=0, init=False)
-    _asker: Asker = attrs.field(init=False)
-    _answers: dict[Hashable, Answer] = attrs.field(factory=dict, init=False)
+    asked: dict[Hashable, tuple[str, str]] = attrs.field(factory=dict, init=False)
 
-    def __attrs_post_init__(self) -> None:
-        self._asker = Asker(self.cluster, is_brief=True)
-
-    def cell(self, source: Party, target: Party, port: Port) -> Cell:
-        """Return how a party fares."""
+    def keys(self, source: Party, target: Party, port: Port) -> Iterator[Hashable]:
+        """Yield what tells the answer of each pair of members from others."""
         likeness = self.likenesses.get(port.protocol)
-        ports = _class_of(port, likeness)
-        found: Counter[Answer] = Counter()
+        number = _class_of(port, likeness)
+        alone = len(source.members) == len(target.members) == 1
         for asker in source.members:
             for asked in target.members:
-                if asker == asked and (len(source.members) > 1 or len(target.members) > 1):
+                if asker == asked and not alone:
                     continue  # whether he reaches himself says nothing about the others
-                key = self._key(likeness, asker, asked)
-                found[self._answer((port.protocol, ports, key), asker, asked, port)] += 1
-        self.questions += found.total()
-        return Cell(source.shown, target.shown, port, *_together(found))
+                key = (port.protocol, number, self._key(likeness, asker.point, asked.point))
+                if key not in self.asked:
+                    self.asked[key] = (asker.point, _end_point(asked, port))
+                yield key
 
-    def _key(self, likeness: Likeness | None, asker: Member, asked: Member) -> Hashable:
-        places = self.places.get(asker.point), self.places.get(asked.point)
-        if likeness is None or places[0] is None or places[1] is None:
-            return asker.point, asked.point
-        return likeness.key(places[0], places[1])
-
-    def _answer(self, key: Hashable, asker: Member, asked: Member, port: Port) -> Answer:
-        known = self._answers.get(key)
-        if known is None:
-            self.asked += 1
-            known = self._answers[key] = answer_of(self._asker.judge(asker.point, _end_point(asked, port)))
-        return known
+    def _key(self, likeness: Likeness | None, asker: str, asked: str) -> Hashable:
+        source, target = self.places.get(asker), self.places.get(asked)
+        if likeness is None or source is None or target is None:
+            return asker, asked
+        return likeness.key(source, target)
 
 
 def _is_pod(member: Member) -> bool:
@@ -213,8 +218,11 @@ def answer_of(verdict: Verdict) -> Answer:
     return Answer(verdict.delivered, None if failure is None or failure.cause is None else failure.cause.code)
 
 
-def _together(found: Counter[Answer]) -> Answer:
+def _together(keys: Counter[Hashable], answers: Mapping[Hashable, Answer]) -> Answer:
     """Return the answer of several pairs, each of which counts alike."""
+    found: Counter[Answer] = Counter()
+    for key, times in keys.items():
+        found[answers[key]] += times
     unknown = [answer for answer in found if answer.delivered is None]
     if unknown or not found:
         return unknown[0] if unknown else Answer(None, "nobody asks anybody")
