@@ -109,7 +109,7 @@ def _tried(state: _State, proposal: Proposal, namespace: str) -> _State | None:
     source, target = (asked.source, asked.target) if asked is not None else (state.source, state.target)
     try:
         network = trial.apply(state.network.again())
-        verdict = Asker(network).judge(source, target, namespace=namespace)
+        verdict = Asker(network, is_brief=True).judge(source, target, namespace=namespace)
     except (EmuError, OSError):
         return None
     return _State(network, source, target, verdict, (*state.proposals, proposal))
