@@ -58,7 +58,7 @@ CASES: Final = [
     Case(
         "dns-cut-by-egress-policy",
         "client",
-        "web.default.svc.cluster.local:80",
+        "web.default:80",
         "NEVER",
         "NETPOL_EGRESS",
         "ALWAYS",
@@ -100,7 +100,7 @@ CASES: Final = [
     Case(
         "service-leads-nowhere",
         "client",
-        "wbe.default.svc.cluster.local:80",
+        "wbe.default:80",
         "NEVER",
         "DNS_NXDOMAIN",
         "ALWAYS",
