@@ -16,17 +16,19 @@ import attrs
 from emu.verify.asker import Asker
 from emu.verify.likeness.classes import classes
 from emu.verify.matrix.jobs import answers
+from emu.verify.questions import Port
 from emu.verify.verdict import Word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
     from emu.cluster.cluster import Cluster
     from emu.verify.likeness.likeness import Likeness
-    from emu.verify.questions import Member, Party, Port
+    from emu.verify.questions import Member, Party
     from emu.verify.verdict import Verdict
 
 _POD = "pod/"
+_PORTS = 1 << 16
 
 
 class Answer(NamedTuple):
@@ -71,12 +73,21 @@ class Matrix:
         questions: how many pairs and ports that is.
         asked: how many of them were asked with packets; the others are like one of those.
         refusals: why some could not share an answer.
+        last: where a port stands for all up to another one: that one.
     """
 
     cells: tuple[Cell, ...]
     questions: int
     asked: int
     refusals: tuple[str, ...] = ()
+    last: Mapping[Port, int] = attrs.field(factory=dict)
+
+    def ports_of(self, port: Port) -> str:
+        """Return the port, or the range, that a cell is about; nothing for ICMP."""
+        last = self.last.get(port, port.number)
+        if last != port.number:
+            return f"{port.number}-{last}"
+        return str(port.number) if port.number else ""
 
 
 @attrs.frozen
@@ -86,10 +97,12 @@ class Plan:
     Attributes:
         sources: who asks.
         targets: whom, each with the ports.
+        last: where a port stands for all up to another one that nothing tells from it: that one.
     """
 
     sources: tuple[Party, ...]
     targets: tuple[tuple[Party, tuple[Port, ...]], ...]
+    last: Mapping[Port, int] = attrs.field(factory=dict)
 
     @property
     def ports(self) -> tuple[Port, ...]:
@@ -144,7 +157,15 @@ def ask(
     ]
     refusals = {words for each in sharing.likenesses.values() for words in each.refusals}
     questions = sum(keys.total() for *_, keys in rows)
-    return Matrix(tuple(cells), questions, len(found), tuple(sorted(refusals)))
+    return Matrix(tuple(cells), questions, len(found), tuple(sorted(refusals)), plan.last)
+
+
+def port_ranges(cluster: Cluster, parties: Iterable[Party], protocol: str) -> dict[Port, int]:
+    """Return a port for each range of ports that nothing tells apart between pods, and the last of the range."""
+    pods = {each.point for party in parties for each in party.members if _is_pod(each)}
+    names = sorted({cluster.host(point).net.name for point in pods})
+    found = classes(cluster, names, protocol.lower(), range(1, _PORTS)).port_classes
+    return {Port(each.first, protocol): each.last for each in found}
 
 
 def _likenesses(cluster: Cluster, plan: Plan, places: Mapping[str, str]) -> dict[str, Likeness]:

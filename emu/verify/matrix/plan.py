@@ -13,7 +13,7 @@ from emu.kube.api.objects import Pod
 from emu.kube.api.selectors import all_hold, parse
 from emu.kube.dns.addon import NAMESPACE as DNS_NAMESPACE
 from emu.verify.endpoint import LITERAL
-from emu.verify.matrix.matrix import Plan
+from emu.verify.matrix.matrix import Plan, port_ranges
 from emu.verify.questions import Member, Party, Port, is_called, workloads
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from emu.cluster.cluster import Cluster
     from emu.verify.questions import Workload
+
+ALL_PORTS = "all"
+"""Instead of ports: one for each range of them that nothing tells apart."""
 
 _HIGHEST_PORT = 65535
 
@@ -40,7 +43,7 @@ def make_plan(
 
     Args:
         cluster: where the workloads are.
-        ports: numbers or names; none for what each target's containers declare.
+        ports: numbers or names, or `all`; none for what each target's containers declare.
         protocols: in capitals; none for those of the ports, or TCP.
         namespaces: only workloads of these; none for all.
         selector: only pods whose labels it holds for.
@@ -63,6 +66,12 @@ def make_plan(
     asking = _chosen([each.party for each in found], sources)
     asked = _chosen([each.party for each in found], targets)
     declared = {each.party.point: each.ports for each in found}
+    if ALL_PORTS in ports:
+        spoken = [each for each in protocols if each != "ICMP"] or ["TCP"]
+        parties = [*asking, *asked]
+        last = {port: end for each in spoken for port, end in port_ranges(cluster, parties, each).items()}
+        wanted = (*last, *([Port(0, "ICMP")] if "ICMP" in protocols else []))
+        return Plan(tuple(asking), tuple((party, wanted) for party in asked), last)
     numbers = [_numbers(cluster, text) for text in ports]
     return Plan(
         tuple(asking),

@@ -40,15 +40,15 @@ def _tables(matrix: Matrix) -> Iterator[tuple[Port, list[str], list[str], dict[t
         yield port, sources, targets, {(cell.source, cell.target): cell for cell in cells}
 
 
-def _title(port: Port) -> str:
-    return port.protocol if port.protocol == "ICMP" else str(port)
+def _title(matrix: Matrix, port: Port) -> str:
+    return "/".join(filter(None, (matrix.ports_of(port), port.protocol)))
 
 
 def table(matrix: Matrix) -> str:
     """Return tables of characters, the columns numbered where their names are long."""
     lines: list[str] = []
     for port, sources, targets, cells in _tables(matrix):
-        lines += ["", _title(port)] if lines else [_title(port)]
+        lines += ["", _title(matrix, port)] if lines else [_title(matrix, port)]
         width = max(map(len, sources))
         lines += [f"{'':{width}}  {number:>2} {target}" for number, target in enumerate(targets, 1)]
         signs = {pair: sign(cell) for pair, cell in cells.items()}
@@ -61,9 +61,11 @@ def table(matrix: Matrix) -> str:
     return "\n".join([*lines, "", _LEGEND, *([f"because {', '.join(reasons)}"] if reasons else []), ""])
 
 
-def _record(cell: Cell) -> tuple[object, ...]:
+def _record(matrix: Matrix, cell: Cell) -> tuple[object, ...]:
+    """Return a cell; its port is a number, a range like `81-4999`, or None for ICMP."""
     delivered = None if cell.delivered is None else str(cell.delivered)
-    number = cell.port.number or None
+    ports = matrix.ports_of(cell.port)
+    number: object = int(ports) if ports.isdigit() else ports or None
     return cell.source, cell.target, number, cell.port.protocol, cell.word.value, delivered, cell.reason
 
 
@@ -72,13 +74,13 @@ def as_csv(matrix: Matrix) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_KEYS)
-    writer.writerows(_record(cell) for cell in matrix.cells)
+    writer.writerows(_record(matrix, cell) for cell in matrix.cells)
     return text.getvalue()
 
 
 def as_json(matrix: Matrix) -> str:
     """Return a list of objects, one a line."""
-    lines = [f"  {json.dumps(dict(zip(_KEYS, _record(cell), strict=True)))}" for cell in matrix.cells]
+    lines = [f"  {json.dumps(dict(zip(_KEYS, _record(matrix, cell), strict=True)))}" for cell in matrix.cells]
     return "[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n"
 
 
@@ -86,7 +88,7 @@ def markdown(matrix: Matrix) -> str:
     """Return a table for each port."""
     lines: list[str] = []
     for port, sources, targets, cells in _tables(matrix):
-        lines += ["", f"### {_title(port)}", ""]
+        lines += ["", f"### {_title(matrix, port)}", ""]
         lines.append("| from \\ to | " + " | ".join(map(_cell, targets)) + " |")
         lines.append("| --- |" + " --- |" * len(targets))
         for source in sources:
@@ -117,7 +119,7 @@ def as_html(matrix: Matrix) -> str:
     """Return one page that needs nothing else."""
     lines = [f"<!doctype html><meta charset=utf-8><title>emu matrix</title><style>{_STYLE}</style>"]
     for port, sources, targets, cells in _tables(matrix):
-        lines.append(f"<h2>{html.escape(_title(port))}</h2><table><tr><th>from \\ to</th>")
+        lines.append(f"<h2>{html.escape(_title(matrix, port))}</h2><table><tr><th>from \\ to</th>")
         lines += [f"<th>{html.escape(target)}</th>" for target in targets]
         for source in sources:
             lines.append(f"</tr><tr><th>{html.escape(source)}</th>")
