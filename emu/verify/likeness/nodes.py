@@ -17,6 +17,7 @@ from emu.kernel.netfilter.hooks import Hook
 from emu.kernel.nud import Nud
 from emu.sim.time import START
 from emu.verify.likeness import plan as plans
+from emu.verify.likeness import ways
 from emu.verify.likeness.conditions import Place
 from emu.verify.likeness.doubt import Doubt
 from emu.verify.likeness.packets import sorts
@@ -66,7 +67,7 @@ class Node:
         net: its namespace.
         text: what it is like for everybody, as a value that can be compared.
         meaning: what its rules come to.
-        odd: pods of it of which nothing is shared, and why.
+        addresses: its own, those of 127.0.0.0/8 left out.
 
     Raises:
         Doubt: there is something that is not understood.
@@ -76,10 +77,11 @@ class Node:
         self.net = net
         self._plan = plan
         self._settings = settings
-        self.odd: dict[str, str] = {}
         self._ports = {home.port.name: home for home in plan.homes.values() if home.node is net}
         self._led = frozenset(name for name, end in self._ends() if self._is_pod(end))
+        self.addresses = tuple(dict.fromkeys(plans.addresses_of(net)))
         self._check_neighbourhood()
+        ways.check(net)
         self.meaning = self._rules(asked, sets)
         self.text = self._text()
 
@@ -181,16 +183,15 @@ class Node:
 
     def _call(self, address: IpAddress) -> Hashable:
         """Return what one of the node's own addresses is called, and another one by itself."""
-        own = list(dict.fromkeys(map(int, plans.addresses_of(self.net))))
-        return ("node", own.index(int(address))) if int(address) in own else str(address)
+        own = self.addresses
+        return ("node", own.index(address)) if address in own else str(address)
 
     def caller(self, peer: Node) -> Callable[[IpAddress], Hashable]:
         """Return who knows what addresses of `peer` and of this node are called."""
-        others = list(dict.fromkeys(map(int, plans.addresses_of(peer.net))))
+        others = peer.addresses
 
         def call(address: IpAddress) -> Hashable:
-            number = int(address)
-            return ("peer", others.index(number)) if number in others else self._call(address)
+            return ("peer", others.index(address)) if address in others else self._call(address)
 
         return call
 
@@ -237,7 +238,7 @@ class Node:
         found = way(self.net, home.address, self.caller(peer), {})
         if found is None:
             return None
-        if found.gateway is None or int(found.gateway) not in set(map(int, plans.addresses_of(peer.net))):
+        if found.gateway is None or found.gateway not in peer.addresses:
             raise Doubt(f"the way from {self.net.name} to {peer.net.name} leads elsewhere")
         return found.text
 
@@ -248,13 +249,13 @@ class Node:
             Doubt: something on them is not understood.
         """
         call = self.caller(peer)
-        addresses = list(dict.fromkeys(plans.addresses_of(peer.net)))
+        addresses = peer.addresses
         found = [way(self.net, address, call, {}) for address in addresses]
         neighbours = [self._neighbour(address, peer) for address in addresses]
         if any(each is not None and each.gateway not in (None, *addresses) for each in found):
             raise Doubt(f"the way from {self.net.name} to {peer.net.name} leads elsewhere")
-        ways = tuple([None if each is None else each.text for each in found])
-        return ways, tuple(neighbours), tuple(self._remotes(peer, call)), tuple(self._switches(peer))
+        told = tuple([None if each is None else each.text for each in found])
+        return told, tuple(neighbours), tuple(self._remotes(peer, call)), tuple(self._switches(peer))
 
     def _neighbour(self, address: IpAddress, peer: Node) -> Hashable:
         """Return what is said for good about who has an address of a node."""
@@ -274,14 +275,13 @@ class Node:
         for device in self.net.devices.values():
             if not isinstance(device.link, Vxlan):
                 continue
-            addresses = frozenset(plans.addresses_of(peer.net))
             for entry in device.link.fdb.entries(START):
                 net = self._plan.macs.get(bytes(entry.mac))
                 if net not in self._plan.nodes:
                     raise Doubt(f"{device.name} knows of somebody who is no node")
                 if net == peer.net.name:
                     remotes = tuple([(call(each.dst), *each[1:]) for each in entry.remotes])
-                    if any(each.dst not in addresses for each in entry.remotes):
+                    if any(each.dst not in peer.addresses for each in entry.remotes):
                         raise Doubt(f"{device.name} sends elsewhere what is for {peer.net.name}")
                     yield device.name, _device_of(peer.net, bytes(entry.mac)), remotes, entry.state
 

@@ -50,8 +50,6 @@ class Settings:
             raise Doubt("there are rules that are not modelled")
         if net.fib.has_custom_local_routes or net.fib.rules != _RULES:
             raise Doubt("there are routing rules")
-        if any(route.tos for route in net.fib.routes()):
-            raise Doubt("there are routes for some kinds of service")
         if vars(net).get("exceptions"):
             raise Doubt("paths have MTUs or gateways of their own")
         limits = vars(net).get("icmp_limits")

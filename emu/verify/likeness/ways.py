@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from emu.wire.addresses import IpAddress
 
 _BITS: Final = 32
+_BY_TOS: Final = "there are routes for some types of service"
 _NO_NAMES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -64,6 +65,16 @@ def way(
     return Way(device, gateway, (route.type, hops, source, rest))
 
 
+def check(net: Namespace) -> None:
+    """Check that where packets go depends on nothing but their destinations.
+
+    Raises:
+        Doubt: it may.
+    """
+    if any(route.tos for route in net.fib.routes()):
+        raise Doubt(_BY_TOS)
+
+
 def _hop(hop: Nexthop, call: Callable[[IpAddress], Hashable], devices: Mapping[str, str]) -> Hashable:
     gateway = None if hop.gateway is None else call(hop.gateway)
     return devices.get(hop.device, hop.device), gateway, hop.onlink, hop.scope, hop.dead, hop.linkdown
@@ -95,11 +106,13 @@ def routes(
             continue
         if len(route.nexthops) > 1:
             raise Doubt("there are routes with several ways")
+        if route.tos:
+            raise Doubt(_BY_TOS)
         itself = length == _BITS and extent.pods == 1 << number
         whom = "itself" if itself else universe.seen_from(extent, home)
         hops = tuple([_hop(hop, call, _NO_NAMES) for hop in route.nexthops])
         source = None if route.prefsrc is None else call(route.prefsrc)
-        rest = route.table, route.scope, route.tos, route.metric, route.mtu, route.mtu_locked
+        rest = route.table, route.scope, route.metric, route.mtu, route.mtu_locked
         found.append((-length, (whom, route.type, hops, source, rest)))
     found.sort(key=itemgetter(0))
     return tuple([text for _, text in found])
