@@ -60,7 +60,7 @@ def matrix(
     one where emu can prove it.
     """
     from emu.cli.progress import progress
-    from emu.verify.matrix.jobs import processors
+    from emu.verify.jobs import processors
     from emu.verify.matrix.matrix import ask
     from emu.verify.matrix.plan import make_plan
     from emu.verify.matrix.write import FORMS

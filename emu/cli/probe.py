@@ -32,6 +32,9 @@ _MOST_OCTETS = 256 << 20
 )
 @click.option("--listen", type=click.Choice(["all"]), help="Every pod listens on every port asked.")
 @click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes; else one a processor."
+)
+@click.option(
     "-o",
     "--output",
     "form",
@@ -40,7 +43,7 @@ _MOST_OCTETS = 256 << 20
     show_default=True,
     help="How the answers are written.",
 )
-def probe(given: Input, namespace: str, name: str, listen: str | None, form: str) -> int:
+def probe(given: Input, namespace: str, name: str, listen: str | None, jobs: int | None, form: str) -> int:
     """Answer many questions, each from the same state: `emu probe -f shop/ --probes probes.json`.
 
     A question is {"id": "1", "from": "x/a", "to": "y/b", "port": 80, "protocol":
@@ -49,13 +52,14 @@ def probe(given: Input, namespace: str, name: str, listen: str | None, form: str
     rules of that node alone, arriving on "iif" (or sent by the node itself).
     """
     from emu.cli.progress import progress
+    from emu.verify.jobs import processors
     from emu.verify.probing.ask import ask_all
     from emu.verify.probing.probe import read_probes
 
     probes = read_probes(name, _text(name), listen_all=listen == "all")
     network = given.start()
     with progress("asking") as told:
-        answers = ask_all(network, probes, namespace=namespace, told=told)
+        answers = ask_all(network, probes, namespace=namespace, jobs=jobs or processors(), told=told)
     if form == "json":
         click.echo(_as_json(answers))
     else:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import attrs
 
 from emu.verify.asker import Asker
+from emu.verify.jobs import answers
 from emu.verify.likeness.classes import classes
-from emu.verify.matrix.jobs import answers
 from emu.verify.questions import Port
 from emu.verify.verdict import Word
 
@@ -161,7 +161,7 @@ def ask(
 
 
 def port_ranges(cluster: Cluster, parties: Iterable[Party], protocol: str) -> dict[Port, int]:
-    """Return a port for each range of ports that nothing tells apart between pods, and the last of the range."""
+    """Return a port for each range that nothing tells apart between pods, and the last of the range."""
     pods = {each.point for party in parties for each in party.members if _is_pod(each)}
     names = sorted({cluster.host(point).net.name for point in pods})
     found = classes(cluster, names, protocol.lower(), range(1, _PORTS)).port_classes

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from emu.sim.time import START
 from emu.verify.report import outcome_report
+from emu.verify.story import Story
 from emu.verify.verdict import Result, Word
 
 if TYPE_CHECKING:
@@ -68,6 +70,15 @@ class Answer:
             "unknown": list(self.unknown),
             "outcomes": [outcome_report(each) for each in self.outcomes],
         }
+
+
+_UNTOLD: Final = Story(START, (), None, (), 0)
+
+
+def untold(verdict: Verdict) -> Verdict:
+    """Return a verdict without its packets: of ten thousand answers nobody keeps them."""
+    outcomes = tuple([attrs.evolve(each, story=_UNTOLD) for each in verdict.outcomes])
+    return attrs.evolve(verdict, outcomes=outcomes)
 
 
 def judged(name: str, verdict: Verdict) -> Answer:

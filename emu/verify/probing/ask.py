@@ -8,7 +8,8 @@ asked begin behind the questions for which they are not.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
 
@@ -20,8 +21,9 @@ from emu.kube.api.selectors import contains
 from emu.verify import firstpacket
 from emu.verify.asker import Asker
 from emu.verify.endpoint import LITERAL
+from emu.verify.jobs import answers
 from emu.verify.probing import guests
-from emu.verify.probing.answer import Answer, judged, pooled
+from emu.verify.probing.answer import Answer, judged, pooled, untold
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
@@ -32,14 +34,13 @@ if TYPE_CHECKING:
     from emu.verify.probing.probe import Probe
     from emu.verify.verdict import Verdict
 
-_NODE: Final = "node/"
-
 
 def ask_all(
     network: Emulation,
     probes: Sequence[Probe],
     *,
     namespace: str = "default",
+    jobs: int = 1,
     told: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> list[Answer]:
     """Return the answers to `probes`, in their order.
@@ -48,6 +49,7 @@ def ask_all(
         network: it gets hosts outside and listeners that probes ask for.
         probes: the questions.
         namespace: of names of Kubernetes without one.
+        jobs: how many processes may ask.
         told: is told how many are answered, and how many there are.
 
     Raises:
@@ -55,20 +57,42 @@ def ask_all(
     """
     asking = _Asking(network, namespace)
     questions = asking.prepare(probes)
-    answers: dict[int, Answer] = {}
+    verdicts: dict[_Question, Verdict | str] = {}
+    wanted = {question for group in questions for question in group}
     for listens in (False, True):
-        group = [number for number, probe in enumerate(probes) if probe.listens is listens]
-        if not group:
-            continue
-        if listens:
-            guests.listen(network, {each for number in group for each in _listening(probes[number])})
+        group = sorted(question for question in wanted if question.listens is listens)
+        if listens and group:
+            guests.listen(network, {port for probe in probes if probe.listens for port in _listening(probe)})
         asker = Asker(network, is_brief=True)
-        for number in group:
-            answers[number] = asking.answer(asker, probes[number], questions[number])
-            told(len(answers), len(probes))
+        found = answers(partial(_ask, asker, namespace), group, jobs)
+        for question, verdict in zip(group, found, strict=True):
+            verdicts[question] = verdict
+            told(len(verdicts), len(wanted))
+    answered = [
+        asking.answer(probe, [verdicts[question] for question in group])
+        for probe, group in zip(probes, questions, strict=True)
+    ]
     if asking.faults:
         raise DocumentError(asking.faults)
-    return [answers[number] for number in range(len(probes))]
+    return answered
+
+
+class _Question(NamedTuple):
+    """Who asks whom, as texts for an asker, with how many octets, and whether everybody listens."""
+
+    source: str
+    target: str
+    payload: int
+    listens: bool
+
+
+def _ask(asker: Asker, namespace: str, question: _Question) -> Verdict | str:
+    """Return the answer, or what is wrong with the question."""
+    try:
+        source, target = question.source, question.target
+        return untold(asker.judge(source, target, namespace=namespace, payload=question.payload))
+    except EmuError as error:
+        return str(error)
 
 
 def _listening(probe: Probe) -> Iterator[tuple[str, int]]:
@@ -84,9 +108,8 @@ class _Asking:
     network: Emulation
     namespace: str
     faults: list[Fault] = attrs.field(factory=list, init=False)
-    _said: dict[tuple[str, str, int], Verdict] = attrs.field(factory=dict, init=False)
 
-    def prepare(self, probes: Sequence[Probe]) -> list[list[tuple[str, str]]]:
+    def prepare(self, probes: Sequence[Probe]) -> list[list[_Question]]:
         """Return whom each probe makes ask whom, and make the hosts that are asked for.
 
         Raises:
@@ -105,33 +128,25 @@ class _Asking:
             guests.warm(self.network)
         return questions
 
-    def answer(self, asker: Asker, probe: Probe, pairs: Sequence[tuple[str, str]]) -> Answer:
+    def answer(self, probe: Probe, found: Sequence[Verdict | str]) -> Answer:
         """Return the answer to one probe; what is wrong with it is noted."""
+        faults = [each for each in found if isinstance(each, str)]
+        verdicts = [each for each in found if not isinstance(each, str)]
         try:
-            if probe.at:
-                return Answer(probe.id, first_packet=self._first_packet(probe))
-            verdicts = [self._judge(asker, probe, *pair) for pair in pairs]
+            first = self._first_packet(probe) if probe.at else None
         except EmuError as error:
-            self.faults.append(probe.fault("", str(error)))
-            return Answer(probe.id)
+            faults.append(str(error))
+        self.faults += [probe.fault("", each) for each in dict.fromkeys(faults)]
+        if faults or not verdicts:
+            return Answer(probe.id, first_packet=None if faults else first)
         return judged(probe.id, verdicts[0]) if len(verdicts) == 1 else pooled(probe.id, verdicts)
-
-    def _judge(self, asker: Asker, probe: Probe, source: str, target: str) -> Verdict:
-        key = (source, target, probe.payload)
-        found = self._said.get(key) if not probe.listens else None
-        if found is None:
-            found = asker.judge(source, target, namespace=self.namespace, payload=probe.payload)
-            if not probe.listens:
-                self._said[key] = found
-        return found
 
     # --- whom a probe means ---
 
-    def _pairs(self, probe: Probe) -> list[tuple[str, str]]:
-        """Return who asks whom, as texts for the asker."""
+    def _pairs(self, probe: Probe) -> list[_Question]:
+        """Return who asks whom."""
         if probe.at:
             return []
-        pairs: list[tuple[str, str]] = []
         try:
             sources = self._members(probe.source)
         except EmuError as error:
@@ -142,7 +157,11 @@ class _Asking:
         except EmuError as error:
             self.faults.append(probe.fault("to", str(error)))
             targets = []
-        pairs = [(source, target) for source in sources for target in targets]
+        pairs = [
+            _Question(source, target, probe.payload, probe.listens)
+            for source in sources
+            for target in targets
+        ]
         if not pairs and sources and targets:
             self.faults.append(probe.fault("", "nobody asks anybody"))
         return pairs

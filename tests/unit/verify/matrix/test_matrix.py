@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -109,6 +110,19 @@ def test_addresses_outside_and_nodes_ask_and_are_asked(cluster: Cluster) -> None
         ("203.0.113.5", "default/web-*", "80/TCP"): "NEVER",
         ("203.0.113.5", "198.51.100.80", "80/TCP"): "ALWAYS",
     }
+
+
+def test_one_port_of_each_range_stands_for_all(cluster: Cluster) -> None:
+    """Together they are all ports; rules and listeners are where ranges end."""
+    plan = make_plan(cluster, ports=["all"])
+    ends = [(port.number, plan.last[port]) for port in plan.ports]
+    assert ends[0][0] == 1
+    assert ends[-1][1] == 65535
+    assert all(last + 1 == first for (_, last), (first, _) in itertools.pairwise(ends))
+    assert (80, 80) in ends
+    matrix = ask(cluster, plan)
+    [cell] = [each for each in matrix.cells if each.word is Word.ALWAYS and each.target == "default/web-*"]
+    assert (cell.source, matrix.ports_of(cell.port)) == ("default/client", "80")
 
 
 def test_what_is_not_there_is_said(cluster: Cluster) -> None:
