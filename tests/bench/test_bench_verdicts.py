@@ -56,11 +56,7 @@ def documents(pods: int, namespaces: int) -> list[Manifest]:
 def _deployment(namespace: str, app: str, replicas: int) -> Manifest:
     labels = {"app": app}
     ports = [{"containerPort": 80, "name": "http"}, {"containerPort": 5432}]
-    container = {
-        "name": "c",
-        "image": "i",
-        "ports": [{"containerPort": 80, "name": "http"}, {"containerPort": 5432}],
-    }
+    container = {"name": "c", "image": "i", "ports": ports}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
     spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
     return {
