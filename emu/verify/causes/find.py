@@ -129,7 +129,9 @@ def find_cause_of_no_name(  # noqa: PLR0917 - what is known of a failure, and no
     cause = find_cause(network, exchange, story, source, server)
     if cause.code in {NO_ANSWER, SEND_REFUSED}:
         return Cause(DNS_TIMEOUT, words, Way.REQUEST, source.namespace)
-    return attrs.evolve(cause, words=f"{cause.words} (the query to {server.address}; {words})")
+    name, _, answer = words.partition(": ")
+    asked = f"it was the DNS query for {name} ({answer}), and without an address nothing else is sent"
+    return attrs.evolve(cause, words=f"{cause.words}; {asked}")
 
 
 def _storm(exchange: Exchange, source: Source) -> Cause:
