@@ -159,7 +159,7 @@ def expected(cluster: Cluster, probe: Probe) -> Expected:
 
 def check_probes(found: Findings, cluster: Cluster, probes: Iterable[Probe]) -> None:
     """Check that probes arrive where policies let them, and nowhere else; and that they are answered then."""
-    asker = Asker(cluster)
+    asker = Asker(cluster, is_brief=True)
     for probe in probes:
         _check_probe(found, asker.judge(probe.source, probe.question), cluster, probe)
 

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from emu.testing.policy_strategies import Situation
 
-MANY = settings(max_examples=settings().max_examples * 2)
-SOME = settings(max_examples=settings().max_examples // 2)
+MANY = settings(max_examples=settings().max_examples * 3 // 4)
+SOME = settings(max_examples=settings().max_examples // 5)
+FEW = settings(max_examples=settings().max_examples // 6)
 
 
 @MANY
@@ -35,7 +36,7 @@ def test_packets_experience_what_policies_mean(situation: Situation) -> None:
         check_probes(found, Cluster(situation.plan.topology), situation.probes)
 
 
-@SOME
+@FEW
 @given(situations(), st.randoms(use_true_random=False))
 def test_neither_the_order_of_documents_nor_names_change_a_verdict(
     situation: Situation, random: Random
