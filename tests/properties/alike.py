@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from emu.cluster.cluster import Cluster
 from emu.errors import EmuError
-from emu.kube.api.objects import NetworkPolicy, Pod
+from emu.kube.api.objects import Namespace, NetworkPolicy, Pod
+from emu.kube.api.objects.meta import LabelSelector, Meta
+from emu.kube.api.objects.network import EgressRule, IngressRule, NetworkPolicySpec, PolicyPeer
 from emu.testing.policy_strategies import policed_plans
 from emu.verify.asker import Asker
 from emu.verify.likeness.classes import classes
@@ -91,7 +93,9 @@ def crowds(draw: st.DrawFn) -> Crowd:
     names = [each.name for each in plan.cluster.nodes]
     pods = [each for each in plan.objects if isinstance(each, Pod) and not each.spec.host_network]
     copies = [_copy(each, draw(st.sampled_from(names))) for each in pods[: _MOST_PODS - len(pods)]]
+    copies += [_relabelled(each, "ab"[place % 2]) for place, each in enumerate(copies[:2])]
     late = [each for each in plan.objects if isinstance(each, NetworkPolicy)]
+    late += [_sharp(draw(st.sampled_from(pods)), draw(st.sampled_from(("Ingress", "Egress"))))]
     early = [each for each in plan.objects if not isinstance(each, NetworkPolicy)]
     numbers = st.integers(0, len(pods) + len(copies) - 1)
     doings = st.builds(Doing, st.sampled_from(ODD), numbers, numbers)
@@ -107,10 +111,29 @@ def _copy(pod: Pod, node: str) -> Pod:
     return attrs.evolve(pod, metadata=meta, spec=attrs.evolve(pod.spec, node_name=node))
 
 
+def _relabelled(pod: Pod, value: str) -> Pod:
+    meta = pod.metadata
+    return attrs.evolve(pod, metadata=attrs.evolve(meta, name=f"{meta.name}c", labels={"app": value}))
+
+
+def _sharp(pod: Pod, direction: str) -> NetworkPolicy:
+    """Return a policy that isolates those like `pod` from all but those called `a`."""
+    meta = pod.metadata
+    peers = (PolicyPeer(LabelSelector({"app": "a"}), LabelSelector()),)
+    rules = (IngressRule(from_=peers),) if direction == "Ingress" else ()
+    ways = (EgressRule(to=peers),) if direction == "Egress" else ()
+    selector = LabelSelector(dict(meta.labels))
+    return NetworkPolicy(
+        Meta("sharp", meta.namespace), NetworkPolicySpec(selector, (direction,), rules, ways)
+    )
+
+
 def started(crowd: Crowd) -> tuple[Cluster, list[str]]:
     """Return the cluster with all that is odd, and its pods that have a network of their own."""
     cluster = Cluster(crowd.plan.topology)
-    pods = [each for each in cluster.store.list(Pod) if not each.spec.host_network]
+    mine = {space.metadata.name for space in crowd.plan.objects if isinstance(space, Namespace)}
+    every = [each for each in cluster.store.list(Pod) if each.metadata.namespace in mine]
+    pods = [each for each in every if not each.spec.host_network]
     places = [f"{each.metadata.namespace}/{each.metadata.name}" for each in pods]
     for doing in crowd.doings:
         pod, other = (pods[number % len(pods)] for number in (doing.pod, doing.other))
