@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 @click.option("--branch", type=click.IntRange(min=1), metavar="N", help="Only branch N of chance.")
 @click.option("--all-branches", is_flag=True, help="Tell the story of every branch.")
 @click.option("--dropped-only", is_flag=True, help="Only branches that fail.")
+@click.option(
+    "--payload",
+    type=click.IntRange(min=0, max=1_000_000),
+    default=0,
+    metavar="N",
+    help="Octets that have to arrive, too.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Tell every step, and the module that took it.")
 @click.option(
     "-o",
@@ -40,6 +47,7 @@ def trace(
     branch: int | None,
     all_branches: bool,
     dropped_only: bool,
+    payload: int,
     verbose: bool,
     form: str,
     asker: str,
@@ -51,6 +59,8 @@ def trace(
     an address of one; TO is the same, svc/NAME, or a DNS name, then :PORT and
     /tcp, /udp, /sctp or /icmp. TCP is meant where there is a port, a ping where
     there is none. Nothing listens for the occasion: a closed port is refused.
+    A TCP connection that stands is an answer; with --payload data have to be
+    acknowledged, too.
 
     The first line is the answer, then come both halves of the way of the most
     telling branch: what decided, whose doing it was, what would help.
@@ -67,7 +77,7 @@ def trace(
     if branch is not None and all_branches:
         raise click.UsageError("--branch and --all-branches exclude each other")
     network = given.start()
-    verdict = Asker(network).judge(asker, target, namespace=namespace)
+    verdict = Asker(network).judge(asker, target, namespace=namespace, payload=payload)
     shown = _shown(verdict, branch, dropped_only=dropped_only)
     if form == "json":
         written = _json(verdict, shown, Places(network))

@@ -109,7 +109,8 @@ def _tried(state: _State, proposal: Proposal, namespace: str) -> _State | None:
     source, target = (asked.source, asked.target) if asked is not None else (state.source, state.target)
     try:
         network = trial.apply(state.network.again())
-        verdict = Asker(network, is_brief=True).judge(source, target, namespace=namespace)
+        payload = state.verdict.target.payload
+        verdict = Asker(network, is_brief=True).judge(source, target, namespace=namespace, payload=payload)
     except (EmuError, OSError):
         return None
     return _State(network, source, target, verdict, (*state.proposals, proposal))

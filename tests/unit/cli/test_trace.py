@@ -247,3 +247,34 @@ def test_wrong_input_has_status_2(emu: Emu, arguments: tuple[str, ...], told: st
     status, out, err = emu("trace", *arguments)
     assert (status, out) == (2, "")
     assert told in err
+
+
+def test_data_have_to_arrive_if_so_asked(emu: Emu, tmp_path: Path) -> None:
+    """A connection stands, and what is larger than the way is lost: only a payload shows it."""
+    document = tmp_path / "narrow.yaml"
+    document.write_text(NARROW, encoding="utf-8")
+    options = ["trace", "-f", str(document), "a", "b:80"]
+    assert emu(*options)[1].startswith("ALWAYS")
+    status, told, _ = emu(*options, "--payload", "20000")
+    assert (status, "PMTU_BLACKHOLE" in told.splitlines()[0]) == (1, True)
+
+
+NARROW = """
+apiVersion: emu/v1
+kind: Cluster
+spec: {nodes: [{name: n1}, {name: n2}], network: {provider: flannel, backend: vxlan}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: a}
+spec: {nodeName: n1, containers: [{name: c, image: busybox}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: b}
+spec: {nodeName: n2, containers: [{name: c, image: nginx, ports: [{containerPort: 80}]}]}
+---
+apiVersion: emu/v1
+kind: Scenario
+spec: {steps: [{run: "exec node/n2 -- ip link set eth0 mtu 1400"}]}
+"""
