@@ -168,16 +168,19 @@ def port_ranges(cluster: Cluster, parties: Iterable[Party], protocol: str) -> di
     return {Port(each.first, protocol): each.last for each in found}
 
 
-def _likenesses(cluster: Cluster, plan: Plan, places: Mapping[str, str]) -> dict[str, Likeness]:
-    """Return which pods are alike, for each protocol."""
+def _likenesses(cluster: Cluster, plan: Plan, places: Mapping[str, str]) -> dict[Port, Likeness]:
+    """Return for each port which pods are alike: fewer are told apart by one port than by all."""
     names = sorted(set(places.values()))
-    protocols: dict[str, list[int]] = {}
-    for port in plan.ports:
-        protocols.setdefault(port.protocol, []).append(port.number)
-    return {
-        protocol: classes(cluster, names, protocol.lower(), [number for number in numbers if number])
-        for protocol, numbers in protocols.items()
-    }
+    found: dict[Port, Likeness] = {}
+    for protocol in sorted({port.protocol for port in plan.ports}):
+        ports = [port for port in plan.ports if port.protocol == protocol]
+        numbers = [port.number for port in ports if port.number]
+        together = classes(cluster, names, protocol.lower(), numbers)
+        for each in together.port_classes:
+            alike = [port for port in ports if port.number in each]
+            found |= dict.fromkeys(alike, classes(cluster, names, protocol.lower(), [each.first]))
+        found |= {port: together for port in ports if not port.number}
+    return found
 
 
 @attrs.define(eq=False)
@@ -186,18 +189,18 @@ class _Sharing:
 
     Attributes:
         places: the network namespaces of pods, by their end points.
-        likenesses: which of them are alike, by protocol.
+        likenesses: which of them are alike, by port; ports that are alike have one.
         asked: for each answer the first question that needs it, as texts for an asker.
     """
 
     places: Mapping[str, str]
-    likenesses: Mapping[str, Likeness]
+    likenesses: Mapping[Port, Likeness]
     asked: dict[Hashable, tuple[str, str]] = attrs.field(factory=dict, init=False)
 
     def keys(self, source: Party, target: Party, port: Port) -> Iterator[Hashable]:
         """Yield what tells the answer of each pair of members from others."""
-        likeness = self.likenesses.get(port.protocol)
-        number = _class_of(port, likeness)
+        likeness = self.likenesses.get(port)
+        number = likeness.port_classes[0].first if likeness is not None and port.number else port.number
         alone = len(source.members) == len(target.members) == 1
         for asker in source.members:
             for asked in target.members:
@@ -221,14 +224,6 @@ def _is_pod(member: Member) -> bool:
 
 def _end_point(member: Member, port: Port) -> str:
     return f"{member.point}/icmp" if port.protocol == "ICMP" else f"{member.point}:{port}"
-
-
-def _class_of(port: Port, likeness: Likeness | None) -> int:
-    """Return the first of the ports that are like this one."""
-    for each in likeness.port_classes if likeness is not None else ():
-        if port.number in each:
-            return each.first
-    return port.number
 
 
 def answer_of(verdict: Verdict) -> Answer:
