@@ -152,7 +152,7 @@ def check_classes(found: Findings, crowd: Crowd) -> None:
     cluster, places = started(crowd)
     ports = () if crowd.protocol == "icmp" else _PORTS
     likeness = classes(cluster, places, crowd.protocol, ports)
-    asker = Asker(cluster)
+    asker = Asker(cluster, is_brief=True)
     answers: dict[Hashable, tuple[Hashable, str]] = {}
     for source in places:
         for target in places:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from emu.verify.causes.cause import Cause
 
 _REFUSALS: Final = {NETPOL_INGRESS: "spec.ingress", NETPOL_EGRESS: "spec.egress"}
-MANY = settings(max_examples=max(settings().max_examples // 2, 10))
+MANY = settings(max_examples=max(settings().max_examples // 4, 10))
 
 
 @MANY

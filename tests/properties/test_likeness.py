@@ -13,7 +13,7 @@ from tests.properties.held import holding
 if TYPE_CHECKING:
     from tests.properties.alike import Crowd
 
-FEW = settings(max_examples=max(settings().max_examples // 4, 5))
+FEW = settings(max_examples=max(settings().max_examples // 8, 5))
 
 
 @FEW
