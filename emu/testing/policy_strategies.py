@@ -10,7 +10,8 @@ alone that keeps a probe from its answer. What fails shrinks to two pods.
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from functools import cache
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 
 import attrs
 from hypothesis import assume
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from hypothesis.vendor.pretty import RepresentationPrinter
 
+Rule = TypeVar("Rule", IngressRule, EgressRule)
 ProtocolName: TypeAlias = Literal["TCP", "UDP", "SCTP"]
 
 PORTS: Final = (80, 81, 82, 8080, 1, 65535)
@@ -132,12 +134,14 @@ class Situation:
 # --- who is there ---
 
 
+@cache
 def labels() -> st.SearchStrategy[dict[str, str]]:
     """Labels of few keys and values, so that selectors find some."""
     values = st.sampled_from(_VALUES)
     return st.fixed_dictionaries({}, optional=dict.fromkeys(_KEYS, values))
 
 
+@cache
 def container_ports() -> st.SearchStrategy[tuple[ContainerPort, ...]]:
     """Ports with names; what a name stands for differs from pod to pod."""
     ports = st.builds(
@@ -190,6 +194,7 @@ def fronts(draw: st.DrawFn, pods: Sequence[Pod]) -> Service:
 # --- policies ---
 
 
+@cache
 @st.composite
 def selectors(draw: st.DrawFn, *, named: bool = False) -> LabelSelector:
     """Draw a selector; shrinks to the empty one. With `named` it may ask for a namespace by its name."""
@@ -200,6 +205,7 @@ def selectors(draw: st.DrawFn, *, named: bool = False) -> LabelSelector:
     return LabelSelector(match, tuple(draw(st.lists(_requirements(keys), max_size=2))))
 
 
+@cache
 @st.composite
 def _requirements(draw: st.DrawFn, keys: tuple[str, ...]) -> Requirement:
     key = draw(st.sampled_from(keys))
@@ -209,6 +215,7 @@ def _requirements(draw: st.DrawFn, keys: tuple[str, ...]) -> Requirement:
     return Requirement(key, operator, tuple(draw(found)) if operator in {"In", "NotIn"} else ())
 
 
+@cache
 @st.composite
 def blocks(draw: st.DrawFn) -> IpBlock:
     """Draw a block whose edges are near addresses that are there, with odd spellings and exceptions."""
@@ -224,6 +231,7 @@ def blocks(draw: st.DrawFn) -> IpBlock:
     return IpBlock(draw(st.sampled_from(forms)), tuple(found))
 
 
+@cache
 @st.composite
 def peers(draw: st.DrawFn) -> PolicyPeer:
     """Draw a peer of any sort; shrinks to all pods of the policy's namespace."""
@@ -238,6 +246,7 @@ def peers(draw: st.DrawFn) -> PolicyPeer:
             return PolicyPeer(ip_block=draw(blocks()))
 
 
+@cache
 @st.composite
 def policy_ports(draw: st.DrawFn) -> PolicyPort:
     """Draw a port of a rule: a number, a range that ends next to where pods answer, a name, a protocol."""
@@ -255,17 +264,22 @@ def policy_ports(draw: st.DrawFn) -> PolicyPort:
             return PolicyPort(protocol)
 
 
+@cache
+def _rules(kind: type[Rule]) -> st.SearchStrategy[list[Rule]]:
+    ports = st.lists(policy_ports(), max_size=2).map(tuple)
+    ends = st.lists(peers(), max_size=2).map(tuple)
+    return st.lists(st.builds(kind, ports, ends), max_size=2)
+
+
 @st.composite
 def policies(draw: st.DrawFn, name: str = "np", namespaces: Sequence[str] = NAMESPACES) -> NetworkPolicy:
     """Draw a policy of one of `namespaces`; shrinks to one that closes all pods there for ingress."""
     types = draw(st.sampled_from(((), ("Ingress",), ("Egress",), ("Ingress", "Egress"))))
-    few = st.lists(policy_ports(), max_size=2).map(tuple)
-    some = st.lists(peers(), max_size=2).map(tuple)
     spec = NetworkPolicySpec(
         LabelSelector() if draw(st.booleans()) else draw(selectors()),
         types,
-        tuple(draw(st.lists(st.builds(IngressRule, few, some), max_size=2))),
-        tuple(draw(st.lists(st.builds(EgressRule, few, some), max_size=2))),
+        tuple(draw(_rules(IngressRule))),
+        tuple(draw(_rules(EgressRule))),
     )
     return NetworkPolicy(Meta(name, draw(st.sampled_from(tuple(namespaces)))), spec)
 

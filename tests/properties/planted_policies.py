@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 Patch: TypeAlias = tuple[object, str, Any]
 
-MOST_TRIED: Final = 5000  # situations before a fault counts as not found
+MOST_TRIED: Final = 300  # situations before a fault counts as not found
 MOST_SHRUNK: Final = 3  # situations that are tried to make one smaller
 _AGENT_ALONE: Final = tuple(each for each in NETWORKS if each.policy == "iptables")
 _KINDNET: Final = NETWORKS[:1]
