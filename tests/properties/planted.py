@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Found: TypeAlias = tuple[Plan, list[Traffic]]
 
 MOST_TRIED: Final = 400  # clusters before a fault counts as not found
-MOST_SHRUNK: Final = 15  # clusters that are tried to make one smaller that is small already
+MOST_SHRUNK: Final = 3  # clusters that are tried to make one smaller that is small already
 MOST_NODES: Final = 3
 """Of a small cluster."""
 
