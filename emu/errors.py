@@ -129,6 +129,10 @@ class StormError(EmuError):
     """More events happened than the budget allows, as in a bridge loop."""
 
 
+class JobError(EmuError):
+    """A process that worked beside this one was ended."""
+
+
 class OutputError(EmuError):
     """A file or folder cannot be written."""
 

@@ -218,7 +218,9 @@ def _compare(
             progress=tell,
         )
     if not found.rows:
-        click.echo("no flow is meant: nobody there is called so, or has a port", err=True)
+        if sources or targets:
+            raise click.UsageError("no flow is meant: nobody there is called so, or has a port")
+        click.echo("there are no flows: nobody has a port", err=True)
     return found
 
 

@@ -214,6 +214,8 @@ def service_of(store: Store, point: Point) -> Service:
 
 
 def _missing(store: Store, kind: type[Known], point: Point) -> str:
+    if kind is Pod and store.find(Service, point.name, point.namespace) is not None:
+        return f"no pod {point.name} in namespace {point.namespace}; did you mean svc/{point.name}?"
     names = [each.metadata.name for each in store.list(kind, point.namespace)]
     word = kind.KIND.lower()
     known = ", ".join(names[:20]) or "none"

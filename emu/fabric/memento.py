@@ -113,7 +113,7 @@ class Memento:
         elif (layout := _layout(type(found))).is_kept:
             names = tuple(names_of(found))
             was = {name: getattr(found, name) for name in names}
-            if layout.has_dictionary or len(names) < len(layout.slots) or any(map(_is_count, was.values())):
+            if layout.has_dictionary or len(names) < len(layout.slots):
                 self._kept.append(_Loose(found, was))
             else:
                 self._alike.setdefault(names, _Alike(names)).add(found)
@@ -195,14 +195,13 @@ class _Alike:
 
 
 class _Loose:
-    """An object some of whose attributes come and go, or are counters of `itertools`."""
+    """An object some of whose attributes come and go."""
 
-    __slots__ = ("_counts", "_was", "of")
+    __slots__ = ("_was", "of")
 
     def __init__(self, of: object, was: dict[str, object]) -> None:
         self.of = of
         self._was = was
-        self._counts = {name: _reading(value) for name, value in was.items() if _is_count(value)}
 
     def restore(self) -> None:
         set_, was = object.__setattr__, self._was
@@ -214,23 +213,10 @@ class _Loose:
                 set_(self.of, name, was[name])
         for name in was.keys() - set(names_of(self.of)):
             set_(self.of, name, was[name])
-        for name, reading in self._counts.items():
-            if _reading(was[name]) != reading:
-                was[name] = itertools.count(reading)
-                set_(self.of, name, was[name])
 
 
 def _batched(objects: list[T]) -> Iterator[list[T]]:
     return (objects[start : start + _CHUNK] for start in range(0, len(objects), _CHUNK))
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, itertools.count)
-
-
-def _reading(count: object) -> int:
-    """Return what a counter will give next."""
-    return int(count.__reduce__()[1][0])  # `count(n)` is how it is made again
 
 
 @functools.cache

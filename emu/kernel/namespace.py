@@ -9,7 +9,6 @@ get `struct net`, and leave their effects by `emit`.
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -30,6 +29,7 @@ from emu.kernel.sctp import SctpTable
 from emu.kernel.sockets import SocketTable
 from emu.kernel.sysctl import Sysctl
 from emu.kernel.tcp import TcpTable
+from emu.sim.numbers import Numbers
 from emu.sim.rng import LateStream
 from emu.sim.time import START, Instant
 from emu.wire.addresses import ZERO_MAC
@@ -97,8 +97,8 @@ class Namespace:
         self.unseen = _NOTHING
         self.sends_icmp = False
         self._identification: int | None = None  # drawn before all else, but not before it is needed
-        self._next_packet_id = (itertools.count(1) if packet_ids is None else packet_ids).__next__
-        self._indices = itertools.count(1)
+        self._packet_ids = Numbers() if packet_ids is None else packet_ids
+        self._indices = Numbers()
         self._effects: list[Effect] = []
         self._armed = _NEVER
         self.add_device("lo", Loopback(), ZERO_MAC, mtu=LOOPBACK_MTU)
@@ -205,7 +205,7 @@ class Namespace:
 
     def new_packet_id(self) -> int:
         """Return the number of a packet that is born here, unique in the run."""
-        return self._next_packet_id()
+        return next(self._packet_ids)
 
     def next_identification(self) -> int:
         """Return the IP identification for a packet that belongs to no connection, never 0."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import enum
 import errno
-import itertools
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
@@ -22,6 +21,7 @@ from emu.kernel import raw, sctp, tcp, udp
 from emu.kernel.effects import Wake
 from emu.kernel.fib import RouteType
 from emu.kernel.routing import route_output
+from emu.sim.numbers import Numbers
 from emu.wire.addresses import ANY_IP4, LIMITED_BROADCAST, IpAddress
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class SocketTable:
     """The open sockets of a namespace."""
 
     _sockets: dict[int, Socket] = attrs.field(factory=dict, init=False)
-    _numbers: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1), init=False)
+    _numbers: Numbers = attrs.field(factory=Numbers, init=False)
 
     def new_number(self) -> int:
         """Return a number that no socket has had."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,8 +14,6 @@ class Numbers:
     """Gives 1, 2, 3, ... to whoever asks."""
 
     __slots__ = ("_last",)
-
-    is_still: ClassVar[bool] = True  # who tries things sets all of them aside at once
 
     def __init__(self) -> None:
         self._last = 0

@@ -7,11 +7,11 @@ Unlike `emu.fabric.memento` it stops almost nowhere, so it finds what that forge
 from __future__ import annotations
 
 import enum
-import itertools
 import random
 import types
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from emu.fabric.memento import names_of
@@ -22,13 +22,24 @@ if TYPE_CHECKING:
     from emu.fabric.driver import Fabric
 
 _ATOMS: Final = (int, str, bytes, float, complex, type(None), type, enum.Enum, types.ModuleType)
-_NUMBERED: Final = frozenset(
-    ("_next_packet_id", "packet_ids", "_recorder", "recorder", "_attendant", "_count")
+_NO_STATE: Final = frozenset(
+    (
+        ("Fabric", "packet_ids"),  # numbers that name packets go on, whatever is undone
+        ("Namespace", "_packet_ids"),
+        ("Fabric", "_recorder"),  # who looks on
+        ("Fabric", "_attendant"),
+        ("Namespace", "recorder"),
+        ("Recording", "_count"),
+        ("Chain", "compiled"),  # what is worked out of other state when somebody asks, and kept
+        ("Userland", "_contents"),
+        ("Userland", "_environment"),
+        ("Store", "_sorted"),
+    )
 )
-"""Numbers that name packets and steps go on, whatever is undone; who looks on is no state."""
-_DERIVED: Final = frozenset(("compiled", "_attrs_cached_hash", "_contents", "_environment", "_sorted"))
-"""What is worked out of other state when somebody asks, and kept."""
+"""Attributes that may change, by class and name."""
 
+_CALLED: Final = (partial, types.MethodType, types.FunctionType)
+_HASHES: Final = "_attrs_cached_hash"
 _PASSING: Final = frozenset(("connection", "datagram", "answer", "association", "result"))
 """Variables of a server that mean nothing where it waits for the next."""
 
@@ -50,8 +61,6 @@ def whole_state(fabric: Fabric) -> dict[str, str]:
         seen[id(each)] = path, each
         if isinstance(each, random.Random):
             found[path] = str(hash(each.getstate()))
-        elif isinstance(each, itertools.count):
-            found[path] = repr(each)
         else:
             inside = list(_inside(each))
             found[path] = f"{type(each).__name__} of {len(inside)}"
@@ -70,9 +79,11 @@ def _inside(each: object) -> Iterator[tuple[str, object]]:
                 yield f"{number} (key)", key
     elif isinstance(each, list | tuple | deque):
         yield from ((str(number), value) for number, value in enumerate(each))
-    elif isinstance(each, types.MethodType):
-        yield "self", each.__self__
-    elif isinstance(each, types.FunctionType):
+    elif isinstance(each, set | frozenset):
+        yield "members", tuple(sorted(each, key=repr))
+    elif isinstance(each, bytearray):
+        yield "octets", bytes(each)
+    elif isinstance(each, _CALLED):
         yield from _enclosed(each)
     elif isinstance(each, types.GeneratorType):
         frame = each.gi_frame
@@ -81,11 +92,24 @@ def _inside(each: object) -> Iterator[tuple[str, object]]:
             yield "locals", {name: value for name, value in frame.f_locals.items() if name not in _PASSING}
     elif type(each).__module__.startswith("emu."):
         yield from (
-            (name, getattr(each, name)) for name in names_of(each) if name not in _NUMBERED | _DERIVED
+            (name, getattr(each, name))
+            for name in names_of(each)
+            if name != _HASHES and (type(each).__name__, name) not in _NO_STATE
         )
 
 
-def _enclosed(function: types.FunctionType) -> Iterator[tuple[str, object]]:
+def _enclosed(function: object) -> Iterator[tuple[str, object]]:
+    """Yield what something that can be called holds."""
+    if isinstance(function, partial):
+        yield from (
+            ("function", function.func),
+            ("arguments", function.args),
+            ("keywords", function.keywords),
+        )
+    if isinstance(function, types.MethodType):
+        yield "self", function.__self__
+    if not isinstance(function, types.FunctionType):
+        return
     for number, cell in enumerate(function.__closure__ or ()):
         with suppress(ValueError):  # not filled yet
             yield f"cell {number}", cell.cell_contents

@@ -37,6 +37,7 @@ MAX_BRANCHES: Final = 1000
 """Branches of one question that are followed."""
 
 _CLEAR_BRANCHES: Final = 64
+_MOST_COPIES: Final = 64  # each of them is built
 
 Witness: TypeAlias = "Callable[[Emulation, Exchange, Source, Target], None]"
 """Who looks at a network after an exchange: its tables are as the packets left them."""
@@ -90,7 +91,7 @@ class Asker:
         try:
             return _explore(self._trial, question)
         except OnceOnlyError:
-            return _explore(self._copy, question)
+            return _explore(self._copy, question, most=_MOST_COPIES)
 
     def is_clear(self, source: str, target: str, *, namespace: str = "default") -> bool:
         """Return whether `target` answers `source` at once on every branch: then `judge` says ALWAYS.
@@ -137,15 +138,16 @@ class _Question:
     is_brief: bool
 
 
-def _explore(stage: _Stage, question: _Question) -> Verdict:
+def _explore(stage: _Stage, question: _Question, *, most: int | None = None) -> Verdict:
     """Ask on every branch, each on a stage of its own."""
+    most = most or MAX_BRANCHES
     outcomes: list[Outcome] = []
     ends: tuple[Source, Target] | None = None
     was_steady = False
     unknown: tuple[str, ...] = ()
-    for choice in islice(branches(), MAX_BRANCHES + 1):
-        if len(outcomes) == MAX_BRANCHES:
-            unknown = (f"more than {MAX_BRANCHES} branches",)
+    for choice in islice(branches(), most + 1):
+        if len(outcomes) == most:
+            unknown = (f"more than {most} branches",)
             break
         steady = SteadyChoice(choice)
         with stage(steady) as network, network.listening(steady):

@@ -134,7 +134,8 @@ def port_number(text: str, digits: str) -> int:
     Raises:
         EndPointError: it is none.
     """
-    if not (digits.isascii() and digits.isdigit() and 0 < int(digits) <= _HIGHEST_PORT):
+    is_number = digits.isascii() and digits.isdigit() and len(digits) <= len(str(_HIGHEST_PORT))
+    if not (is_number and 0 < int(digits) <= _HIGHEST_PORT):
         raise EndPointError(f"{text!r}: a port is a number from 1 to {_HIGHEST_PORT}")
     return int(digits)
 

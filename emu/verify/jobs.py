@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Final, TypeVar
+
+from emu.errors import JobError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +30,9 @@ _shared: list[tuple[Callable[[object], object], Sequence[object]]] = []  # what 
 
 def processors() -> int:
     """Return how many processes can work at once here."""
-    return (os.cpu_count() or 1) if "fork" in multiprocessing.get_all_start_methods() else 1
+    if "fork" not in multiprocessing.get_all_start_methods():
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def answers(ask: Callable[[Q], A], questions: Sequence[Q], jobs: int) -> Iterator[A]:
@@ -36,6 +42,9 @@ def answers(ask: Callable[[Q], A], questions: Sequence[Q], jobs: int) -> Iterato
         ask: answers one.
         questions: all of them.
         jobs: how many processes may work.
+
+    Raises:
+        JobError: one of the processes was ended.
     """
     jobs = min(jobs, len(questions) // _AT_LEAST, processors())
     if jobs < 2:
@@ -43,10 +52,12 @@ def answers(ask: Callable[[Q], A], questions: Sequence[Q], jobs: int) -> Iterato
         return
     _shared.append((ask, questions))  # type: ignore[arg-type]  # the copies ask what is given here
     try:
-        with multiprocessing.get_context("fork").Pool(jobs) as pool:
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork")) as pool:
             pieces = [(start, start + _PIECE) for start in range(0, len(questions), _PIECE)]
-            for piece in pool.imap(_ask_piece, pieces):
+            for piece in pool.map(_ask_piece, pieces):
                 yield from piece  # type: ignore[misc]  # answers of type A
+    except BrokenProcessPool:
+        raise JobError("a process that asked was ended from outside: is there too little memory?") from None
     finally:
         _shared.pop()
 

@@ -9,6 +9,7 @@ attempt: what was decided about a packet holds for its repetitions.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from emu.verify import fivetuple
@@ -37,6 +38,7 @@ class SteadyChoice:
         self._choice = choice
         self._step: Step | None = None
         self._taken: dict[Hashable, int] = {}
+        self._asked: Counter[Hashable] = Counter()
 
     def hear(self, step: Step) -> None:
         """Note which packet is under way, and where."""
@@ -47,7 +49,10 @@ class SteadyChoice:
         if self._step is None:
             return self._choice.pick(question, odds, names)
         packet = self._step.net, _identity(fivetuple.packet_of(self._step))
-        key = (packet, question, len(odds), odds[0], tuple(names))
+        question_of = (packet, question, len(odds), odds[0], tuple(names))
+        walk = self._step.packet_id, question_of
+        self._asked[walk] += 1  # two rules may ask the same: the first, the second time on this walk
+        key = question_of, self._asked[walk]
         if key in self._taken:
             self.was_steady = True
         else:

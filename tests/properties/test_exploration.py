@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from unittest import mock
 
 import attrs
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -304,3 +305,32 @@ def test_a_fault_in_one_function_of_the_kernel_shows_everywhere(tmp_path: Path) 
     with mock.patch.object(nat, "setup", forgetful):
         said = asked_everywhere(tmp_path)
     assert said == Said(Word.NEVER, "NEVER", Word.NEVER, captured=False)
+
+
+TWICE: Final = {
+    "tables": (
+        ("iptables -t mangle -A FORWARD {half} DROP", "iptables -A FORWARD {half} DROP"),
+        Fraction(1, 4),
+    ),
+    "rules": (
+        (
+            "iptables -N LET",
+            "iptables -A LET -j ACCEPT",
+            "iptables -A FORWARD {half} LET",
+            "iptables -A FORWARD {half} LET",
+            "iptables -A FORWARD -p icmp --icmp-type echo-request -j DROP",
+        ),
+        Fraction(3, 4),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_two_rules_that_ask_the_same_are_asked_twice(name: str) -> None:
+    """A packet that is sent again meets what it met; another rule is another matter."""
+    commands, expected = TWICE[name]
+    network = lab.load(str(TOPOLOGIES / "two-nodes-by-vxlan.yaml"))
+    half = "-p icmp --icmp-type echo-request -m statistic --mode random --probability 0.5 -j"
+    for command in commands:
+        network.namespace("node1").run(command.format(half=half))
+    assert Asker(network).judge("pod1", "pod2").delivered == expected

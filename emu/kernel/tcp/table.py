@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import heapq
-import itertools
 from typing import TYPE_CHECKING
 
 import attrs
@@ -12,6 +11,7 @@ import attrs
 from emu.kernel.connections import AcceptQueue, Connections, Key
 from emu.kernel.tcp.config import TcpConfig
 from emu.kernel.tcp.states import TRANSITIONS, Cause, State
+from emu.sim.numbers import Numbers
 
 if TYPE_CHECKING:
     from emu.kernel.sockets import Socket
@@ -73,7 +73,7 @@ class TcpTable(Connections[Entry]):
     """All TCP sockets of a namespace."""
 
     _heap: list[tuple[Instant, int, Entry]] = attrs.field(factory=list, init=False)
-    _numbers: itertools.count[int] = attrs.field(factory=itertools.count, init=False)
+    _numbers: Numbers = attrs.field(factory=Numbers, init=False)
     _config: TcpConfig = attrs.field(factory=TcpConfig, init=False)
     _generation: int = attrs.field(default=-1, init=False)
 

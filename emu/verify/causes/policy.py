@@ -37,15 +37,15 @@ def refine(scene: Scene, cause: Cause) -> Cause | None:
     namespace, name, direction = isolated
     pod, is_ingress = f"Pod {namespace}/{name}", direction == "ingress"
     policies = isolating(scene.network, cause.rule)
+    if not policies:
+        return None  # a rule of somebody else that only reads like one
     names = [each.object.removeprefix(_KIND) for each in policies]
-    who, verb = f"{pod} is isolated", "a policy"
-    if len(names) == 1:
-        who, verb = f"NetworkPolicy {names[0]} isolates {pod}", "it"
-    elif names:
+    who, verb = f"NetworkPolicy {names[0]} isolates {pod}", "it"
+    if len(names) > 1:
         who, verb = f"NetworkPolicies {listed(names)} isolate {pod}", "them"
     words = f"{who} for {direction}, and no rule of {verb} admits {_peer(scene, is_ingress=is_ingress)}"
-    found = Origin(pod) if not policies else policies[0]
-    fix = f"add a rule to {found.field} of {found.object} that admits it" if policies else ""
+    found = policies[0]
+    fix = f"add a rule to {found.field} of {found.object} that admits it"
     missed = _missed(scene, names, is_ingress=is_ingress)
     if missed is not None:
         found, why = missed

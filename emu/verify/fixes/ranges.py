@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -39,7 +39,12 @@ def take_another_range(case: Case) -> Iterator[Proposal]:
             return attrs.evolve(spec, pod_cidr=wanted, nodes=nodes)
 
         words = f"the pods' range {spec.pod_cidr} holds addresses of others: take one that nobody has"
-        old, new = {"podCIDR": str(spec.pod_cidr)}, {"podCIDR": text}
+        old: dict[str, Any] = {"podCIDR": str(spec.pod_cidr)}
+        new: dict[str, Any] = {"podCIDR": text}
+        own = [node for node in spec.nodes if node.pod_cidr is not None]
+        if own:  # they are parts of the old range: nodes get parts of the new one by themselves
+            old["nodes"] = [{"name": node.name, "podCIDR": str(node.pod_cidr)} for node in own]
+            new["nodes"] = [{"name": node.name} for node in own]
         yield Proposal(words, (document(case.cluster, old, new, change),))
         return
 

@@ -86,8 +86,8 @@ class Command:
         return network
 
     def lines(self, width: int) -> list[str]:
-        """Return it as `emu exec` takes it."""
-        return broken(["emu", "exec", self.host, "--", *self.argv], width)
+        """Return it, and where it is run: for good in a document's steps, for a moment by `emu exec`."""
+        return broken(["in", f"{self.host}:", *self.argv], width)
 
 
 @attrs.frozen

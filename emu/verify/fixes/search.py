@@ -64,7 +64,7 @@ def find_fix(
             after = _tried(state, proposal, namespace)
             if after is None:
                 continue
-            if _is_denied(after.verdict) if is_too_open else after.verdict.word is Word.ALWAYS:
+            if _is_denied(after.verdict) if is_too_open else _is_healthy(after, namespace):
                 return Fix(after.proposals, after.verdict)
             if not is_too_open and _is_progress(state.verdict, after.verdict):
                 waiting.append(after)
@@ -114,6 +114,15 @@ def _tried(state: _State, proposal: Proposal, namespace: str) -> _State | None:
     except (EmuError, OSError):
         return None
     return _State(network, source, target, verdict, (*state.proposals, proposal))
+
+
+def _is_healthy(state: _State, namespace: str) -> bool:
+    """Return whether the exchange succeeds always there, to its end."""
+    if state.verdict.word is not Word.ALWAYS:
+        return False
+    payload = state.verdict.target.payload
+    whole = Asker(state.network).judge(state.source, state.target, namespace=namespace, payload=payload)
+    return whole.word is Word.ALWAYS
 
 
 def _is_denied(verdict: Verdict) -> bool:

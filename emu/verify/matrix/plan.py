@@ -63,6 +63,9 @@ def make_plan(
         if not namespaces or workload.namespace in namespaces
         for each in _parts(cluster, workload, selector, each_pod=each_pod)
     ]
+    if not found and not (sources and targets):
+        where = f" of {', '.join(namespaces)}" if namespaces else ""
+        raise UnknownNameError(f"no pods{where} are there to ask or to be asked")
     asking = _chosen([each.party for each in found], sources)
     asked = _chosen([each.party for each in found], targets)
     declared = {each.party.point: each.ports for each in found}
@@ -73,10 +76,13 @@ def make_plan(
         wanted = (*last, *([Port(0, "ICMP")] if "ICMP" in protocols else []))
         return Plan(tuple(asking), tuple((party, wanted) for party in asked), last)
     numbers = [_numbers(cluster, text) for text in ports]
-    return Plan(
+    plan = Plan(
         tuple(asking),
         tuple((party, _ports(declared.get(party.point, ()), numbers, protocols)) for party in asked),
     )
+    if not plan.ports:
+        raise EndPointError("no port is declared by who is asked: name some, like --ports 80,443")
+    return plan
 
 
 def _parts(cluster: Cluster, workload: Workload, selector: str, *, each_pod: bool) -> Iterable[Workload]:
@@ -120,7 +126,9 @@ def _chosen(parties: Sequence[Party], patterns: Sequence[str]) -> list[Party]:
 
 def _numbers(cluster: Cluster, text: str) -> int:
     """Return the port that a number, or a name that all containers mean alike, stands for."""
-    if text.isascii() and text.isdigit() and 0 < int(text) <= _HIGHEST_PORT:
+    if text.isascii() and text.isdigit():
+        if len(text) > len(str(_HIGHEST_PORT)) or not 0 < int(text) <= _HIGHEST_PORT:
+            raise EndPointError(f"{text!r}: a port is a number from 1 to {_HIGHEST_PORT}")
         return int(text)
     named = {
         port.container_port

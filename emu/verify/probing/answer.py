@@ -75,24 +75,19 @@ class Answer:
 _UNTOLD: Final = Story(START, (), None, (), 0)
 
 
-def untold(verdict: Verdict) -> Verdict:
-    """Return a verdict without its packets: of ten thousand answers nobody keeps them."""
+def answer_of(verdict: Verdict) -> Answer:
+    """Return the answer where one asks one, without its packets: of ten thousand nobody keeps them."""
     outcomes = tuple([attrs.evolve(each, story=_UNTOLD) for each in verdict.outcomes])
-    return attrs.evolve(verdict, outcomes=outcomes)
+    return Answer("", outcomes, verdict.unknown)
 
 
-def judged(name: str, verdict: Verdict) -> Answer:
-    """Return the answer where one asks one."""
-    return Answer(name, verdict.outcomes, verdict.unknown)
-
-
-def pooled(name: str, verdicts: Sequence[Verdict]) -> Answer:
+def pooled(name: str, answers: Sequence[Answer]) -> Answer:
     """Return the answer where several ask or are asked: each pair counts alike."""
-    share = Fraction(1, len(verdicts))
+    share = Fraction(1, len(answers))
     outcomes = tuple(
         attrs.evolve(each, probability=each.probability * share)
-        for verdict in verdicts
-        for each in verdict.outcomes
+        for answer in answers
+        for each in answer.outcomes
     )
-    unknown = dict.fromkeys(words for verdict in verdicts for words in verdict.unknown)
+    unknown = dict.fromkeys(words for answer in answers for words in answer.unknown)
     return Answer(name, outcomes, tuple(unknown))

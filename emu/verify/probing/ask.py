@@ -20,10 +20,11 @@ from emu.kube.api.objects import Pod, Service
 from emu.kube.api.selectors import contains
 from emu.verify import firstpacket
 from emu.verify.asker import Asker
-from emu.verify.endpoint import LITERAL
+from emu.verify.cluster_endpoint import find_target
+from emu.verify.endpoint import LITERAL, Source
 from emu.verify.jobs import answers
 from emu.verify.probing import guests
-from emu.verify.probing.answer import Answer, judged, pooled, untold
+from emu.verify.probing.answer import Answer, answer_of, pooled
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from emu.cluster.emulation import Emulation
     from emu.errors import Fault
     from emu.verify.probing.probe import Probe
-    from emu.verify.verdict import Verdict
 
 
 def ask_all(
@@ -57,7 +57,7 @@ def ask_all(
     """
     asking = _Asking(network, namespace)
     questions = asking.prepare(probes)
-    verdicts: dict[_Question, Verdict | str] = {}
+    verdicts: dict[_Question, Answer | str] = {}
     wanted = {question for group in questions for question in group}
     for listens in (False, True):
         group = sorted(question for question in wanted if question.listens is listens)
@@ -86,11 +86,11 @@ class _Question(NamedTuple):
     listens: bool
 
 
-def _ask(asker: Asker, namespace: str, question: _Question) -> Verdict | str:
+def _ask(asker: Asker, namespace: str, question: _Question) -> Answer | str:
     """Return the answer, or what is wrong with the question."""
     try:
         source, target = question.source, question.target
-        return untold(asker.judge(source, target, namespace=namespace, payload=question.payload))
+        return answer_of(asker.judge(source, target, namespace=namespace, payload=question.payload))
     except EmuError as error:
         return str(error)
 
@@ -116,6 +116,8 @@ class _Asking:
             DocumentError: end points are wrong; all are told.
         """
         questions = [self._pairs(probe) for probe in probes]
+        for probe, pairs in zip(probes, questions, strict=True):
+            self._look(probe, pairs)
         if self.faults:
             raise DocumentError(self.faults)
         if isinstance(self.network, Cluster):
@@ -128,18 +130,30 @@ class _Asking:
             guests.warm(self.network)
         return questions
 
-    def answer(self, probe: Probe, found: Sequence[Verdict | str]) -> Answer:
+    def answer(self, probe: Probe, found: Sequence[Answer | str]) -> Answer:
         """Return the answer to one probe; what is wrong with it is noted."""
         faults = [each for each in found if isinstance(each, str)]
-        verdicts = [each for each in found if not isinstance(each, str)]
+        known = [each for each in found if not isinstance(each, str)]
         try:
             first = self._first_packet(probe) if probe.at else None
         except EmuError as error:
             faults.append(str(error))
         self.faults += [probe.fault("", each) for each in dict.fromkeys(faults)]
-        if faults or not verdicts:
+        if faults or not known:
             return Answer(probe.id, first_packet=None if faults else first)
-        return judged(probe.id, verdicts[0]) if len(verdicts) == 1 else pooled(probe.id, verdicts)
+        return pooled(probe.id, known)
+
+    def _look(self, probe: Probe, pairs: Sequence[_Question]) -> None:
+        """Note what can be known to be wrong before anything is asked."""
+        try:
+            if probe.at:
+                self.network.host(probe.at, namespace=self.namespace)
+            if isinstance(self.network, Cluster):
+                for pair in pairs:
+                    if not LITERAL.fullmatch(probe.target) and not _is_dns_name(probe.target):
+                        find_target(self.network, pair.target, Source(pair.source, ""), self.namespace)
+        except EmuError as error:
+            self.faults.append(probe.fault("", str(error)))
 
     # --- whom a probe means ---
 

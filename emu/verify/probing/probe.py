@@ -23,6 +23,7 @@ MOST_PAYLOAD: Final = 1_000_000
 PROTOCOLS: Final = ("TCP", "UDP", "SCTP", "ICMP")
 _SPACE: Final = re.compile(r"[\s,]*")
 _HIGHEST_PORT: Final = 65535
+_PORT_DIGITS: Final = 5
 _KEYS: Final = ("id", "from", "to", "port", "protocol", "via", "payload", "listen", "at", "iif")
 
 
@@ -108,9 +109,9 @@ def _values(name: str, text: str) -> Iterator[tuple[int, Any]]:
             return
         try:
             value, position = decoder.raw_decode(text, position)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # a number may be too long
             where = line
-            words = "it is nested too deeply"
+            words = "it is nested too deeply" if isinstance(error, RecursionError) else f"{error}"
             if isinstance(error, json.JSONDecodeError):
                 where, words = error.lineno, f"it is no JSON: {error.msg}"
             raise DocumentError([Fault(name, where, "$", words)]) from None
@@ -185,7 +186,7 @@ class _Reader:
             if value is not None:
                 self._wrong("port", "ICMP has no ports")
             return None
-        if isinstance(value, str) and value.isascii() and value.isdigit():
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _PORT_DIGITS:
             value = int(value)
         if value is None or (isinstance(value, str) and value):
             return value

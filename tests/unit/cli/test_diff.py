@@ -156,11 +156,11 @@ class TestOutput:
         ]
 
     def test_nobody_is_called_so(self, shop: Path) -> None:
-        """An empty answer is said to be one."""
+        """Whoever gates a pipeline by it must not take that for no difference."""
         result = CliRunner().invoke(
             cli, ["diff", "--from", "x/*", str(shop / "a.yaml"), str(shop / "b.yaml"), "--exit-code"]
         )
-        assert result.exit_code == 0
+        assert result.exit_code == 2
         assert "nobody there is called so" in result.stderr
 
     @pytest.mark.parametrize(("second", "status"), [("a.yaml", 0), ("b.yaml", 1)])

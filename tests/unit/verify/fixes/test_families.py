@@ -331,7 +331,7 @@ class TestSettings:
         cluster = make()
         cluster.node("node-1").run("sysctl -w net.ipv4.ip_forward=0")
         fix = fixed(cluster, "client", "svc/web", "IP_FORWARD_OFF")
-        assert "emu exec node/node-1 -- sysctl -w net.ipv4.ip_forward=1" in shown(fix)
+        assert "in node/node-1: sysctl -w net.ipv4.ip_forward=1" in shown(fix)
 
     def test_bridged_answers_are_translated_back(self, make: Make) -> None:
         """Where client and server are on one bridge."""
@@ -367,7 +367,7 @@ class TestSettings:
         cluster = make(provider="provider: flannel")
         cluster.node("node-2").run(f"iptables -I {rule}")
         fix = fixed(cluster, "client", "svc/web", code)
-        assert "emu exec node/node-2 -- iptables -t filter -D " in shown(fix)
+        assert "in node/node-2: iptables -t filter -D " in shown(fix)
 
     def test_tunnels_take_another_port(self, make: Make) -> None:
         """Where something eats Linux's own, whatever that is."""

@@ -78,7 +78,7 @@ class TestProof:
         fix = network.flow("a", "b").fix
         assert fix is not None
         assert fix.remedies == (FORWARDING,)
-        assert fix.lines() == ["planted", "  emu exec r -- sysctl -w net.ipv4.ip_forward=1"]
+        assert fix.lines() == ["planted", "  in r: sysctl -w net.ipv4.ip_forward=1"]
 
     def test_what_does_not_help_is_never_shown(
         self, network: lab.Network, monkeypatch: pytest.MonkeyPatch
@@ -144,7 +144,7 @@ class TestProof:
         flow = network.flow("a", "b")
         assert flow.reason == "IP_RPFILTER"
         assert flow.fix is not None
-        assert "emu exec r -- sysctl -w net.ipv4.conf.eth0.rp_filter=2" in flow.fix.lines()[-1]
+        assert "in r: sysctl -w net.ipv4.conf.eth0.rp_filter=2" in flow.fix.lines()[-1]
 
     def test_answers_that_are_invalid_pass_without_the_rule(self, network: lab.Network) -> None:
         """The router sees the answer alone, for the question took another cable."""

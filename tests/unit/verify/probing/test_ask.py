@@ -150,3 +150,13 @@ def test_what_nobody_is_called_is_told_all_at_once(cluster: Emulation) -> None:
         ("p.json", "$[0].to"),
         ("p.json", "$[1].to"),
     ]
+
+
+def test_several_processes_answer_the_same(cluster: Emulation) -> None:
+    """Every question is asked from the same state, whoever asks it."""
+    read = read_probes(
+        "p",
+        json.dumps([{"from": "client", "to": "svc/shop/web", "port": port} for port in range(7000, 7450)]),
+    )
+    alone, together = (ask_all(cluster, read, jobs=jobs) for jobs in (1, 2))
+    assert [each.as_json() for each in alone] == [each.as_json() for each in together]
