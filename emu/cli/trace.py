@@ -68,8 +68,12 @@ def trace(
     The packets are sent in the state after the document's last step, once for
     every branch that chance can take. The exit status is 0 only for ALWAYS.
     """
+    import attrs
+
+    from emu.cluster.cluster import Cluster
     from emu.verify.asker import Asker
     from emu.verify.fixes import find_fix
+    from emu.verify.probing.guests import invite_ends
     from emu.verify.telling.places import Places
     from emu.verify.telling.telling import Telling
     from emu.verify.verdict import Word
@@ -77,7 +81,9 @@ def trace(
     if branch is not None and all_branches:
         raise click.UsageError("--branch and --all-branches exclude each other")
     network = given.start()
+    guests = invite_ends(network, asker, target) if isinstance(network, Cluster) else ()
     verdict = Asker(network).judge(asker, target, namespace=namespace, payload=payload)
+    verdict = attrs.evolve(verdict, assumptions=(*verdict.assumptions, *guests))
     shown = _shown(verdict, branch, dropped_only=dropped_only)
     if form == "json":
         written = _json(verdict, shown, Places(network))

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from emu.apps import association, datagram, stream
 from emu.apps.ping import ping
+from emu.errors import EmuError
 from emu.kube.api.objects import Node, Service
 from emu.sim.time import MILLISECOND, later
-from emu.verify.endpoint import LITERAL
+from emu.verify.endpoint import LITERAL, find_target
 from emu.wire.addresses import IpAddress, Prefix
 
 if TYPE_CHECKING:
@@ -37,8 +39,24 @@ def prepare(cluster: Cluster, plan: Plan, *, listens: bool) -> None:
     warm(cluster)
 
 
-def invite(cluster: Cluster, addresses: Mapping[str, Collection[tuple[str, int]]]) -> None:
-    """Give addresses that belong to nobody a host outside each, which listens on some ports."""
+def invite_ends(cluster: Cluster, source: str, target: str) -> tuple[str, ...]:
+    """Give the ends of a question that are addresses of nobody hosts outside; return what is so assumed."""
+    wanted: dict[str, list[tuple[str, int]]] = {}
+    if LITERAL.fullmatch(source):
+        wanted[source] = []
+    with suppress(EmuError):  # whoever asks is told
+        asked = find_target(cluster, target)
+        if LITERAL.fullmatch(asked.point):
+            wanted.setdefault(asked.point, []).extend(
+                [(asked.protocol.value, asked.port)] if asked.port else []
+            )
+    made = invite(cluster, wanted)
+    return tuple([f"{text} is taken for a host outside that listens on what is asked" for text in made])
+
+
+def invite(cluster: Cluster, addresses: Mapping[str, Collection[tuple[str, int]]]) -> list[str]:
+    """Give addresses that belong to nobody a host outside each, which listens on some ports; return these."""
+    made: list[str] = []
     known = {own.address for net in cluster.fabric.namespaces.values() for own in _addresses(net)}
     ranges, services = _ranges(cluster), _service_addresses(cluster)
     for text, listening in addresses.items():
@@ -47,9 +65,11 @@ def invite(cluster: Cluster, addresses: Mapping[str, Collection[tuple[str, int]]
         if net is None:
             if address in known or address in services or any(address in each for each in ranges):
                 continue
-            net = cluster.control_plane.underlay.add_external(text, address)
+            made.append(text)
+        net = cluster.control_plane.underlay.add_external(text, address)
         for protocol, port in sorted(listening):
             cluster.fabric.spawn(net, _listener(protocol, port))
+    return made
 
 
 def listen(network: Emulation, ports: Collection[tuple[str, int]]) -> None:
