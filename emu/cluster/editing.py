@@ -18,7 +18,7 @@ import attrs
 from emu.apps.tools.finished import Finished
 from emu.cluster.points import DEFAULT_NAMESPACE, find_object, is_kind, parse_point
 from emu.cluster.sources import read_all
-from emu.errors import CommandError
+from emu.errors import CommandError, UnknownNameError
 from emu.kube.api import codec, selectors
 from emu.kube.api.objects import KINDS, Other
 from emu.kube.tables import kinds
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from emu.cluster.topology.spec import Source
     from emu.kube.api.objects import Known, Object
 
+_HIGHEST_PORT: Final = 65535
 _KEY: Final = re.compile(
     r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 )
@@ -145,8 +146,10 @@ def _delete(cluster: Cluster, words: Sequence[str], given: Given) -> Finished:
     missing: list[str] = []
     found = list(_of_files(cluster, _placed(given.objects, asked.namespace), missing))
     if asked.words:
-        found += _meant(cluster, asked)
+        found += _those_there(cluster, asked, missing)
     grace = 1 if asked.now else asked.grace_period
+    if grace is not None and grace < 0:
+        raise CommandError(f"error: --grace-period is a number of seconds, not {grace}", 1)
     lines = []
     for each in found:
         cluster.writer.delete(each, grace_seconds=None if asked.force else grace, force=asked.force)
@@ -155,6 +158,26 @@ def _delete(cluster: Cluster, words: Sequence[str], given: Given) -> Finished:
     if asked.ignore_not_found:
         missing = []
     return Finished("".join(lines), "".join(missing), 1 if missing else 0)
+
+
+def _those_there(cluster: Cluster, asked: argparse.Namespace, missing: list[str]) -> Iterator[Known]:
+    """Yield the objects that words mean and that are there, and say which are not."""
+    one_kind = len(asked.words) > 1 and "/" not in asked.words[0]
+    if asked.selector is not None or asked.all:
+        yield from _meant(cluster, asked)
+        return
+    names = (
+        [[asked.words[0], name] for name in asked.words[1:]] if one_kind else [[word] for word in asked.words]
+    )
+    for words in names:
+        try:
+            yield from _meant(cluster, argparse.Namespace(**{**vars(asked), "words": words}))
+        except UnknownNameError as error:
+            missing.append(f"Error from server (NotFound): {error}\n")
+        except CommandError as error:
+            if "(NotFound)" not in str(error):
+                raise
+            missing.append(f"{error}\n")
 
 
 def _of_files(cluster: Cluster, objects: Iterable[Object], missing: list[str]) -> Iterator[Known]:
@@ -224,7 +247,14 @@ def _run(cluster: Cluster, words: Sequence[str], _given: Given) -> Finished:
     asked = parser.parse_args(left)
     if asked.expose and not asked.port:
         raise CommandError("error: --port must be set when exposing a service", 1)
+    if not 0 <= asked.port <= _HIGHEST_PORT:
+        raise CommandError(f"error: --port is a number up to {_HIGHEST_PORT}, not {asked.port}", 1)
+    unset = [each for each in asked.env if "=" not in each]
+    if unset:
+        raise CommandError(f"error: invalid env: {unset[0]}", 1)
     pairs = [_change(word) for word in asked.labels.split(",") if word]
+    if any(value is None for _, value in pairs):
+        raise CommandError(f'error: invalid labels: "{asked.labels}"', 1)
     labels = {key: value for key, value in pairs if value is not None} or {"run": asked.name}
     container: dict[str, object] = {"name": asked.name, "image": asked.image}
     if asked.port:

@@ -119,6 +119,14 @@ class TestDelete:
             == 'Error from server (NotFound): networkpolicies.networking.k8s.io "none" not found\n'
         )
 
+    def test_what_is_there_goes_though_something_else_is_not(self, cluster: Cluster) -> None:
+        """Each by itself; who is not there is no failure if that was said."""
+        finished = cluster.do(["delete", "pod/nobody", "pod/lone", "--force"])
+        assert (finished.status, finished.stdout.count("deleted")) == (1, 1)
+        assert "(NotFound)" in finished.stderr
+        assert cluster.do(["delete", "pod", "nobody", "--ignore-not-found"]).status == 0
+        assert cluster.do(["delete", "pod/web", "--grace-period=-5"]).status == 1
+
 
 class TestLabel:
     """Labels come, change and go."""
@@ -187,6 +195,9 @@ class TestRun:
             ("run web --image=nginx", 'Error from server (AlreadyExists): pods "web" already exists\n'),
             ("run api", "error: the following arguments are required: --image\n"),
             ("run api --image=nginx --expose", "error: --port must be set when exposing a service\n"),
+            ("run api --image=x --port=99999", "error: --port is a number up to 65535, not 99999\n"),
+            ("run api --image=x --env=A", "error: invalid env: A\n"),
+            ("run api --image=x --labels=app-", 'error: invalid labels: "app-"\n'),
         ],
     )
     def test_is_refused(self, cluster: Cluster, words: str, stderr: str) -> None:
