@@ -73,8 +73,10 @@ def test_an_answer_past_the_nat_is_called_by_its_name() -> None:
         (
             "iptables -P FORWARD DROP",
             "FORWARD_POLICY_DROP",
-            "filter/FORWARD policy DROP; no rule of the chain accepts the packet: kube-proxy's KUBE-FORWARD "
-            "accepts what has its mark and what belongs to a connection, and this is neither",
+            (
+                "filter/FORWARD policy DROP; no rule of the chain accepts the packet: kube-proxy's "
+                "KUBE-FORWARD accepts what has its mark and what belongs to a connection, and this is neither"
+            ),
         ),
         (
             "iptables -A FORWARD -p tcp --dport 8080 -j DROP",

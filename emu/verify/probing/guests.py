@@ -66,7 +66,7 @@ def invite(cluster: Cluster, addresses: Mapping[str, Collection[tuple[str, int]]
             if address in known or address in services or any(address in each for each in ranges):
                 continue
             made.append(text)
-        net = cluster.control_plane.underlay.add_external(text, address)
+            net = cluster.control_plane.underlay.add_external(text, address)
         for protocol, port in sorted(listening):
             cluster.fabric.spawn(net, _listener(protocol, port))
     return made
