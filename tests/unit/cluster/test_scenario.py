@@ -101,7 +101,12 @@ class TestSteps:
             (["exec", "-c", "other", "lone", "--", "hostname"], "", "has no container other", 1),
             (["scale", "pod/lone", "--replicas=3"], "", "error: Pod has no replicas to scale\n", 1),
             (["scale", "deploy/web"], "", "error: scale KIND/[NS/]NAME --replicas=N\n", 1),
-            (["delete", "pod/nobody"], "", "error: no pod nobody in namespace default (there are lone", 1),
+            (
+                ["delete", "pod/nobody"],
+                "",
+                "Error from server (NotFound): no pod nobody in namespace default (there are lone",
+                1,
+            ),
             (["exec", "lone", "--", "frobnicate"], "", "frobnicate", 127),
             (["cordon", "node/node-1"], "node/node-1 cordoned\n", "", 0),
             (["delete"], "", "error: delete KIND/[NS/]NAME...\n", 1),
