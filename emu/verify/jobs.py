@@ -7,6 +7,7 @@ back; as every question is asked from the same state, it does not matter who ask
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
@@ -47,6 +48,14 @@ def answers(ask: Callable[[Q], A], questions: Sequence[Q], jobs: int) -> Iterato
         JobError: one of the processes was ended.
     """
     jobs = min(jobs, len(questions) // _AT_LEAST, processors())
+    gc.freeze()  # the cluster is no garbage: nobody need look through it, nor copy it for having looked
+    try:
+        yield from _answers(ask, questions, jobs)
+    finally:
+        gc.unfreeze()
+
+
+def _answers(ask: Callable[[Q], A], questions: Sequence[Q], jobs: int) -> Iterator[A]:
     if jobs < 2:
         yield from map(ask, questions)
         return
