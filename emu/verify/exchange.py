@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 import attrs
 
 from emu.apps import association, datagram, stream
-from emu.apps.outcome import word
+from emu.apps.outcome import TIMEOUT, word
 from emu.apps.ping import ping
 from emu.errors import StormError
 from emu.fabric import program
@@ -113,10 +113,12 @@ class _Bystander:
         """What was told."""
         return [Told(step, "") for step in self._steps]
 
-    @property
-    def sees_refusal(self) -> bool:
-        """Whether the last thing that happened was that rules dropped something."""
-        return bool(self._steps) and self._steps[-1].reason is DropReason.NETFILTER_DROP
+    def sees_refusal(self, network: Emulation) -> bool:
+        """Return whether rules dropped the last packet, and would drop the same packet again."""
+        if not self._steps or self._steps[-1].reason is not DropReason.NETFILTER_DROP:
+            return False
+        nets = (network.fabric.namespace(name) for name in {step.net for step in self._steps})
+        return not any(net.used_netfilter is not None and net.used_netfilter.remembers for net in nets)
 
 
 def ask(network: Emulation, source: Source, target: Target, *, is_brief: bool = False) -> Exchange:
@@ -176,12 +178,12 @@ def _run(network: Emulation, source: Source, target: Target) -> str:
 
 
 def _run_briefly(network: Emulation, source: Source, target: Target, bystander: _Bystander) -> str:
-    """Ask, and wait no longer than it takes to know: what rules drop once they drop again."""
+    """Ask, and wait no longer than it takes to know: rules that keep nothing drop again what they dropped."""
     net = network.fabric.namespace(source.namespace)
     process = network.fabric.spawn(net, _program(source, target, is_brief=True))
     network.run_until(lambda: process.done, later(network.fabric.loop.now, _AT_ONCE))
-    if not process.done and bystander.sees_refusal:
-        return "timeout"
+    if not process.done and bystander.sees_refusal(network):
+        return TIMEOUT
     network.finish(process)
     return word(process.error) if process.error is not None else process.result
 

@@ -334,3 +334,27 @@ def test_two_rules_that_ask_the_same_are_asked_twice(name: str) -> None:
     for command in commands:
         network.namespace("node1").run(command.format(half=half))
     assert Asker(network).judge("pod1", "pod2").delivered == expected
+
+
+REMEMBERING: Final = {
+    "recent": (
+        "iptables -A FORWARD -p tcp --syn -m recent --name seen --rcheck -j ACCEPT",
+        "iptables -A FORWARD -p tcp --syn -m recent --name seen --set -j DROP",
+    ),
+    "sets": (
+        "ipset create seen hash:ip",
+        "iptables -A FORWARD -p tcp --syn -m set --match-set seen src -j ACCEPT",
+        "iptables -A FORWARD -p tcp --syn -j SET --add-set seen src",
+        "iptables -A FORWARD -p tcp --syn -j DROP",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REMEMBERING)
+def test_rules_that_remember_are_asked_again_in_brief_too(name: str) -> None:
+    """A SYN that they drop once they let pass the second time: who did not wait would say NEVER."""
+    network = lab.load(str(TOPOLOGIES / "service-by-iptables.yaml"))
+    for command in REMEMBERING[name]:
+        network.namespace("node1").run(command.replace("-A FORWARD", "-A FORWARD -i cni0"))
+    words = [Asker(network, is_brief=brief).judge("client", "10.96.0.20:80").word for brief in (False, True)]
+    assert words == [Word.ALWAYS, Word.ALWAYS]

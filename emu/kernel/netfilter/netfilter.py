@@ -30,7 +30,7 @@ from emu.kernel.netfilter.conntrack import tracking
 from emu.kernel.netfilter.conntrack.table import ConnectionTable
 from emu.kernel.netfilter.hooks import Hook, Priority
 from emu.kernel.netfilter.ipset.sets import IpSets
-from emu.kernel.netfilter.ipset.users import count_uses
+from emu.kernel.netfilter.ipset.users import count_uses, fills_sets
 from emu.kernel.netfilter.named import forget_unnamed
 from emu.kernel.netfilter.needs import needs_conntrack
 from emu.kernel.netfilter.nftables.tables import NfTables
@@ -98,6 +98,7 @@ class Netfilter:
         self.hashlimits: dict[str, Buckets] = {}
         self.tracks = False
         self.is_legacy = False
+        self._fills_sets = False
         self._functions: dict[Hook, tuple[HookFunction, ...]] = dict.fromkeys(Hook, ())
 
     # --- rules ---
@@ -130,6 +131,17 @@ class Netfilter:
         self.tables[table.name].replace(table, counts, memories)
         self.changed()
 
+    @property
+    def remembers(self) -> bool:
+        """Whether rules keep something of a packet, so that the next one like it may fare otherwise."""
+        return bool(
+            self.recent
+            or self.hashlimits
+            or self.nft.tables
+            or self._fills_sets
+            or any(each.memories for each in self.tables.values())
+        )
+
     def _count_uses(self, name: str) -> int:
         """Return how often rules name the ipset `name`."""
         return count_uses((table.table for table in self.tables.values()), name)
@@ -139,6 +151,7 @@ class Netfilter:
         self.tracks = self.nft.needs_conntrack or any(
             needs_conntrack(table.table) for table in self.tables.values()
         )
+        self._fills_sets = any(fills_sets(each.table) for each in self.tables.values())
         self._functions = {hook: self._arrange(hook) for hook in Hook}
         self.net.unseen = self.nft.unseen()
         forget_unnamed((table.table for table in self.tables.values()), self.recent, self.hashlimits)

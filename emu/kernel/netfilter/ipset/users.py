@@ -21,6 +21,11 @@ def count_uses(tables: Iterable[Table], name: str) -> int:
     )
 
 
+def fills_sets(table: Table) -> bool:
+    """Return whether rules of `table` change sets by the packets that they meet."""
+    return any(isinstance(rule.target, SetTarget) for chain in table.chains for rule in chain.rules)
+
+
 def set_names(rule: Rule) -> list[str]:
     """Return the sets that `rule` names, each as often as it does."""
     names = [name for match in rule.matches if isinstance(match, SetMatch) for name in match.set_names]
