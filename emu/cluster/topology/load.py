@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -15,6 +14,7 @@ from emu.cluster.topology.fabric_reader import read_fabric
 from emu.cluster.topology.flatten import flatten
 from emu.cluster.topology.kind_reader import API_VERSION as KIND
 from emu.cluster.topology.kind_reader import read_kind
+from emu.cluster.topology.places import line_of
 from emu.cluster.topology.scenario_reader import read_scenario
 from emu.cluster.topology.spec import (
     DEFAULT_VERSION,
@@ -24,7 +24,7 @@ from emu.cluster.topology.spec import (
     Source,
     StepSpec,
 )
-from emu.document import MappingNode, SequenceNode
+from emu.document import MappingNode
 from emu.document.fields import Place, Report
 from emu.errors import DocumentError, Fault
 from emu.kube.api import codec
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from emu.kube.api.objects import Object
 
 OURS: Final = "emu/v1"
-_STEP: Final = re.compile(r"\.(?P<name>\w+)|\[(?P<index>\d+)\]|\['(?P<quoted>[^']*)'\]")
 
 
 @attrs.frozen
@@ -177,12 +176,12 @@ def _read(manifests: Iterable[ManifestNode], faults: list[Fault]) -> tuple[list[
             found = codec.read(each.node)
         except codec.ManifestError as error:
             for path, message in error.faults:
-                fault = Fault(each.file, _line_of(each.node, path), each.path + path[1:], message)
+                fault = Fault(each.file, line_of(each.node, path), each.path + path[1:], message)
                 if (fault.file, fault.line) not in told:
                     faults.append(fault)
             continue
         for path, message in (*faults_of(found), *sizes.faults_of(found)):
-            faults.append(Fault(each.file, _line_of(each.node, path), each.path + path[1:], message))
+            faults.append(Fault(each.file, line_of(each.node, path), each.path + path[1:], message))
         objects.append(with_namespace(found))
         sources.append(Source(each.file, each.node.line, each.path))
     return objects, sources
@@ -194,18 +193,3 @@ def with_namespace(found: Object) -> Object:
     if is_namespaced and not found.metadata.namespace:
         return attrs.evolve(found, metadata=attrs.evolve(found.metadata, namespace="default"))
     return found
-
-
-def _line_of(node: MappingNode, path: str) -> int:
-    """Return the line of what `path` leads to, as far as it goes."""
-    line = node.line
-    at: object = node
-    for found in _STEP.finditer(path):
-        step = found["quoted"] or found["name"]
-        if isinstance(at, MappingNode) and step in at:
-            line, at = at.line_of(step), at[step]
-        elif isinstance(at, SequenceNode) and found["index"] and int(found["index"]) < len(at):
-            line, at = at.lines[int(found["index"])], at[int(found["index"])]
-        else:
-            break
-    return line
