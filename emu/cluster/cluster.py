@@ -18,6 +18,7 @@ from emu.cluster.emulation import Emulation, Host
 from emu.cluster.garbage import garbage_kept
 from emu.cluster.points import DEFAULT_NAMESPACE, find_object, names_of, parse_point, pods_of
 from emu.cluster.topology.load import with_namespace
+from emu.cluster.underlay import is_underlay
 from emu.errors import DocumentError, UnknownNameError
 from emu.fabric.driver import Fabric
 from emu.fabric.userland import Userland
@@ -305,7 +306,7 @@ class Cluster(Emulation):
             EndPointError: it is no end point.
             UnknownNameError: there is no such, or it does not run.
         """
-        if name in self.fabric.namespaces and name.partition("/")[0] in {"switch", "router"}:
+        if name in self.fabric.namespaces and is_underlay(name):
             return super().namespace(name)
         return self.host(name)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from emu.cluster import node_objects, outside, policies
 from emu.cluster.daemons import Daemons
 from emu.cluster.ranges import overlaps
-from emu.cluster.underlay import Underlay
+from emu.cluster.underlay import lay
 from emu.cluster.writing import Writer
 from emu.errors import UnknownNameError, did_you_mean
 from emu.fabric.userland import Userland
@@ -98,11 +98,8 @@ class ControlPlane:
         if not topology.has_cluster:
             names = ", ".join(each.node.metadata.name for each in self._planned)
             self.warnings.append(f"no Cluster document: nodes {names}; {spec.network.provider}; iptables")
-        self.underlay = Underlay(
-            fabric,
-            node_objects.segments(self._planned),
-            frozenset(each.address for node in self._planned for device in node.devices for each in device),
-        )
+        self.underlay = lay(fabric, topology.fabric, self._planned)
+        self.warnings += self.underlay.warnings
         self._resolver, self.userlands = outside.build(self.underlay, topology.fabric)
 
     def start(self) -> None:
@@ -150,11 +147,9 @@ class ControlPlane:
             self._start_proxy(machine)
             self._start_policy_agent(machine)
             machine.keep_sysctls()
-        self.underlay.route_pods(
-            (Prefix.parse(node.spec.pod_cidr), each.devices[0][0].address)
-            for each, node in zip(planned, given, strict=True)
-            if node.spec.pod_cidr
-        )
+        for each, node in zip(planned, given, strict=True):
+            if node.spec.pod_cidr:
+                self.underlay.announce(each.devices[0][0].address, [Prefix.parse(node.spec.pod_cidr)])
 
     def _start_proxy(self, machine: Machine) -> None:
         """Start the kube-proxy of a node, unless the cluster has none."""
@@ -219,7 +214,7 @@ class ControlPlane:
         name = planned.node.metadata.name
         net = self.fabric.add_namespace(f"node/{name}")
         net.sysctl.set("net.ipv4.ip_forward", 1)
-        self.underlay.add_node(net, planned.devices)
+        self.underlay.attach(net, planned.devices, name=name)
         address = str(planned.devices[0][0].address)
         files = {
             "/etc/hosts": hosts.of_node(name, address),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.cluster.topology.spec import NodeSpec
-from emu.cluster.underlay import NODE_NETWORK, common_segment, hosts
+from emu.cluster.underlay.segments import NODE_NETWORK, common_segment, hosts
 from emu.errors import AddressError, DocumentError, Fault
 from emu.kube.api.objects import Node
 from emu.kube.api.objects.meta import Condition, Meta

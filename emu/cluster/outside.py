@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from emu.apps import association, datagram, dns_server
 from emu.apps.http import server
 from emu.apps.http.message import Response
-from emu.cluster.topology.spec import ExternalSpec
+from emu.cluster.topology.fabric.external import ExternalSpec
 from emu.fabric.userland import Userland
 from emu.wire.addresses import IpAddress
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import dns.message
 
     from emu.apps.http.message import Request
-    from emu.cluster.topology.spec import FabricSpec
+    from emu.cluster.topology.fabric.spec import FabricSpec
     from emu.cluster.underlay import Underlay
     from emu.fabric.program import Program
 

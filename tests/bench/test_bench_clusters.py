@@ -27,7 +27,7 @@ import pytest
 import yaml
 
 from emu.cluster.source import ClusterSource, read_source
-from emu.cluster.underlay import Underlay
+from emu.cluster.underlay.plain import PlainUnderlay
 from emu.fabric.driver import Fabric
 from emu.kube import cni
 from emu.kube.api.objects import EndpointSlice, Node, Pod, Service
@@ -199,7 +199,7 @@ class Nodes:
 
     def __init__(self, provider: str) -> None:
         self.fabric = Fabric()
-        underlay = Underlay(self.fabric, [Prefix.parse("172.18.0.0/16")], frozenset())
+        underlay = PlainUnderlay(self.fabric, [Prefix.parse("172.18.0.0/16")], frozenset())
         configured = PROVIDERS[provider]({})
         networks = [
             NodeNetwork(f"node-{number}", f"172.18.1.{number + 2}", [f"10.244.{number}.0/24"])
@@ -208,7 +208,7 @@ class Nodes:
         self.nodes: list[tuple[Namespace, Disk, NetConfList]] = []
         for network in networks:
             net, disk = self.fabric.add_namespace(f"node/{network.name}"), Disk()
-            underlay.add_node(net, [(Interface(network.internal_ip, 16),)])
+            underlay.attach(net, [(Interface(network.internal_ip, 16),)])
             written = configured.configure(network, networks)
             apply(self.fabric, net, Written(), written, disk=disk)
             self.nodes.append((net, disk, some(written.config)))

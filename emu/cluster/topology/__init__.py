@@ -8,8 +8,10 @@ files --> documents --+--> emu/v1 Cluster, or kind's Cluster --> ClusterSpec
 
 from __future__ import annotations
 
+from emu.cluster.topology.fabric.external import ExternalSpec
+from emu.cluster.topology.fabric.spec import FabricSpec
 from emu.cluster.topology.load import Topology, load_topology
-from emu.cluster.topology.spec import ClusterSpec, ExternalSpec, FabricSpec, NetworkSpec, NodeSpec, ProxySpec
+from emu.cluster.topology.spec import ClusterSpec, NetworkSpec, NodeSpec, ProxySpec
 
 __all__ = [
     "ClusterSpec",

@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The `Fabric` document of `emu/v1` to a `FabricSpec`: hosts outside the cluster."""
+"""The `Fabric` document of `emu/v1` to a `FabricSpec`. Each key has a reader of its own in `fabric`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from emu.cluster.topology import values
-from emu.cluster.topology.spec import ExternalSpec, FabricSpec
-from emu.document.fields import Fields, elements
+from emu.cluster.topology.fabric.external import external
+from emu.cluster.topology.fabric.filters import drop_filter
+from emu.cluster.topology.fabric.links import link
+from emu.cluster.topology.fabric.load_balancers import load_balancer
+from emu.cluster.topology.fabric.routers import router
+from emu.cluster.topology.fabric.spec import FabricSpec
+from emu.cluster.topology.fabric.switches import switch
+from emu.cluster.topology.fabric.vpc import vpc
+from emu.document.fields import Fields
 
 if TYPE_CHECKING:
     from emu.document.fields import Place
-
-_NOT_YET: Final = ("links", "filters", "vpc", "loadBalancers")
 
 
 def read_fabric(place: Place) -> FabricSpec:
@@ -25,19 +29,14 @@ def read_fabric(place: Place) -> FabricSpec:
 
 def _spec(place: Place) -> FabricSpec:
     fields = Fields(place)
-    for key in _NOT_YET:
-        if fields.has(key):
-            fields.place.at(key).fault("is not modelled yet: of a Fabric, external hosts are")
-        fields.ignore(key)
-    return fields.done(FabricSpec(fields.each("external", _external)))
-
-
-def _external(place: Place) -> ExternalSpec:
-    fields = Fields(place)
     return fields.done(
-        ExternalSpec(
-            fields.must("name", values.name),
-            fields.must("ip", values.address),
-            fields.get("serves", lambda each: elements(each, values.serves), ()),
+        FabricSpec(
+            fields.each("external", external),
+            fields.each("links", link),
+            fields.each("switches", switch),
+            fields.each("routers", router),
+            fields.each("filters", drop_filter),
+            fields.get("vpc", vpc, None),
+            fields.each("loadBalancers", load_balancer),
         )
     )

@@ -10,6 +10,7 @@ import attrs
 from emu.cluster.topology import sizes
 from emu.cluster.topology.annotations import faults_of
 from emu.cluster.topology.cluster_reader import read_cluster
+from emu.cluster.topology.fabric.spec import FabricSpec, joined
 from emu.cluster.topology.fabric_reader import read_fabric
 from emu.cluster.topology.flatten import flatten
 from emu.cluster.topology.kind_reader import API_VERSION as KIND
@@ -19,8 +20,6 @@ from emu.cluster.topology.scenario_reader import read_scenario
 from emu.cluster.topology.spec import (
     DEFAULT_VERSION,
     ClusterSpec,
-    ExternalSpec,
-    FabricSpec,
     Source,
     StepSpec,
 )
@@ -109,7 +108,7 @@ def load_topology(documents: Sequence[Document], mode: Mode = Mode.STRICT) -> To
         raise DocumentError(faults)
     return Topology(
         cluster,
-        FabricSpec(tuple(sorted_out.externals)),
+        joined(sorted_out.fabrics),
         tuple(objects),
         tuple(sources),
         has_cluster=bool(sorted_out.clusters),
@@ -124,7 +123,7 @@ class _Sorted:
     """What kinds of documents there are."""
 
     clusters: list[ClusterSpec] = attrs.field(factory=list)
-    externals: list[ExternalSpec] = attrs.field(factory=list)
+    fabrics: list[FabricSpec] = attrs.field(factory=list)
     drafts: list[Draft] = attrs.field(factory=list)
     expectations: list[Expectation] = attrs.field(factory=list)
     manifests: list[ManifestNode] = attrs.field(factory=list)
@@ -142,7 +141,7 @@ class _Sorted:
                 report.add(value.line, "$", "a second Cluster document")
             self.clusters.append(read_cluster(place) if kind[0] == OURS else read_kind(place))
         elif kind == (OURS, "Fabric"):
-            self.externals += read_fabric(place).external
+            self.fabrics.append(read_fabric(place))
         elif kind == (OURS, "Scenario"):
             scenario = read_scenario(place, document.file)
             self.drafts += scenario.steps

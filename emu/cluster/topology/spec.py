@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from emu.kube.api.objects.scheduling import Taint
     from emu.kube.policy.enforcer import PolicyOption
     from emu.sim.time import Duration
-    from emu.wire.addresses import Interface, IpAddress
+    from emu.wire.addresses import Interface
 
 STEP_VERBS: Final = (
     "exec",
@@ -38,6 +38,7 @@ STEP_VERBS: Final = (
 """What a step of a `Scenario` may begin with; done by `emu.cluster.scenario`."""
 
 ProviderName: TypeAlias = Literal["kubenet", "kindnet", "flannel", "none"]
+ProxyMode: TypeAlias = Literal["iptables", "nftables", "ipvs", "userspace", "none"]
 Role: TypeAlias = Literal["control-plane", "worker"]
 
 DEFAULT_VERSION: Final = "1.35"
@@ -93,7 +94,7 @@ class ProxySpec:
     local traffic.
     """
 
-    mode: Literal["iptables", "none"] = "iptables"
+    mode: ProxyMode = "iptables"
     cluster_cidr: str | None = None
     node_port_addresses: tuple[str, ...] = ()
     masquerade_all: bool = False
@@ -121,22 +122,6 @@ class ClusterSpec:
     policies: PolicySettings = attrs.field(factory=PolicySettings)
     nodes: tuple[NodeSpec, ...] = ()
     is_kind: bool = False
-
-
-@attrs.frozen
-class ExternalSpec:
-    """A host outside the cluster: where it is, and on which ports it answers (protocol in capitals)."""
-
-    name: str
-    address: IpAddress
-    serves: tuple[tuple[str, int], ...] = ()
-
-
-@attrs.frozen
-class FabricSpec:
-    """What is around the nodes."""
-
-    external: tuple[ExternalSpec, ...] = ()
 
 
 @attrs.frozen

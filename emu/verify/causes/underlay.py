@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from emu.cluster.underlay import is_underlay
 from emu.kernel.drops import DropReason
 from emu.verify import fivetuple
 from emu.verify.causes.codes import FORWARD_POLICY_DROP, UNDERLAY_FILTER
@@ -24,7 +25,7 @@ def refine(scene: Scene, cause: Cause) -> Cause | None:
         return None
     packet = fivetuple.packet_of(scene.end)
     inside = fivetuple.carried(packet)
-    is_between = scene.network.is_cluster and _is_underlay(scene.end.net)
+    is_between = scene.network.is_cluster and is_underlay(scene.end.net)
     outer = fivetuple.read(packet)
     if outer is None or not (inside or is_between):
         return None
@@ -37,7 +38,3 @@ def refine(scene: Scene, cause: Cause) -> Cause | None:
     port = f"{PROTOCOLS.get(outer.protocol, '')} port {outer.dport}" if outer.has_ports else "the protocol"
     fix = f"let {port} pass between the nodes in {scene.end.net}"
     return attrs.evolve(cause, code=UNDERLAY_FILTER, words=words, fix=fix)
-
-
-def _is_underlay(net: str) -> bool:
-    return net == "router" or net.startswith("switch/")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from emu.apps import association, datagram, stream
 from emu.apps.ping import ping
+from emu.cluster.underlay import is_underlay
 from emu.errors import EmuError
 from emu.kube.api.objects import Node, Service
 from emu.sim.time import MILLISECOND, later
@@ -105,7 +106,7 @@ def _greet(address: IpAddress) -> Program[None]:
 def _hosts(network: Emulation) -> Iterator[Namespace]:
     """Yield whose programs are asked: pods, and nodes where pods use their network."""
     for name, net in list(network.fabric.namespaces.items()):
-        if not network.is_cluster or (name.partition("/")[0] not in {"switch", "router", "ext"}):
+        if not network.is_cluster or not (is_underlay(name) or name.startswith("ext/")):
             yield net
 
 

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which underlay a cluster gets, by what `Fabric` documents say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from emu.cluster.underlay.plain import PlainUnderlay
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emu.cluster.node_objects import PlannedNode
+    from emu.cluster.topology.fabric.spec import FabricSpec
+    from emu.cluster.underlay.base import Underlay
+    from emu.fabric.driver import Fabric
+
+
+def lay(fabric: Fabric, spec: FabricSpec, nodes: Sequence[PlannedNode]) -> Underlay:  # noqa: ARG001
+    """Build the underlay that documents describe; the default where they say nothing.
+
+    One kind of underlay a cluster: a cloud's network (`spec.vpc`) is none of
+    switches and routers that one names. A new kind is a subclass of `Underlay`
+    and a line here.
+
+    Args:
+        fabric: where it is built, empty as yet.
+        spec: what the documents say.
+        nodes: who will be attached, in this order.
+    """
+    segments = tuple(dict.fromkeys(node.devices[0][0].prefix for node in nodes))
+    taken = frozenset(each.address for node in nodes for device in node.devices for each in device)
+    return PlainUnderlay(fabric, segments, taken)
