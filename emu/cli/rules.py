@@ -28,13 +28,11 @@ _COMMANDS = {"iptables-save": ["iptables-save"], "nft": ["nft", "list", "ruleset
 @click.argument("node")
 def rules(given: Input, form: str, node: str) -> int:
     """Print the rules of NODE: `emu rules worker-1 -f lab.yaml`."""
-    from emu.kube.proxy.iptables import render
-
     cluster = given.start_cluster()
     host = cluster.node(node.removeprefix("node/"))
     if form == "iptables-restore":
         proxy = cluster.proxies.proxies.get(node.removeprefix("node/"))
-        click.echo("" if proxy is None else render(proxy.ruleset), nl=False)
+        click.echo("" if proxy is None else proxy.plane.text(), nl=False)
         return 0
     finished = host.execute(_COMMANDS[form])
     click.echo(finished.stdout, nl=False)

@@ -99,7 +99,9 @@ def _spec(spec: ClusterSpec) -> Iterator[tuple[str, object]]:
         if getattr(proxy, name) != getattr(usual, name)
     }
     if iptables:
-        found["iptables"] = iptables
+        found["nftables" if proxy.mode == "nftables" else "iptables"] = iptables
+    if proxy.mode != usual.mode:
+        found["mode"] = proxy.mode
     if proxy.tcp_be_liberal:
         found["conntrack"] = {"tcpBeLiberal": True}
     if (proxy.nfacct, proxy.random_fully) != (True, True):

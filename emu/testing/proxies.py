@@ -32,6 +32,7 @@ from emu.kube.api.objects.service import (
 )
 from emu.kube.api.store import Store
 from emu.kube.proxy.config import ZONE_LABEL
+from emu.kube.proxy.iptables_mode import IptablesPlane
 from emu.kube.proxy.proxy import Fleet
 from emu.sim.time import later
 from emu.wire.addresses import Interface, MacAddress
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from emu.fabric.driver import Fabric
     from emu.kernel.namespace import Namespace
     from emu.kube.proxy.config import ProxyConfig
+    from emu.kube.proxy.iptables import Ruleset
     from emu.sim.time import Duration
 
 
@@ -157,6 +159,12 @@ class Proxies:
         self.fleet.start(net, config)
         self.wait(0)
         return net
+
+    def ruleset(self, name: str) -> Ruleset:
+        """Return the rules that a node in mode iptables should have now."""
+        plane = self.fleet.proxies[name].plane
+        assert isinstance(plane, IptablesPlane)
+        return plane.ruleset
 
     def wait(self, duration: Duration) -> None:
         """Let time pass."""

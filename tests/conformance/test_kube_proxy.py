@@ -30,7 +30,6 @@ from emu.kube.api.store import Store
 from emu.kube.proxy import names, stale
 from emu.kube.proxy.catalogue import Catalogue
 from emu.kube.proxy.config import Detect, Features, ProxyConfig, UnmodelledModeError
-from emu.kube.proxy.iptables import render
 from emu.kube.proxy.proxy import Fleet, proxied_without_local
 from emu.sim.time import SECOND, START, later
 from emu.verify.alone import alone
@@ -272,7 +271,7 @@ def check_affinity(world: World, question: Question, seconds: int) -> None:
 def check_chains(_: World, proxy: Proxy, expected: list[Document]) -> None:
     """Compare the text of whole chains in what iptables-restore is given."""
     tables: dict[str, list[str]] = {}
-    for line in render(proxy.ruleset).splitlines():
+    for line in proxy.plane.text().splitlines():
         if line.startswith("*"):
             tables[line[1:]] = lines = []
         else:

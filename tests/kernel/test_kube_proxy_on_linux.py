@@ -57,7 +57,7 @@ def test_linux_holds_the_rules_that_our_nodes_hold() -> None:
             proxies = Proxies(Fabric())
             proxies.put(*(each for pair in cluster for each in pair))
             net = proxies.start(CONFIG)
-            ruleset = proxies.fleet.proxies["a"].ruleset
+            ruleset = proxies.ruleset("a")
             wanted = {each.name for each in ruleset.nat.ports.own}
             text = render(ruleset, {"nat": sorted(present - wanted)})
             run(netns, "iptables-restore", "--noflush", "--counters", text=text)

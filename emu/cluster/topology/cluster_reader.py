@@ -18,13 +18,13 @@ from emu.document import MappingNode
 from emu.document.fields import Fields, Place, boolean, elements, integer, one_of, text
 from emu.errors import did_you_mean
 from emu.kube.policy.settings import Settings as PolicySettings
+from emu.kube.proxy.modes import MODES, NOT_YET
 from emu.kube.providers import PROVIDERS, OptionsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _NOT_YET: Final = ("calico", "weave", "vpc")
-_OTHER_MODES: Final = ("nftables", "ipvs", "userspace")
 
 
 def read_cluster(place: Place) -> ClusterSpec:
@@ -140,7 +140,8 @@ def _proxy(place: Place) -> ProxySpec:
     cluster_cidr = fields.get("clusterCIDR", text, None)
     addresses = fields.get("nodePortAddresses", lambda each: elements(each, text), ())
     iptables = fields.get("iptables", _iptables, {})
-    fields.get("nftables", _nftables, None)
+    nftables = fields.get("nftables", _nftables, {})
+    masquerades = nftables if mode == "nftables" else iptables
     liberal = fields.get("conntrack", _flag("tcpBeLiberal"), False)
     features = fields.get("features", _features, (True, True))
     return fields.done(
@@ -148,8 +149,8 @@ def _proxy(place: Place) -> ProxySpec:
             mode,  # type: ignore[arg-type]  # one of those that there are
             cluster_cidr=cluster_cidr,
             node_port_addresses=addresses,
-            masquerade_all=bool(iptables.get("masqueradeAll", False)),
-            masquerade_bit=int(iptables.get("masqueradeBit", 14)),
+            masquerade_all=bool(masquerades.get("masqueradeAll", False)),
+            masquerade_bit=int(masquerades.get("masqueradeBit", 14)),
             localhost_node_ports=bool(iptables.get("localhostNodePorts", True)),
             tcp_be_liberal=liberal,
             nfacct=features[0],
@@ -159,10 +160,10 @@ def _proxy(place: Place) -> ProxySpec:
 
 
 def _mode(place: Place) -> str:
-    if place.value in _OTHER_MODES:
-        place.fault(f"the mode {place.value} is not modelled yet; there are iptables and none")
+    if place.value in NOT_YET:
+        place.fault(f"the mode {place.value} is not modelled yet; there are {', '.join(MODES)} and none")
         return "iptables"
-    return one_of("iptables", "none")(place)
+    return one_of(*MODES, "none")(place)
 
 
 def _iptables(place: Place) -> dict[str, int]:
@@ -176,12 +177,14 @@ def _iptables(place: Place) -> dict[str, int]:
     )
 
 
-def _nftables(place: Place) -> None:
-    """Read the settings of a mode that is not chosen."""
+def _nftables(place: Place) -> dict[str, int]:
     fields = Fields(place)
-    fields.get("masqueradeAll", boolean, False)
-    fields.get("masqueradeBit", integer(0, 31), 14)
-    fields.done(None)
+    return fields.done(
+        {
+            "masqueradeAll": fields.get("masqueradeAll", boolean, False),
+            "masqueradeBit": fields.get("masqueradeBit", integer(0, 31), 14),
+        }
+    )
 
 
 def _flag(key: str) -> Callable[[Place], bool]:

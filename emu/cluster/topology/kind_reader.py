@@ -24,11 +24,13 @@ from emu.cluster.topology.spec import (
     Role,
 )
 from emu.document.fields import Fields, boolean, elements, integer, one_of, text
+from emu.kube.proxy.modes import MODES, NOT_YET
 
 if TYPE_CHECKING:
     from emu.document.fields import Place
     from emu.wire.addresses import Prefix
 
+_MODES: Final = ("iptables", "nftables", "ipvs", "none")
 API_VERSION: Final = "kind.x-k8s.io/v1alpha4"
 _IMAGE: Final = re.compile(r"kindest/node:v(1\.\d+)")
 _ASIDE: Final = (
@@ -67,7 +69,7 @@ def read_kind(place: Place) -> ClusterSpec:
             pod_cidr=pods,
             service_cidr=services,
             network=NetworkSpec("none" if provider == "none" else "kindnet"),
-            proxy=ProxySpec("none" if mode == "none" else "iptables"),
+            proxy=ProxySpec(mode),  # type: ignore[arg-type]  # one of those that there are
             nodes=nodes,
             is_kind=True,
         )
@@ -121,10 +123,10 @@ def _subnet(place: Place) -> Prefix:
 
 
 def _mode(place: Place) -> str:
-    if place.value in {"ipvs", "nftables"}:
-        place.fault(f"the mode {place.value} is not modelled yet; there are iptables and none")
+    if place.value in NOT_YET:
+        place.fault(f"the mode {place.value} is not modelled yet; there are {', '.join(MODES)} and none")
         return "iptables"
-    if place.value not in {"iptables", "none"}:
+    if place.value not in _MODES:
         place.fault(f"invalid kubeProxyMode: {place.value}")
         return "iptables"
     return str(place.value)

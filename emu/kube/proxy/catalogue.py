@@ -10,24 +10,24 @@ endpoints of it, is in another zone, or is in its source ranges.
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 from emu.kube.proxy.endpoints import NO_BACKENDS, BackendKey, merge
-from emu.kube.proxy.port_rules import PortWriter
 from emu.kube.proxy.services import PortKey, proxied_ports
 from emu.kube.proxy.stale import needs_cleanup
 from emu.kube.proxy.topology import choose
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from emu.kube.api.objects.service import EndpointSlice, Service
     from emu.kube.proxy.config import Options, Place
     from emu.kube.proxy.endpoints import Backends
-    from emu.kube.proxy.port_rules import PortRules
     from emu.kube.proxy.services import ProxiedPort
     from emu.kube.proxy.topology import Usable
+
+Rules = TypeVar("Rules", covariant=True)  # noqa: PLC0105 - what a mode writes for a port
 
 LARGE: Final = 1000
 """With more endpoints than that, chains do without most comments."""
@@ -38,6 +38,13 @@ class ServiceKey(NamedTuple):
 
     namespace: str
     name: str
+
+
+class PortWriter(Protocol[Rules]):
+    """Writes the rules of one service port, in one mode."""
+
+    def write(self, usable: Usable, *, in_range: bool) -> Rules:
+        """Return the rules of a node that may use these endpoints, and that is or is not in source ranges."""
 
 
 class View(NamedTuple):
@@ -73,8 +80,8 @@ class Entry:
         self._by_node = backends.nodes if port.uses_local or backends.has_duplicates else frozenset()
         self._by_node |= backends.hinted_nodes
         self.is_uniform = not (self._by_node or backends.has_zones or self._is_ranged)
-        self._writers: dict[tuple[Options, bool], PortWriter] = {}
-        self._rules: dict[tuple[Options, bool, View], PortRules] = {}
+        self._writers: dict[tuple[Any, Options, bool], PortWriter[Any]] = {}
+        self._rules: dict[tuple[Any, Options, bool, View], Any] = {}
 
     def view(self, place: Place) -> View:
         """Return what of `place` matters here."""
@@ -94,15 +101,24 @@ class Entry:
         """Return the endpoints that `place` may use."""
         return choose(self.port, self.backends, place)
 
-    def rules(self, options: Options, place: Place, *, is_large: bool) -> PortRules:
-        """Return the rules for `place`, the same object for all places that see it alike."""
+    def rules(
+        self, writes: Callable[..., PortWriter[Rules]], options: Options, place: Place, *, is_large: bool
+    ) -> Rules:
+        """Return the rules for `place`, the same object for all places that see it alike.
+
+        Args:
+            writes: returns what writes the rules of a mode, from options, port and size.
+            options: what the proxy is told.
+            place: where it is.
+            is_large: the cluster is so large that comments are left out.
+        """
         view = self.view(place)
-        key = options, is_large, view
+        key = writes, options, is_large, view
         found = self._rules.get(key)
         if found is None:
-            writer = self._writers.get(key[:2])
+            writer = self._writers.get(key[:3])
             if writer is None:
-                writer = self._writers[key[:2]] = PortWriter(options, self.port, is_large=is_large)
+                writer = self._writers[key[:3]] = writes(options, self.port, is_large=is_large)
             found = self._rules[key] = writer.write(self.usable(place), in_range=view.in_range)
         return found
 

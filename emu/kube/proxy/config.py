@@ -13,16 +13,13 @@ import attrs
 
 from emu.errors import EmuError
 from emu.kube.proxy.addresses import address, networks
+from emu.kube.proxy.modes import MODES, NOT_YET
 from emu.sim.time import SECOND, Duration
 
 if TYPE_CHECKING:
     from emu.kube.api.objects.node import Node
     from emu.wire.addresses import Prefix
 
-MODES: Final = ("iptables",)
-"""The modes that are modelled."""
-
-_KNOWN_MODES: Final = ("iptables", "ipvs", "nftables")
 _LOOPBACK: Final = "127.0.0.1"
 ZONE_LABEL: Final = "topology.kubernetes.io/zone"
 
@@ -61,7 +58,7 @@ class ProxyConfig:
     Attributes:
         node_name: the node it runs on.
         node_ips: addresses of the node, the one of each family that counts first.
-        mode: how Services become rules; see `MODES`.
+        mode: how Services become rules; see `emu.kube.proxy.modes.MODES`.
         family: 4 or 6.
         detect: how pods are told from others; `CLUSTER_CIDR` without one is as good as none.
         cluster_cidr: the range of all pods, empty if it is not known; of two families, with a comma between.
@@ -101,7 +98,7 @@ class ProxyConfig:
             UnmodelledModeError: the mode is not modelled, or unknown.
         """
         if self.mode not in MODES:
-            known = "is not modelled" if self.mode in _KNOWN_MODES else "is none that kube-proxy has"
+            known = "is not modelled" if self.mode in NOT_YET else "is none that kube-proxy has"
             raise UnmodelledModeError(f"kube-proxy mode {self.mode!r} {known}; there is {', '.join(MODES)}")
         if self.family != 4:
             raise UnmodelledModeError("kube-proxy for IPv6 is not modelled")

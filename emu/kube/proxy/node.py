@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The kube-proxy of one node: what it has written, and when it writes again.
 
+What that is depends on its mode (`emu.kube.proxy.modes`); when it happens, its
+health, and what becomes of old connections do not.
+
 Source: pkg/proxy/iptables/proxier.go.
 """
 
@@ -14,7 +17,6 @@ from emu.kube.proxy import stale
 from emu.kube.proxy.catalogue import ServiceKey
 from emu.kube.proxy.config import node_port_networks, options_of, place_of
 from emu.kube.proxy.endpoints import local_ready
-from emu.kube.proxy.load import is_intact
 from emu.sim.time import Instant
 
 if TYPE_CHECKING:
@@ -24,8 +26,7 @@ if TYPE_CHECKING:
     from emu.kube.api.store import Store
     from emu.kube.proxy.config import ProxyConfig
     from emu.kube.proxy.health import HealthServers
-    from emu.kube.proxy.iptables import Ruleset
-    from emu.kube.proxy.load import Loaded
+    from emu.kube.proxy.modes import Plane
     from emu.kube.proxy.proxy import Fleet
 
 _NEVER: Final = Instant(-1 << 62)
@@ -36,8 +37,10 @@ class Proxy:
 
     Attributes:
         config: what it was told.
+        net: the namespace of its node.
+        options: what of the configuration rules depend on.
         place: where it runs, as its Node says.
-        serves_loopback: node ports answer on loopback addresses.
+        plane: what it has written, in its mode.
         next_sync: before this instant it does not sync again.
         is_waiting: a sync is due.
         is_synced: it has written its rules once.
@@ -61,21 +64,14 @@ class Proxy:
         self.health: Mapping[ServiceKey, tuple[int, int]] = {}
         self.servers: HealthServers | None = None
         self.failure = ""
+        self.net = net
         self._fleet = fleet
-        self._net = net
-        self._loaded: Mapping[str, Loaded] = {}
-        self._ruleset: Ruleset | None = None
         self._needs_full = True
         self._udp_generation = -1
-        self._last_deletion = _NEVER
         node = fleet.store.find(Node, config.node_name)
-        self._options = options_of(config, node)
+        self.options = options_of(config, node)
         self.place = place_of(config, node)
-
-    @property
-    def serves_loopback(self) -> bool:
-        """Whether node ports answer on loopback addresses."""
-        return self._options.localhost_node_ports
+        self.plane: Plane = fleet.mode(config.mode).begin(self)
 
     @property
     def store(self) -> Store:
@@ -88,20 +84,15 @@ class Proxy:
         since = self.pending_since
         return since is None or self.store.loop.now - since <= 2 * self.config.sync_period
 
-    @property
-    def ruleset(self) -> Ruleset:
-        """The rules that its node should have now."""
-        return self._fleet.ruleset(self._options, self.place, self.served)
-
     def look_round(self) -> bool:
         """Look at the Node anew; return whether anything about it matters that was otherwise before."""
         node = self._fleet.store.find(Node, self.config.node_name)
         if node is None:
             return False
         now = options_of(self.config, node), place_of(self.config, node)
-        if now == (self._options, self.place):
+        if now == (self.options, self.place):
             return False
-        self._options, self.place = now
+        self.options, self.place = now
         self._needs_full = True
         return True
 
@@ -113,38 +104,29 @@ class Proxy:
     def needs_attention(self) -> bool:
         """Return whether a sync is due though no object has changed.
 
-        So it is where somebody has taken rules away, the last sync failed, or
-        chains are left that are to be deleted.
+        So it is where somebody has taken away what was written, the last sync
+        failed, or something is left that is to be deleted.
         """
-        if self.is_synced and not is_intact(self._net):
+        if self.is_synced and not self.plane.is_intact():
             self._needs_full = True
             return True
-        return bool(self.failure) or any(each.strangers.stale for each in self._loaded.values())
+        return bool(self.failure) or self.plane.is_unfinished()
 
     def sync(self) -> None:
-        """Make the rules of the node what they should be; nothing happens where they are.
+        """Make the node what it should be; nothing happens where it is.
 
         A sync that fails changes nothing, and makes the next one a full one.
         """
         now = self._fleet.store.loop.now
-        ruleset = self.ruleset
-        catalogue = self._fleet.catalogue
-        is_large = catalogue.is_large
-        deletes = not is_large or now - self._last_deletion > self.config.sync_period
-        is_stale = deletes and any(each.strangers.stale for each in self._loaded.values())
-        if self._needs_full or ruleset is not self._ruleset or is_stale:
+        try:
+            has_written = self.plane.sync(now, full=self._needs_full)
+        except CommandError as error:
             self.next_sync = Instant(now + self.config.min_sync_period)
-            try:
-                self._loaded = self._fleet.loader.load(
-                    self._net, ruleset, self._loaded, full=self._needs_full, deletes=deletes
-                )
-            except CommandError as error:
-                self.failure, self._needs_full = str(error), True
-                return
-            self.failure, self._needs_full, self._ruleset = "", False, ruleset
-            self.is_synced = True
-            if deletes:
-                self._last_deletion = now
+            self.failure, self._needs_full = str(error), True
+            return
+        if has_written:
+            self.next_sync = Instant(now + self.config.min_sync_period)
+            self.failure, self._needs_full, self.is_synced = "", False, True
         self.last_sync, self.pending_since = now, None
         self.health = {
             service: (port, self.local_endpoints_of(service))
@@ -152,13 +134,14 @@ class Proxy:
         }
         if self.servers is not None:
             self.servers.follow()
-        if self._udp_generation != catalogue.udp_generation:
-            self._udp_generation = catalogue.udp_generation
+        generation = self._fleet.catalogue.udp_generation
+        if self._udp_generation != generation:
+            self._udp_generation = generation
             self._clean(now)
 
     def _clean(self, now: Instant) -> None:
         """Delete connections of UDP that lead nowhere any more."""
-        netfilter = self._net.used_netfilter
+        netfilter = self.net.used_netfilter
         if netfilter is not None:
             entries = self._fleet.catalogue.entries
             stale.clean(netfilter.conntrack, ((each.port, each.backends) for each in entries), now)
@@ -171,11 +154,11 @@ class Proxy:
             return None
         own = [
             address.address
-            for device in self._net.devices.values()
+            for device in self.net.devices.values()
             for address in device.addresses
             if any(address.address in network for network in networks)
         ]
-        served = [each for each in own if self.serves_loopback or not each.is_loopback]
+        served = [each for each in own if self.options.localhost_node_ports or not each.is_loopback]
         return tuple(dict.fromkeys(str(each) for each in sorted(served, key=int)))
 
     # --- health ---

@@ -2,14 +2,14 @@
 """kube-proxy at work: the proxies of all nodes watch the store, and each keeps its node's rules right.
 
         store --changes--> Catalogue
-          |                    | rules, shared by nodes that see the same
-          +--> Fleet --now or after the minimal period--> Proxy --> netfilter of its node
+          |                    | what a mode makes of it, shared by nodes that see the same
+          +--> Fleet --now or after the minimal period--> Proxy --> kernel of its node
 
 A proxy syncs at once, and then again as soon as its minimal period is over if
 anything has changed meanwhile. All proxies share one `Fleet`, so a change is
 worked out once, and equal nodes hold the same table.
 
-Source: pkg/proxy/iptables/proxier.go, pkg/proxy/runner/bounded_frequency_runner.go.
+Source: cmd/kube-proxy/app/server.go, pkg/proxy/runner/bounded_frequency_runner.go.
 """
 
 from __future__ import annotations
@@ -22,20 +22,18 @@ from emu.kube.api.objects.node import Node
 from emu.kube.api.objects.service import EndpointSlice, Service
 from emu.kube.proxy.catalogue import Catalogue
 from emu.kube.proxy.health import HealthServers
-from emu.kube.proxy.iptables import PortSet, UniformChains, assemble
-from emu.kube.proxy.load import Loader
+from emu.kube.proxy.modes import MODES, clean_up
 from emu.kube.proxy.node import Proxy
 from emu.sim.time import Instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from emu.fabric.driver import Fabric
     from emu.kernel.namespace import Namespace
     from emu.kube.api.store import Change, Store
-    from emu.kube.proxy.config import Options, Place, ProxyConfig
-    from emu.kube.proxy.iptables import Ruleset
-    from emu.kube.proxy.port_rules import PortRules
+    from emu.kube.proxy.config import Place, ProxyConfig
+    from emu.kube.proxy.modes import Mode
 
 _NEVER: Final = Instant(-1 << 62)
 
@@ -46,22 +44,20 @@ class Fleet:
     Args:
         store: where Services, EndpointSlices and Nodes are.
         family: of the addresses, 4 or 6.
-        fabric: where the proxies' health servers run; None to have none.
+        fabric: where the proxies' servers run; None to have none.
 
     Attributes:
+        fabric: see above.
         catalogue: what all proxies know.
         proxies: by name of the node.
     """
 
     def __init__(self, store: Store, family: int = 4, *, fabric: Fabric | None = None) -> None:
         self.store = store
-        self._fabric = fabric
+        self.fabric = fabric
         self.catalogue = Catalogue(family)
         self.proxies: dict[str, Proxy] = {}
-        self.loader = Loader()
-        self._rulesets: dict[tuple[Options, tuple[str, ...] | None, tuple[PortRules, ...]], Ruleset] = {}
-        self._generation = 0
-        self._uniform: dict[Options, _Uniform] = {}
+        self._modes: dict[str, Mode] = {}
         self._is_waking = False
         self._due: dict[Instant, list[Proxy]] = {}
         self._listed = False
@@ -78,12 +74,11 @@ class Fleet:
         """
         config.check()
         self._list()
+        clean_up(net, config.mode)
         proxy = Proxy(self, net, config)
         self.proxies[config.node_name] = proxy
-        if self._fabric is not None:
-            proxy.servers = HealthServers(self._fabric, net, proxy)
-        if proxy.serves_loopback:
-            net.sysctl.set("net.ipv4.conf.all.route_localnet", 1)
+        if self.fabric is not None:
+            proxy.servers = HealthServers(self.fabric, net, proxy)
         self._wake_at(self.store.loop.now, proxy)
         self._watch_canaries(proxy)
         return proxy
@@ -92,8 +87,16 @@ class Fleet:
         """Stop a proxy; its rules stay where they are."""
         if self.proxies.get(proxy.config.node_name) is proxy:
             del self.proxies[proxy.config.node_name]
+            proxy.plane.stop()
             if proxy.servers is not None:
                 proxy.servers.stop()
+
+    def mode(self, name: str) -> Mode:
+        """Return what all proxies of a mode have in common."""
+        found = self._modes.get(name)
+        if found is None:
+            found = self._modes[name] = MODES[name].make(self)
+        return found
 
     # --- changes ---
 
@@ -178,37 +181,6 @@ class Fleet:
             self.wake(proxy)
         self._watch_canaries(proxy)
 
-    # --- rules ---
-
-    def ruleset(self, options: Options, place: Place, served: tuple[str, ...] | None) -> Ruleset:
-        """Return the rules of a node, the same object for nodes that see the same.
-
-        Args:
-            options: what its proxy is told.
-            place: where it is.
-            served: its addresses that serve node ports; None for all.
-        """
-        entries, is_large = self.catalogue.entries, self.catalogue.is_large
-        if self.catalogue.generation != self._generation:
-            self._generation = self.catalogue.generation
-            self._rulesets.clear()
-            self._uniform.clear()
-            self.loader.forget()
-        uniform = self._uniform.get(options)
-        if uniform is None:
-            uniform = self._uniform[options] = _Uniform(
-                [
-                    entry.rules(options, place, is_large=is_large) if entry.is_uniform else None
-                    for entry in entries
-                ]
-            )
-        others = tuple([entries[at].rules(options, place, is_large=is_large) for at in uniform.gaps])
-        key = options, served, others
-        found = self._rulesets.get(key)
-        if found is None:
-            found = self._rulesets[key] = assemble(options, uniform.filled(others), served)
-        return found
-
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
@@ -220,21 +192,6 @@ def _without_collections() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-class _Uniform:
-    """The rules of those service ports that are the same on all nodes, with gaps for the others."""
-
-    def __init__(self, rules: Sequence[PortRules | None]) -> None:
-        self.gaps = [at for at, each in enumerate(rules) if each is None]
-        self._rules = rules
-        self._chains = UniformChains.of(each for each in rules if each is not None)
-
-    def filled(self, others: tuple[PortRules, ...]) -> PortSet:
-        """Return the rules of all service ports, the gaps filled by `others`."""
-        rest = iter(others)
-        ports = tuple([each if each is not None else next(rest) for each in self._rules])
-        return PortSet(ports, self._chains, others)
 
 
 def proxied_without_local(fleet: Fleet, place: Place) -> tuple[int, int]:

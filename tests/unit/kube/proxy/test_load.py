@@ -14,6 +14,7 @@ from emu.errors import CommandError
 from emu.fabric.driver import Fabric
 from emu.kube.proxy.config import Features, ProxyConfig
 from emu.kube.proxy.iptables import ENSURED, JUMPS, render
+from emu.kube.proxy.iptables_mode import clean_up
 from emu.kube.proxy.load import is_intact
 from emu.kube.proxy.names import PER_SERVICE
 from emu.sim.time import SECOND
@@ -101,13 +102,13 @@ def two_nodes(before: Cluster) -> tuple[Proxies, Namespace, Namespace]:
 def test_loading_is_the_same_as_running_the_tools(before: Cluster, after: Cluster) -> None:
     """Rules, order of chains and counters, on a node that has rules of others, at first and after changes."""
     cluster, ours, theirs = two_nodes(before)
-    proxy = cluster.fleet.start(ours, CONFIG)
+    cluster.fleet.start(ours, CONFIG)
     cluster.wait(0)
-    sync_by_tools(theirs, proxy.ruleset)
+    sync_by_tools(theirs, cluster.ruleset("a"))
     assert saved(ours) == saved(theirs)
     replace(cluster, before, after)
     cluster.wait(5 * SECOND)
-    sync_by_tools(theirs, proxy.ruleset)
+    sync_by_tools(theirs, cluster.ruleset("a"))
     assert saved(ours) == saved(theirs)
 
 
@@ -200,3 +201,21 @@ def test_rules_that_were_flushed_come_back(table: str) -> None:
     assert not is_intact(net)
     cluster.wait(31 * SECOND)
     assert saved(net) == before
+
+
+@given(before=clusters())
+def test_a_clean_up_takes_away_what_kube_proxy_wrote_and_nothing_else(before: Cluster) -> None:
+    """Rules, chains and canaries go; rules of others stay, and so does what the kubelet writes, too."""
+    cluster, ours, theirs = two_nodes(before)
+    cluster.fleet.start(ours, CONFIG)
+    cluster.wait(0)
+    clean_up(ours)
+    assert not [line for line in saved(ours) if "KUBE-" in line and "KUBE-FIREWALL" not in line]
+    for table in ("nat", "filter"):
+        left, strangers = (
+            [line for line in run(net, "iptables-save", "-c", "-t", table).splitlines() if line[0] != "#"]
+            for net in (ours, theirs)
+        )
+        added = [line for line in left if line not in strangers]
+        assert [line for line in left if line in strangers] == strangers
+        assert all("KUBE-FIREWALL" in line for line in added)

@@ -14,6 +14,7 @@ from emu.kube.api.objects.service import EndpointSlice, Service
 from emu.kube.proxy.catalogue import ServiceKey
 from emu.kube.proxy.config import Detect, ProxyConfig, UnmodelledModeError
 from emu.kube.proxy.iptables import render
+from emu.kube.proxy.modes import NOT_YET
 from emu.sim.time import MILLISECOND, SECOND
 from emu.testing.proxies import Proxies, endpoint, node, service, slice_of
 from emu.wire.addresses import IpAddress
@@ -134,7 +135,7 @@ def test_a_large_cluster_does_without_comments_and_deletes_later() -> None:
     many = [endpoint(f"10.0.{each // 250}.{each % 250 + 1}") for each in range(1001)]
     cluster.put(WEB, slice_of("ns/web", many), service("ns/other", "172.30.0.2"))
     net = cluster.start(ProxyConfig("a", cluster_cidr="10.0.0.0/8"))
-    text = render(cluster.fleet.proxies["a"].ruleset)
+    text = render(cluster.ruleset("a"))
     assert "ns/web ->" not in text
     assert text.count('"ns/web cluster IP"') == 2
     cluster.wait(5 * SECOND)
@@ -203,7 +204,7 @@ def test_node_ports_of_some_addresses_are_dispatched_by_address() -> None:
         "a", ("192.168.0.2", "192.168.1.2"), node_port_addresses=("192.168.0.0/23", "127.0.0.0/8")
     )
     cluster.start(config)
-    rules = cluster.fleet.proxies["a"].ruleset.lines("nat", "KUBE-SERVICES")
+    rules = cluster.ruleset("a").lines("nat", "KUBE-SERVICES")
     served = ["127.0.0.1", "192.168.0.2", "192.168.1.2"]
     assert [line.split(" -d ")[1] for line in rules] == [f"{each} -j KUBE-NODEPORTS" for each in served]
 
@@ -227,7 +228,7 @@ def test_others_than_pods_are_told_apart(config: ProxyConfig, words: str | None)
     named = node("a")
     cluster.put(WEB, ONE, attrs.evolve(named, spec=attrs.evolve(named.spec, pod_cidr="10.0.3.0/24")))
     cluster.start(config)
-    ruleset = cluster.fleet.proxies["a"].ruleset
+    ruleset = cluster.ruleset("a")
     (chain,) = [each.name for each in ruleset.nat.written if each.name.startswith("KUBE-SVC-")]
     first = ruleset.lines("nat", chain)[0]
     if words is None:
@@ -236,7 +237,7 @@ def test_others_than_pods_are_told_apart(config: ProxyConfig, words: str | None)
         assert first.endswith(f"-d 172.30.0.1 --dport 80 {words}-j KUBE-MARK-MASQ")
 
 
-@pytest.mark.parametrize("mode", ["nftables", "ipvs", "userspace"])
+@pytest.mark.parametrize("mode", NOT_YET)
 def test_modes_that_are_not_modelled_are_refused_by_name(mode: str) -> None:
     """Nobody gets the rules of another mode in silence."""
     with pytest.raises(UnmodelledModeError, match=mode):
