@@ -127,6 +127,7 @@ class Proxy:
         if has_written:
             self.next_sync = Instant(now + self.config.min_sync_period)
             self.failure, self._needs_full, self.is_synced = "", False, True
+            self._fleet.tell(self.config.node_name, "has written its rules")
         self.last_sync, self.pending_since = now, None
         self.health = {
             service: (port, self.local_endpoints_of(service))
@@ -144,7 +145,11 @@ class Proxy:
         netfilter = self.net.used_netfilter
         if netfilter is not None:
             entries = self._fleet.catalogue.entries
-            stale.clean(netfilter.conntrack, ((each.port, each.backends) for each in entries), now)
+            ports = ((each.port, each.backends) for each in entries)
+            deleted = stale.clean(netfilter.conntrack, ports, now)
+            if deleted:
+                plural = "s" if deleted > 1 else ""
+                self._fleet.tell(self.config.node_name, f"has deleted {deleted} stale UDP connection{plural}")
 
     @property
     def served(self) -> tuple[str, ...] | None:

@@ -27,7 +27,7 @@ from emu.kube.proxy.node import Proxy
 from emu.sim.time import Instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from emu.fabric.driver import Fabric
     from emu.kernel.namespace import Namespace
@@ -50,6 +50,7 @@ class Fleet:
         fabric: see above.
         catalogue: what all proxies know.
         proxies: by name of the node.
+        listeners: are told the node and what its proxy has done, when it has changed something there.
     """
 
     def __init__(self, store: Store, family: int = 4, *, fabric: Fabric | None = None) -> None:
@@ -57,6 +58,7 @@ class Fleet:
         self.fabric = fabric
         self.catalogue = Catalogue(family)
         self.proxies: dict[str, Proxy] = {}
+        self.listeners: list[Callable[[str, str], None]] = []
         self._modes: dict[str, Mode] = {}
         self._is_waking = False
         self._due: dict[Instant, list[Proxy]] = {}
@@ -97,6 +99,11 @@ class Fleet:
         if found is None:
             found = self._modes[name] = MODES[name].make(self)
         return found
+
+    def tell(self, node: str, words: str) -> None:
+        """Tell who listens what the proxy of a node has done."""
+        for each in self.listeners:
+            each(node, words)
 
     # --- changes ---
 
