@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from emu.cluster import cluster, emulation
 from emu.cluster.network import lab
 from emu.cluster.source import ClusterSource, read_source
+from emu.sim.time import EPOCH
 from emu.verify import explainer as explaining
 from emu.verify.flow import Flow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from emu.cluster.emulation import Recorded
+    from emu.cluster.recorded import Recorded
+    from emu.cluster.source import Source
     from emu.observe.comments import Explainer
     from emu.verify.expect import Finding
 
@@ -78,11 +80,17 @@ def load(
     *paths: str, seed: int | None = None, steps: bool = True, validate: str = "strict"
 ) -> Cluster | Network:
     """Return what some files describe together; see `emu.load`."""
-    source = read_source(paths, validate=validate)
+    return start(read_source(paths, validate=validate), seed=seed, steps=steps)
+
+
+def start(
+    source: Source, *, seed: int | None = None, epoch: int = EPOCH, steps: bool = True
+) -> Cluster | Network:
+    """Return what documents describe, to be asked; see `ClusterSource.start`."""
     if isinstance(source, ClusterSource):
-        made = source.start(seed=seed, steps=steps, kind=Cluster)
+        made = source.start(seed=seed, epoch=epoch, steps=steps, kind=Cluster)
         assert isinstance(made, Cluster)
         return made
-    network = source.start(seed=seed, steps=steps, kind=Network)
+    network = source.start(seed=seed, epoch=epoch, steps=steps, kind=Network)
     assert isinstance(network, Network)
     return network

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emu.cli.source import Input
-    from emu.cluster.emulation import Recorded
+    from emu.cluster.recorded import Recorded
 
 _COMMAND = "command"
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from emu.cluster.cluster import Cluster
     from emu.cluster.emulation import Emulation
     from emu.cluster.source import Source
+    from emu.lab import Cluster as AskedCluster
+    from emu.lab import Network as AskedNetwork
 
 
 @attrs.define(eq=False)
@@ -47,24 +49,15 @@ class Input:
 
     def start(self) -> Emulation:
         """Return what the files describe, built anew; say on standard error what was not as expected."""
-        from emu.cluster.network.lab import Network
+        return _told(self.source.start(seed=self.seed, epoch=self._epoch()))
 
-        found = self.source.start(seed=self.seed, epoch=self._epoch())
-        if isinstance(found, Network):
-            options.tell_unexpected(found.unexpected)
-        else:
-            for line in found.warnings:
-                click.echo(line, err=True)
-        return found
+    def start_asked(self) -> AskedCluster | AskedNetwork:
+        """Return the same, to be asked many things."""
+        from emu import lab
 
-    def starts(self, first: Emulation) -> Callable[[], Emulation]:
-        """Return what gives `first`, and then the same again and again, built anew each time."""
-        waiting = [first]
-
-        def start() -> Emulation:
-            return waiting.pop() if waiting else self.source.start(seed=self.seed, epoch=self._epoch())
-
-        return start
+        made = lab.start(self.source, seed=self.seed, epoch=self._epoch())
+        _told(made)
+        return made
 
     def start_cluster(self) -> Cluster:
         """Return the cluster that the files describe.
@@ -84,6 +77,31 @@ class Input:
     def _epoch(self) -> int:
         """Return the start of virtual time, ns since 1970."""
         return instant_of(self.epoch)
+
+
+def _told(found: Emulation) -> Emulation:
+    """Say what is not as its documents expect, and return it."""
+    from emu.cluster.cluster import Cluster
+    from emu.cluster.network.lab import Network
+
+    if isinstance(found, Network):
+        options.tell_unexpected(found.unexpected)
+    elif isinstance(found, Cluster):
+        for line in found.warnings:
+            click.echo(line, err=True)
+    return found
+
+
+class Living(Input):
+    """What lives already, at the prompt of `emu shell`: no file is read for it."""
+
+    def __init__(self, living: Emulation) -> None:
+        super().__init__(())
+        self._living = living
+
+    def start(self) -> Emulation:
+        """Return what lives, as it is."""
+        return self._living
 
 
 def instant_of(epoch: str | None) -> int:
@@ -147,9 +165,38 @@ def given(command: Callable[..., Any]) -> Callable[..., Any]:
         epoch: str | None,
         **rest: object,
     ) -> object:
-        return command(*args, given=Input(filename, recursive, validate, seed, epoch), **rest)
+        return command(*args, given=_input(filename, recursive, validate, seed, epoch), **rest)
 
-    return files(required=True)(reading(wrapped))
+    return files(required=False)(reading(wrapped))
+
+
+def _input(
+    names: tuple[str, ...],
+    recursive: bool,
+    validate: str,
+    seed: int | None,
+    epoch: str | None,
+) -> Input:
+    """Return what was given with a verb: files, or what lives at the prompt.
+
+    Raises:
+        MissingParameter: neither is there.
+        UsageError: what lives is to begin in another way than it did.
+    """
+    context = click.get_current_context()
+    living = context.find_object(Living)
+    if living is not None and not _is_typed(context, "filename"):
+        if seed is not None or epoch is not None:
+            raise click.UsageError("what lives here has begun: --seed and --epoch are for emu shell itself")
+        return living
+    if not names:
+        raise click.MissingParameter(param_hint="'-f' / '--filename'", param_type="option")
+    return Input(names, recursive, validate, seed, epoch)
+
+
+def _is_typed(context: click.Context, name: str) -> bool:
+    """Return whether an option was given with the verb itself, not by the environment."""
+    return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
 
 def given_with_files(command: Callable[..., Any]) -> Callable[..., Any]:

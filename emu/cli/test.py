@@ -93,7 +93,7 @@ def take_steps(cluster: Cluster, found: ClusterSource, *, is_told: bool = False)
 
     refusals = []
     has_failed = False
-    for step, finished in cluster.take_all(found.topology.steps):
+    for step, finished in cluster.play():
         words = " ".join(step.words)
         if is_told:
             click.echo(f"{cluster.fabric.loop.now / 1e9:.3f} s $ {words}")

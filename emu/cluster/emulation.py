@@ -7,26 +7,25 @@ import shlex
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import attrs
 
 from emu.apps import console
+from emu.cluster.recorded import Recorded
 from emu.errors import CommandError, FrameSyntaxError, UnknownNameError
 from emu.fabric.userland import Userland
 from emu.kernel import netdev, raw
 from emu.kernel.routing import route_output
 from emu.observe.capture import Capture, name_table
 from emu.observe.filter import CaptureFilter
-from emu.observe.output import write_capture, writing
 from emu.observe.recording import Kind
 from emu.sim.time import EPOCH, SECOND, Instant, from_seconds, later
 from emu.wire import craft, ethernet
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from emu.apps.console import Finished
     from emu.fabric.driver import Fabric
@@ -73,10 +72,28 @@ class Emulation(ABC):
         Raises:
             StormError: frames go round in circles.
         """
+        return self._again(self._history)
+
+    def as_of(self, length: int) -> Self:
+        """Return what this was when `history_length` was `length`: built anew, and all done until then.
+
+        Raises:
+            StormError: frames go round in circles.
+        """
+        made = self._again(self._history[:length])
+        assert isinstance(made, type(self)), "it is rebuilt as what it is"
+        return made
+
+    def _again(self, history: Iterable[Callable[[Emulation], object]]) -> Emulation:
         made = self._rebuilt()
-        for do in self._history:
+        for do in history:
             do(made)
         return made
+
+    @property
+    def history_length(self) -> int:
+        """How many things people have done to it."""
+        return len(self._history)
 
     @abstractmethod
     def _rebuilt(self) -> Emulation:
@@ -245,35 +262,6 @@ class Emulation(ABC):
             StormError: frames go round in circles.
         """
         self.wait_until(later(self.fabric.loop.now, from_seconds(seconds)))
-
-
-@attrs.define(eq=False)
-class Recorded:
-    """What a capture recorded."""
-
-    capture: Capture
-    _emulation: Emulation
-
-    @property
-    def frames(self) -> list[bytes]:
-        """The octets of all frames, in order."""
-        return [frame.octets for frame in self.capture.frames]
-
-    def __len__(self) -> int:
-        return len(self.capture.frames)
-
-    def packets(self) -> list[ScapyPacket]:
-        """Return all frames as Scapy packets."""
-        return [craft.dissect(octets) for octets in self.frames]
-
-    def write(self, path: str | Path) -> None:
-        """Write a capture file: classic pcap if it is called so, else pcapng.
-
-        Raises:
-            OutputError: it cannot be written; what was there before still is.
-        """
-        with writing(Path(path)) as stream:
-            write_capture(Path(path), stream, self.capture, self._emulation.fabric, self._emulation.names())
 
 
 @attrs.frozen(eq=False)

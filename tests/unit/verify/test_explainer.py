@@ -13,7 +13,7 @@ from emu.testing.lab import routed_chain, vxlan_pair
 from emu.verify.explainer import Explainer
 
 if TYPE_CHECKING:
-    from emu.cluster.emulation import Recorded
+    from emu.cluster.recorded import Recorded
 
 TOPOLOGIES: Final = Path(__file__).parents[3] / "topologies"
 
