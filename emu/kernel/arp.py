@@ -52,6 +52,9 @@ def output(net: Namespace, skb: Skb, device: Device, next_hop: IpAddress) -> Non
 
     Source: net/ipv4/ip_output.c `ip_finish_output2`, include/net/neighbour.h `neigh_output`.
     """
+    if not device.has_link_header:
+        netdev.transmit(net, device, skb.routed_frame(ethernet.NO_HEADER))
+        return
     if skb.confirms:
         net.neighbours.confirm(device.name, next_hop, net.now)
     neighbour = net.neighbours.get(device.name, next_hop)

@@ -15,12 +15,13 @@ from emu.kernel import inetdev, ip_options_echo, ipv4, path, raw, routing, sctp,
 from emu.kernel.drops import DropReason
 from emu.kernel.fib import RouteType, Scope
 from emu.kernel.ip_options_reader import time_of_day
+from emu.kernel.link import ipip
 from emu.kernel.skb import KERNEL_SOCKET, PacketType
 from emu.sim.time import MILLISECOND
 from emu.wire import checksum, icmp
 from emu.wire.addresses import ANY_IP4, IpAddress
 from emu.wire.icmp import Icmp
-from emu.wire.ipv4 import ICMP, MIN_HEADER, SCTP, TCP, UDP, Ipv4
+from emu.wire.ipv4 import ICMP, IPIP, MIN_HEADER, SCTP, TCP, UDP, Ipv4
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -265,6 +266,8 @@ def _error(net: Namespace, skb: Skb, header: Icmp, quoted: bytes) -> None:
         tcp.error(net, inner, rest, header.type, header.code, mtu)
     elif inner.protocol == SCTP:
         sctp.error(net, inner, rest, header.type, header.code, mtu)
+    elif inner.protocol == IPIP:
+        ipip.error(net, inner, mtu)
     elif inner.protocol == ICMP and mtu and rest[0] == icmp.ECHO_REPLY:
         path.learn_mtu(net, inner.dst, mtu)
 

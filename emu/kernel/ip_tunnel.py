@@ -15,6 +15,7 @@ from emu.wire import ipv4 as wire_ipv4
 
 if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
+    from emu.kernel.routing import RouteDecision
     from emu.wire.frame import Frame
 
 
@@ -45,12 +46,39 @@ def output(
         df: set DF.
         inner: the frame that is carried.
     """
-    mark = mark_of(inner)
     try:
-        decision = routing.route_output(net, dst, src=src, oif=device, mark=mark)
+        decision = routing.route_output(net, dst, src=src, oif=device, mark=mark_of(inner))
     except OSError as error:
         net.drop(inner, DropReason.IP_OUTNOROUTES, f"outer destination: {error.strerror}", device)
         return
+    send(
+        net,
+        decision,
+        src=src,
+        dst=dst,
+        payload=payload,
+        protocol=protocol,
+        ttl=ttl,
+        tos=tos,
+        df=df,
+        inner=inner,
+    )
+
+
+def send(
+    net: Namespace,
+    decision: RouteDecision,
+    *,
+    src: bytes,
+    dst: bytes,
+    payload: bytes,
+    protocol: int,
+    ttl: int,
+    tos: int,
+    df: bool,
+    inner: Frame,
+) -> None:
+    """Send the outer packet by a route that is known; see `output`."""
     packet = wire_ipv4.build(
         protocol,
         src,
@@ -64,5 +92,5 @@ def output(
     skb = Skb(packet, inner.packet_id, inner.trail)
     skb.route = decision
     skb.ignore_df = not df
-    skb.mark = mark
+    skb.mark = mark_of(inner)
     ipv4.walk(net, skb, ipv4.local_out)

@@ -27,6 +27,7 @@ from emu.errors import HeaderError
 from emu.kernel import arp, fragment, icmp, ip_options, raw, sctp, tcp, udp
 from emu.kernel.drops import DropReason
 from emu.kernel.fib import RouteType
+from emu.kernel.link import ipip
 from emu.kernel.netfilter import hooks
 from emu.kernel.netfilter.hooks import Hook
 from emu.kernel.path import forward_mtu, path_mtu
@@ -258,6 +259,8 @@ def _protocols(net: Namespace, skb: Skb) -> None:
         icmp.receive(net, skb)
     elif protocol == ipv4.SCTP and net.has_sctp:
         sctp.receive(net, skb)
+    elif protocol == ipv4.IPIP and ipip.receive(net, skb):
+        pass
     elif not taken:
         icmp.send_error(net, skb, UNREACHABLE, PROTOCOL_UNREACHABLE)
         net.drop(skb, DropReason.IP_NOPROTO, f"protocol {skb.header.protocol}")

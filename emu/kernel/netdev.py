@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emu.kernel import arp, ipv4
+from emu.kernel import arp, ipv4, packet
 from emu.kernel.drops import DropReason
 from emu.kernel.link import bridge
 from emu.kernel.recorder import Direction
@@ -80,6 +80,8 @@ def deliver(
     counters = device.counters
     counters.rx_packets += 1
     counters.rx_bytes += len(frame.octets)
+    if not device.has_link_header:
+        counters.rx_bytes -= ethernet.HEADER_LENGTH
     if net.unseen and net.ends_unseen(frame, f"ingress {device.name}", device.name):
         return
     if device.port is not None:
@@ -103,6 +105,7 @@ def climb(
         ipv4.receive(net, device, frame, packet_type(device, octets, ingress), bridged)
     elif protocol == _ARP:
         arp.receive(net, device, frame, packet_type(device, octets, ingress))
+        packet.hand_over(net, device, frame, ethernet.ARP)
     else:
         net.drop(frame, DropReason.UNHANDLED_PROTO, f"ethertype 0x{protocol.hex()}", device.name)
 
@@ -136,4 +139,6 @@ def transmit(net: Namespace, device: Device, frame: Frame) -> None:
     counters = device.counters
     counters.tx_packets += 1
     counters.tx_bytes += len(frame.octets)
+    if not device.has_link_header:
+        counters.tx_bytes -= ethernet.HEADER_LENGTH
     device.link.transmit(net, device, frame)

@@ -65,6 +65,7 @@ class Metadata(NamedTuple):
     ctinfo: CtInfo = CtInfo.NEW
     bridged: Bridged | None = None
     pieces: tuple[int, ...] = ()
+    route: RouteDecision | None = None
 
 
 class Skb:
@@ -185,6 +186,13 @@ class Skb:
             metadata = Metadata(self.mark, self.connection, self.ctinfo, self.bridged, self.pieces)
         return Frame(header + self.packet, self.packet_id, self.trail, metadata)
 
+    def routed_frame(self, header: bytes) -> Frame:
+        """Return the frame, its routing decision with it: some tunnels ask for it (`netif_keep_dst`)."""
+        frame = self.frame(header)
+        known = frame.metadata if isinstance(frame.metadata, Metadata) else Metadata()
+        frame.metadata = known._replace(route=self.route)
+        return frame
+
     def marked(self) -> Metadata | None:
         """Return what is left of the metadata where a tunnel begins or ends (`skb_scrub_packet`)."""
         return Metadata(self.mark) if self.mark else None
@@ -192,7 +200,7 @@ class Skb:
     def take(self, metadata: object | None) -> None:
         """Have the metadata of the frame that it came in."""
         if isinstance(metadata, Metadata):
-            self.mark, self.connection, self.ctinfo, self.bridged, self.pieces = metadata
+            self.mark, self.connection, self.ctinfo, self.bridged, self.pieces, _ = metadata
 
     def relate_to(self, cause: Skb) -> None:
         """Belong to the connection of `cause`, which this packet answers. Source: `nf_conntrack_attach`."""

@@ -13,9 +13,16 @@ from emu import __version__
 from emu.observe.comments import ending, remark
 from emu.observe.pcap import PcapWriter
 from emu.observe.pcapng import PcapngWriter
-from emu.observe.record import CapturedFrame, CapturePoint, Direction
+from emu.observe.record import (
+    LINK_TYPE_ETHERNET,
+    LINK_TYPE_RAW,
+    CapturedFrame,
+    CapturePoint,
+    Direction,
+)
 from emu.observe.recording import Kind, Step
 from emu.sim.time import EPOCH, Instant
+from emu.wire.ethernet import NO_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -123,14 +130,21 @@ class Capture:
             self._remember(step.number, before)
             return
         self.last = step.time
-        if self.is_full or (self.condition is not None and not self.condition.matches(step.octets)):
+        if self.is_full or not self._is_wanted(step):
             self._remember(step.number, before)
             return
         self._remember(step.number, _Trail(len(self.frames), before.hop + 1))
         way = _INWARD if step.kind is _IN else _OUTWARD
-        self.frames.append(
-            CapturedFrame(self.epoch + step.time, point, step.octets, way, step.packet_id, before.comments())
+        frame = CapturedFrame(
+            self.epoch + step.time, point, step.octets, way, step.packet_id, before.comments()
         )
+        self.frames.append(frame if step.framed else frame._replace(link_type=LINK_TYPE_RAW))
+
+    def _is_wanted(self, step: Step) -> bool:
+        condition = self.condition
+        if condition is None:
+            return True
+        return condition.matches(step.octets) if step.framed else condition.matches_packet(step.octets)
 
     def _remember(self, number: int, trail: _Trail) -> None:
         """Keep what is known at a step, for the steps after it; the oldest are forgotten."""
@@ -185,9 +199,22 @@ class Capture:
         writer.write_all(heapq.merge(self.frames, self.endings, key=attrgetter("time_ns")))
 
     def write_pcap(self, stream: BinaryIO, *, point: int | None = None) -> None:
-        """Write the frames of one point (or of all) as classic pcap with nanoseconds."""
-        wanted = (frame for frame in self.frames if point is None or frame.point == point)
-        PcapWriter(stream).write_all(wanted)
+        """Write the frames of one point (or of all) as classic pcap with nanoseconds.
+
+        Such a file knows one kind of frame: among Ethernet, packets of tunnels get a link
+        header of zeros.
+        """
+        wanted = [frame for frame in self.frames if point is None or frame.point == point]
+        if all(frame.link_type == LINK_TYPE_RAW for frame in wanted) and wanted:
+            PcapWriter(stream, link_type=LINK_TYPE_RAW).write_all(wanted)
+        else:
+            PcapWriter(stream).write_all(map(_framed, wanted))
+
+
+def _framed(frame: CapturedFrame) -> CapturedFrame:
+    if frame.link_type != LINK_TYPE_RAW:
+        return frame
+    return frame._replace(octets=NO_HEADER + frame.octets, link_type=LINK_TYPE_ETHERNET)
 
 
 def describe(fabric: Fabric, points: Sequence[tuple[str, str]]) -> list[CapturePoint]:
@@ -196,8 +223,11 @@ def describe(fabric: Fabric, points: Sequence[tuple[str, str]]) -> list[CaptureP
     for owner, name in points:
         device = fabric.namespace(owner).devices.get(name)
         kind = "former device" if device is None else device.link.kind or "loopback"
-        mac = None if device is None else device.mac
-        found.append(CapturePoint(f"{name}@{owner}", f"{kind} {name} of namespace {owner}", mac))
+        text = f"{kind} {name} of namespace {owner}"
+        if device is None or device.has_link_header:
+            found.append(CapturePoint(f"{name}@{owner}", text, None if device is None else device.mac))
+        else:
+            found.append(CapturePoint(f"{name}@{owner}", text, link_type=LINK_TYPE_RAW))
     return found
 
 

@@ -40,12 +40,13 @@ class CaptureFilter:
         program: BPF instructions, 8 octets each, in this machine's byte order.
     """
 
-    __slots__ = ("_run", "expression", "program")
+    __slots__ = ("_packets", "_run", "expression", "program")
 
     def __init__(self, expression: str, program: bytes) -> None:
         self.expression = expression
         self.program = program
         self._run = _library().bpf_filter
+        self._packets: bytes | None = None
 
     @classmethod
     def compile(cls, expression: str, *, link_type: int = LINK_TYPE_ETHERNET) -> Self:
@@ -85,6 +86,19 @@ class CaptureFilter:
         """Return whether the filter lets a frame of these octets through."""
         length = len(octets)
         return bool(self._run(self.program, octets, length, length))
+
+    def matches_packet(self, packet: bytes) -> bool:
+        """Return whether the filter lets a packet without link header through.
+
+        None gets through an expression that asks for a link header.
+        """
+        if self._packets is None:
+            try:
+                self._packets = CaptureFilter.compile(self.expression, link_type=LINK_TYPE_RAW).program
+            except FilterError:
+                self._packets = b""
+        length = len(packet)
+        return bool(self._packets and self._run(self._packets, packet, length, length))
 
     def __repr__(self) -> str:
         return f"CaptureFilter({self.expression!r})"

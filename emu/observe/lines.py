@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from emu.observe.record import LINK_TYPE_RAW
 from emu.observe.tcpdump import arp, dns, icmp, icmp6, sctp, tcp, vxlan
 from emu.observe.tcpdump.hexdump import hexdump
 from emu.observe.tcpdump.part import Cut, Part
@@ -20,7 +21,7 @@ from emu.wire import vxlan as vxlan_header
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from emu.observe.record import CapturedFrame
 
@@ -90,7 +91,8 @@ class LinePrinter:
     def line(self, frame: CapturedFrame) -> str:
         """Return the time of day (UTC) and what `text` returns, without a newline at the end."""
         length = len(frame.octets) if frame.wire_length is None else frame.wire_length
-        return f"{self._time_of_day(frame.time_ns)} {self.text(frame.octets, length)}"
+        text = self.packet_text if frame.link_type == LINK_TYPE_RAW else self.text
+        return f"{self._time_of_day(frame.time_ns)} {text(frame.octets, length)}"
 
     def text(self, octets: bytes, length: int | None = None) -> str:
         """Return what an Ethernet frame says.
@@ -102,10 +104,22 @@ class LinePrinter:
             octets: the frame, or what was captured of it.
             length: octets it had on the cable; None: those that are there.
         """
+        return self._told(self._ethernet, Part(octets, len(octets) if length is None else length, "ether"))
+
+    def packet_text(self, octets: bytes, length: int | None = None) -> str:
+        """Return what a packet without link header says, as `text` does."""
+        return self._told(self._raw, Part(octets, len(octets) if length is None else length, "ip"))
+
+    def _raw(self, part: Part) -> Iterator[str]:
+        if self._link_header:
+            yield "ip: "
+        yield from self._ipv4(part)
+
+    def _told(self, words: Callable[[Part], Iterator[str]], part: Part) -> str:
         pieces = []
         self._headers = 0
         try:
-            for piece in self._ethernet(Part(octets, len(octets) if length is None else length, "ether")):
+            for piece in words(part):
                 pieces.append(piece)  # noqa: PERF402 - what came before a cut counts
         except Cut as cut:
             pieces.append(f" [|{cut.protocol}]")

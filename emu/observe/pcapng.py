@@ -168,7 +168,7 @@ class PcapngWriter:
         """Append the blocks of `frames` to `pieces`, and write these out when they are many."""
         append = pieces.append
         pack_head, pack_length, points = _PACKET_HEAD.pack, _LENGTH.pack, self._points
-        for time_ns, point, octets, direction, packet_id, comments, wire_length in frames:
+        for time_ns, point, octets, direction, packet_id, comments, wire_length, _ in frames:
             captured = len(octets)
             original = captured if wire_length is None else wire_length
             if not 0 <= point < points or captured > MAX_CAPTURED_OCTETS or original < captured:

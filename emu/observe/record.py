@@ -57,6 +57,7 @@ class CapturedFrame(NamedTuple):
         packet_id: the same number at every point that one packet passes; None if not known.
         comments: what happened to the packet since the last point, a sentence each.
         wire_length: octets that the frame had if `octets` is only its beginning, else None.
+        link_type: what it begins with, as a LINKTYPE_ number.
     """
 
     time_ns: int
@@ -66,6 +67,7 @@ class CapturedFrame(NamedTuple):
     packet_id: int | None = None
     comments: tuple[str, ...] = ()
     wire_length: int | None = None
+    link_type: int = LINK_TYPE_ETHERNET
 
 
 _LINK_TYPES: Final = {

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol
 
 from emu.kernel.netfilter.conntrack.entry import CtInfo
 from emu.kernel.recorder import Direction as Side
+from emu.wire.ethernet import HEADER_LENGTH
 from emu.wire.frame import Frame
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ class Recording:
         kind = _IN if direction is _INWARD else _OUT
         number = self._count = self._count + 1
         step = Step(number, frame.trail, net.now, kind, net.name, device.name, frame.packet_id, frame.octets)
+        if not device.has_link_header:
+            step = step._replace(octets=frame.octets[HEADER_LENGTH:], framed=False)
         self._tell(frame, step)
 
     def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:

@@ -10,7 +10,7 @@ from emu.wire import ethernet, icmp, udp, vxlan
 from emu.wire.addresses import IpAddress
 from emu.wire.arp import Arp
 from emu.wire.icmp import Icmp
-from emu.wire.ipv4 import ICMP, MIN_HEADER, SCTP, TCP, UDP, Ipv4
+from emu.wire.ipv4 import ICMP, IPIP, MIN_HEADER, SCTP, TCP, UDP, Ipv4
 from emu.wire.udp import Udp
 
 if TYPE_CHECKING:
@@ -112,10 +112,12 @@ def read_quoted(packet: bytes) -> FiveTuple | None:
 
 
 def carried(packet: bytes) -> bytes:
-    """Return the IPv4 packet inside a VXLAN packet, nothing if there is none."""
+    """Return the IPv4 packet inside a packet of VXLAN or IPIP, nothing if there is none."""
     try:
         header = Ipv4.parse(packet)
         datagram = packet[header.header_length :]
+        if header.protocol == IPIP and not header.offset:
+            return datagram
         if header.protocol != UDP or header.offset:
             return b""
         tunnel = vxlan.Vxlan.parse(datagram[udp.HEADER_LENGTH :])

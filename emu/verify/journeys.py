@@ -96,7 +96,7 @@ def flow_of(layer: Layer) -> Flow:
 
 def view(step: Step) -> View | None:
     """Return what a tap saw, None if it was no IPv4."""
-    layers = tuple(_layers(step.octets))
+    layers = tuple(_layers(step.octets if step.framed else ethernet.NO_HEADER + step.octets))
     return View(step, layers) if layers else None
 
 
@@ -105,6 +105,9 @@ def _layers(frame: bytes) -> Iterable[Layer]:
         layer = _packet(frame[ethernet.HEADER_LENGTH :], frame[:_MACS])
         yield layer
         _, header, body = layer
+        if header.protocol == ipv4.IPIP and not header.is_fragment and len(body) >= ipv4.MIN_HEADER:
+            frame = ethernet.NO_HEADER + body
+            continue
         is_tunnel = header.protocol == ipv4.UDP and not header.is_fragment and len(body) >= _TUNNEL
         if not is_tunnel or int.from_bytes(body[2:4], "big") not in TUNNEL_PORTS:
             return

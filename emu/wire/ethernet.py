@@ -51,6 +51,10 @@ class Ethernet(NamedTuple):
         return cls(dst, src, int.from_bytes(octets[16:18], "big"), HEADER_LENGTH + 4, tag & 0xFFF)
 
 
+NO_HEADER: Final = bytes(12) + IPV4.to_bytes(2, "big")
+"""What stands for a link header in front of packets of a device that has none."""
+
+
 def header(dst: bytes, src: bytes, ethertype: int) -> bytes:
     """Return the 14 octets in front of a frame's payload."""
     octets = bytearray(craft.template("ethernet"))

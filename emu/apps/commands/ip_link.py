@@ -13,6 +13,7 @@ from emu.kernel import rtnetlink
 from emu.kernel.link.bridge import Bridge
 from emu.kernel.link.device import MIN_MTU
 from emu.kernel.link.dummy import Dummy
+from emu.kernel.link.ipip import Ipip
 from emu.kernel.link.veth import Veth
 from emu.kernel.link.vxlan import Vxlan
 from emu.tools.ip import link, link_text
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from emu.tools.ip.options import Options
     from emu.tools.ip.words import Words
 
-KINDS: Final = frozenset({Bridge.kind, Dummy.kind, Veth.kind, Vxlan.kind})
+KINDS: Final = frozenset({Bridge.kind, Dummy.kind, Ipip.kind, Veth.kind, Vxlan.kind})
 """The types of devices that there are."""
 
 _UNMODELLED: Final = ("add", "delete", "replace", "change", "property", "xstats", "afstats")

@@ -81,6 +81,8 @@ class Device:
         peer_index: ifindex of a veth's other end, 0 if there is none.
         conf: the values of `net.ipv4.conf.NAME.*`.
         activated: it has been up; before, it has no queueing discipline to show.
+        has_link_header: its frames begin with one. On a tunnel of packets they
+            have one of zeros, which nobody gets to see.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Device:
     conf: Mapping[str, int] = attrs.field(factory=dict)
     counters: Counters = attrs.field(factory=Counters)
     activated: bool = False
+    has_link_header: bool = True
 
     @property
     def is_running(self) -> bool:

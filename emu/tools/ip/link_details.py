@@ -5,7 +5,8 @@ What emu does not have stands there as Linux starts with it (a bridge made with
 `stp_state 0 forward_delay 0 mcast_snooping 0`), its timers as expired. The ports
 of a bridge are numbered as if none had ever left it.
 
-Source: iproute2 6.1, ip/iplink_bridge.c, ip/iplink_bridge_slave.c, ip/iplink_vxlan.c.
+Source: iproute2 6.1, ip/iplink_bridge.c, ip/iplink_bridge_slave.c, ip/iplink_vxlan.c,
+ip/link_iptnl.c.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from emu.kernel.link.bridge import Bridge
 from emu.kernel.link.device import MIN_MTU
+from emu.kernel.link.ipip import FALLBACK, HEADROOM, Ipip
 from emu.kernel.link.veth import Veth
 from emu.kernel.link.vxlan import Df, Vxlan
 from emu.tools.ip.record import Literal, Record
@@ -39,7 +41,7 @@ def put_details(record: Record, device: Device, *, is_link: bool) -> None:
     is_port = device.port is not None
     record.put("promiscuity", int(is_port), f" promiscuity {int(is_port)} ")
     record.put("allmulti", int(is_port), f" allmulti {int(is_port)} ")
-    least, most = (0, 0) if device.is_loopback else (MIN_MTU, 65535)
+    least, most = _limits(device)
     record.put("min_mtu", least, f"minmtu {least} ")
     record.put("max_mtu", most, f"maxmtu {most} ")
     info = Record()
@@ -56,6 +58,13 @@ def put_details(record: Record, device: Device, *, is_link: bool) -> None:
     if is_link:
         record.put("inet6_addr_gen_mode", "eui64", "addrgenmode eui64 ")
     _put_limits(record, device)
+
+
+def _limits(device: Device) -> tuple[int, int]:
+    """Return the least and the greatest MTU, zeros for a device that has none."""
+    if device.is_loopback or device.name == FALLBACK:
+        return 0, 0
+    return MIN_MTU, 65535 - (HEADROOM if isinstance(device.link, Ipip) else 0)
 
 
 def _put_limits(record: Record, device: Device) -> None:
@@ -76,6 +85,8 @@ def _put_kind(info: Record, device: Device) -> None:
         _put_bridge(data, device, device.link)
     elif isinstance(device.link, Vxlan):
         _put_vxlan(data, device.link)
+    elif isinstance(device.link, Ipip):
+        _put_ipip(data, device)
     if data.fields:
         info.put("info_data", data.fields, data.text)
 
@@ -191,6 +202,28 @@ def _put_vxlan(record: Record, link: Vxlan) -> None:
     record.put("udp_csum", link.udpcsum, "udpcsum " if link.udpcsum else "noudpcsum ")
     record.put("udp_zero_csum6_tx", False, "noudp6zerocsumtx ")
     record.put("udp_zero_csum6_rx", False, "noudp6zerocsumrx ")
+
+
+def _put_ipip(record: Record, device: Device) -> None:
+    """Source: iproute2, ip/link_iptnl.c `iptunnel_print_opt`."""
+    link = device.link
+    assert isinstance(link, Ipip)
+    proto = "any" if device.name == FALLBACK else "ipip"
+    record.put("proto", proto, f"{proto} ")
+    for end in ("remote", "local"):
+        address = getattr(link, end)
+        text = "any" if address.is_unspecified else str(address)
+        record.put(end, text, f"{end} {text} ")
+    if link.device:
+        record.put("link", link.device, f"dev {link.device} ")
+    if link.ttl:
+        record.put_number("ttl", link.ttl)
+    else:
+        record.show("ttl inherit ")
+    if link.tos_inherit or link.tos:
+        number = 1 if link.tos_inherit else link.tos
+        record.put("tos", f"{number:#x}", "tos inherit " if link.tos_inherit else f"tos {number:#x} ")
+    record.put("pmtudisc", link.pmtudisc, "pmtudisc " if link.pmtudisc else "nopmtudisc ")
 
 
 def _put_tos(record: Record, link: Vxlan) -> None:

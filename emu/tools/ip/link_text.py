@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from emu.kernel.link.ipip import Ipip
 from emu.kernel.link.veth import Veth
 from emu.kernel.link.vxlan import Vxlan
 from emu.tools.ip.link_details import put_details
@@ -34,8 +35,9 @@ def flags(device: Device) -> list[str]:
     wanted = (
         (device.up and not device.carrier, "NO-CARRIER"),
         (device.is_loopback, "LOOPBACK"),
-        (not device.is_loopback, "BROADCAST"),
-        (not device.is_loopback, "MULTICAST"),
+        (isinstance(device.link, Ipip) and not device.link.remote.is_unspecified, "POINTOPOINT"),
+        (not device.is_loopback and device.has_link_header, "BROADCAST"),
+        (not device.is_loopback and device.has_link_header, "MULTICAST"),
         (not device.arp, "NOARP"),
         (device.up, "UP"),
         (device.is_running, "LOWER_UP"),
@@ -61,7 +63,7 @@ def operstate(device: Device, devices: Mapping[str, Device]) -> str:
     """
     if not device.up:
         return "DOWN"
-    if device.is_loopback or isinstance(device.link, Vxlan):
+    if device.is_loopback or isinstance(device.link, Vxlan | Ipip):
         return "UNKNOWN"  # nobody ever tells them of a carrier
     if device.carrier:
         return "UP"
@@ -104,14 +106,26 @@ def put_link(
 
 
 def _put_name(record: Record, device: Device, end: str) -> None:
-    peer = ""
-    if isinstance(device.link, Veth):
-        record.keep("link_index", device.peer_index)
-        peer = f"@if{device.peer_index}"
-    record.put("ifname", device.name, f"{device.name}{peer}{end}")
+    record.put("ifname", device.name, f"{device.name}{_below(record, device)}{end}")
+
+
+def _below(record: Record, device: Device) -> str:
+    """Return what stands behind a device's name: what it hangs on."""
+    match device.link:
+        case Veth():
+            record.keep("link_index", device.peer_index)
+            return f"@if{device.peer_index}"
+        case Ipip(device=lower):
+            record.keep("link", lower or None)
+            return f"@{lower or 'NONE'}"
+        case _:
+            return ""
 
 
 def _put_address(record: Record, device: Device) -> None:
+    if isinstance(device.link, Ipip):
+        _put_ends(record, device.link)
+        return
     kind = "loopback" if device.is_loopback else "ether"
     broadcast = "00:00:00:00:00:00" if device.is_loopback else "ff:ff:ff:ff:ff:ff"
     record.put("link_type", kind, f"\n    link/{kind} ")
@@ -119,16 +133,24 @@ def _put_address(record: Record, device: Device) -> None:
     record.put("broadcast", broadcast, f"brd {broadcast}")
 
 
+def _put_ends(record: Record, link: Ipip) -> None:
+    """Add the ends of a tunnel, which are its link addresses."""
+    is_pair = not link.remote.is_unspecified
+    record.put("link_type", "ipip", "\n    link/ipip ")
+    record.put("address", str(link.local), f"{link.local} ")
+    if is_pair:
+        record.keep("link_pointtopoint", True)
+    record.put("broadcast", str(link.remote), f"{'peer' if is_pair else 'brd'} {link.remote}")
+
+
 def put_brief(record: Record, device: Device, devices: Mapping[str, Device], *, is_link: bool) -> None:
     """Add the columns of `-br` in front of the addresses."""
-    peer = f"@if{device.peer_index}" if isinstance(device.link, Veth) else ""
-    if peer:
-        record.keep("link_index", device.peer_index)
-    record.put("ifname", device.name, f"{device.name + peer:<16} ")
+    record.put("ifname", device.name, f"{device.name + _below(record, device):<16} ")
     state = operstate(device, devices)
     record.put("operstate", state, f"{state:<14} ")
     if is_link:
-        record.put("address", str(device.mac), f"{device.mac} ")
+        address = str(device.link.local if isinstance(device.link, Ipip) else device.mac)
+        record.put("address", address, f"{address} ")
         put_flags(record, device)
         record.show("\n")
 

@@ -127,7 +127,7 @@ def _of_device(network: Emulation, net: Namespace, name: str) -> Origin | None:
     if owner is not None or not network.is_cluster:
         return owner
     _, node = network.owners(net.name)
-    if device.link.kind in {"bridge", "vxlan"} and node is not None:
+    if device.link.kind in {"bridge", "vxlan", "ipip"} and node is not None:
         return Origin(f"provider {provider_of(network)}")
     return None if node is None else Origin(f"Node {node}")
 

@@ -113,6 +113,8 @@ def _what(hop: Hop) -> str:
     if arp is not None:
         return f"ARP {arp.sender_ip} is-at {arp.sender_mac}"
     octets = step.octets
+    if not step.framed:
+        return f"{len(octets)} octets, no link header"
     return f"{MacAddress(octets[6:12])} > {MacAddress(octets[:6])}, {len(octets)} octets"
 
 

@@ -243,7 +243,7 @@ class _Visit:
         """Tell of a bridge, if nothing else in this namespace sent the packet anywhere."""
         notes = [step for step in steps if step.stage == "bridge"]
         taps = [step for step in steps if step.kind in {Kind.IN, Kind.OUT}]
-        is_sent = any(step.stage in {"route", "vxlan"} for step in steps)
+        is_sent = any(step.stage in {"route", "vxlan", "ipip"} for step in steps)
         is_ended = any(step.kind is Kind.DROP for step in steps)
         if is_sent or is_ended or not notes or taps[-1].kind is not Kind.OUT:
             return

@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 from emu.errors import CaptureFileError, OutputError
 from emu.observe.pcapng import NameTable, PcapngWriter, Record, Section, TlsSecrets
 from emu.observe.pcapng_reader import read_pcapng
-from emu.observe.record import LINK_TYPE_RAW, CapturedFrame, CapturePoint, Direction
+from emu.observe.record import (
+    LINK_TYPE_ETHERNET,
+    LINK_TYPE_RAW,
+    CapturedFrame,
+    CapturePoint,
+    Direction,
+)
 from emu.wire.addresses import IpAddress, MacAddress
 
 if TYPE_CHECKING:
@@ -49,6 +55,7 @@ def frames(point_count: int) -> st.SearchStrategy[CapturedFrame]:
         direction=st.sampled_from(Direction),
         packet_id=st.none() | st.integers(0, 2**64 - 1),
         comments=st.lists(st.text(max_size=20), max_size=3).map(tuple),
+        link_type=st.just(LINK_TYPE_ETHERNET),
     )
     return st.builds(cut, whole, st.integers(0, 2000))
 
