@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
-import attrs
-
 from emu.errors import StormError, UnknownNameError
+from emu.fabric.cable import Loss
+from emu.fabric.cabling import Cabling, Plug
 from emu.fabric.process import Process
 from emu.kernel import rtnetlink
 from emu.kernel.arp_flood import FloodedRequest
@@ -49,17 +49,7 @@ _COUNTED_PACKETS: Final = 100_000
 _FLOOD: Final = 4  # frames that leave at once, from which it is worth to look what they are
 
 
-@attrs.frozen
-class Plug:
-    """What is at the other end of a device's cable."""
-
-    net: Namespace
-    iface: str
-    cable: Cable | None  # None: a veth pair, which takes no time and loses nothing
-    direction: int
-
-
-class Fabric:
+class Fabric(Cabling):
     """Namespaces, the cables between them, and the programs in them.
 
     Attributes:
@@ -79,11 +69,11 @@ class Fabric:
         choice: Choice | None = None,
         start: Instant = START,
     ) -> None:
+        super().__init__()
         self.loop = EventLoop(budget, start)
         self.streams = Streams(seed)
         self.choice: Choice = choice or DrawnChoice(self.streams.stream("choice"))
         self.namespaces: dict[str, Namespace] = {}
-        self._plugs: dict[tuple[str, str], Plug] = {}
         self._timers: dict[str, Event] = {}
         self._waiting: dict[str, dict[int, list[Process[Any]]]] = {}  # by namespace and socket
         self.packet_ids = Numbers()
@@ -139,30 +129,15 @@ class Fabric:
         except KeyError:
             raise UnknownNameError(f"no namespace {name}") from None
 
-    def connect(self, a: tuple[Namespace, str], b: tuple[Namespace, str], cable: Cable | None = None) -> None:
-        """Plug device `a` into device `b`; each is (namespace, device name).
-
-        Without a cable they are a veth pair: no time passes between them.
-        """
-        (net_a, iface_a), (net_b, iface_b) = a, b
-        self._plugs[net_a.name, iface_a] = Plug(net_b, iface_b, cable, 0)
-        self._plugs[net_b.name, iface_b] = Plug(net_a, iface_a, cable, 1)
-
-    def far_end(self, net: Namespace, iface: str) -> tuple[Namespace, str] | None:
-        """Return what device `iface` is plugged into, None if that is nothing."""
-        plug = self._plugs.get((net.name, iface))
-        return None if plug is None else (plug.net, plug.iface)
-
-    def cable(self, net: Namespace, iface: str) -> Cable | None:
-        """Return the cable in device `iface`; None if there is none, and for a veth pair."""
-        plug = self._plugs.get((net.name, iface))
-        return None if plug is None else plug.cable
-
-    def disconnect(self, net: Namespace, iface: str) -> None:
-        """Unplug device `iface`, if something is plugged in; what is under way then still arrives."""
-        plug = self._plugs.pop((net.name, iface), None)
-        if plug is not None:
-            self._plugs.pop((plug.net.name, plug.iface), None)
+    def set_down(self, cable: Cable, *, is_down: bool) -> None:
+        """Let a cable carry nothing, or carry again: the devices at its ends lose, or get, their carrier."""
+        cable.is_down = is_down
+        for (name, iface), plug in self._plugs.items():
+            if plug.cable is cable:
+                net = self.namespaces[name]
+                device, far = net.device(iface), plug.net.device(plug.iface)
+                carrier = not is_down and far.up
+                self.call(net, partial(rtnetlink.set_carrier, device=device, carrier=carrier))
 
     def record(self, recorder: Recorder | None) -> None:
         """Have `recorder` told of everything that happens from now on, in all namespaces."""
@@ -297,12 +272,19 @@ class Fabric:
             return
         if self._attendant is not None:
             self._attendant.strains(plug.cable)
-        due = plug.cable.carry(len(frame.octets), plug.direction, loop.now, self.choice)
-        if isinstance(due, DropReason):
-            net.drop(frame, due, iface=iface)
+        fate = plug.cable.carry(frame.octets, plug.direction, loop.now, self.choice, self.streams)
+        if isinstance(fate, Loss):
+            net.drop(frame, *fate, iface)
             net.take_effects()
-        else:
-            loop.at(due, self._arrive, plug, frame)
+            return
+        if len(fate) > 1:
+            net.note(frame, "cable", f"{plug.cable.name} carries it {len(fate)} times")
+        for due, octets, remark in fate:
+            each = frame.copy() if len(fate) > 1 else frame
+            if remark:
+                each = each.holding(octets)
+                net.note(each, "cable", f"{plug.cable.name}: {remark}")
+            loop.at(due, self._arrive, plug, each)
 
     def _flood(self, net: Namespace, effects: list[Effect]) -> list[Effect]:
         """Let a request of ARP that goes to many at once arrive by one event, and return the other effects.
@@ -386,6 +368,6 @@ class Fabric:
 
     def _carrier(self, net: Namespace, effect: Carrier) -> None:
         plug = self._plugs.get((net.name, effect.iface))
-        if plug is not None:
+        if plug is not None and not (plug.cable is not None and plug.cable.is_down):
             device = plug.net.device(plug.iface)
             self.call(plug.net, partial(rtnetlink.set_carrier, device=device, carrier=effect.up))

@@ -33,6 +33,17 @@ class Choice(Protocol):
             names: what the alternatives are called; none where the index says it.
         """
 
+    def happens(self, question: str, share: Fraction) -> bool:
+        """Return whether something happens that is too common to follow both ways.
+
+        What a bad cable does to each of its frames is such a thing. A run draws;
+        an exploration takes it that nothing happens, and keeps the question.
+
+        Args:
+            question: what may happen, in words.
+            share: its probability, neither 0 nor 1.
+        """
+
 
 _BITS: Final = 53  # drawn for a decision
 MOST_FOLLOWED: Final = 4096
@@ -92,6 +103,10 @@ class DrawnChoice:
                 return index
         return len(odds) - 1
 
+    def happens(self, question: str, share: Fraction) -> bool:
+        """Draw whether it happens."""
+        return self.pick(question, (share, 1 - share)) == 0
+
 
 @attrs.frozen
 class Taken:
@@ -112,11 +127,13 @@ class ScriptedChoice:
 
     What it was asked is kept in `taken` and the alternatives it passed by in
     `untaken`, as scripts for runs that go there: `explore` follows them all.
+    What could have happened and is not followed is in `spared`, each question once.
     """
 
     script: tuple[int, ...] = ()
     taken: list[Taken] = attrs.field(factory=list, init=False)
     untaken: list[tuple[int, ...]] = attrs.field(factory=list, init=False)
+    spared: dict[str, Fraction] = attrs.field(factory=dict, init=False)
 
     def pick(self, question: str, odds: Sequence[Fraction], names: Sequence[str] = ()) -> int:
         """Return the script's next index, or the first with a probability above 0."""
@@ -130,6 +147,11 @@ class ScriptedChoice:
             self.untaken += [(*path, other) for other in others]
         self.taken.append(Taken(question, index, odds[index], names[index] if names else ""))
         return index
+
+    def happens(self, question: str, share: Fraction) -> bool:
+        """Return that it does not, and keep what was asked."""
+        self.spared[question] = share
+        return False
 
     @property
     def probability(self) -> Fraction:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from emu.kernel.link.bridge import Bridge
 from emu.kernel.link.dummy import Dummy
+from emu.kernel.link.ipip import Ipip
 from emu.kernel.link.loopback import Loopback
 from emu.kernel.link.vxlan import Vxlan
 from emu.observe.recording import Kind
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _IPV4: Final = ethernet.IPV4.to_bytes(2, "big")
 _ADDRESS: Final = re.compile(r"\b\d+\.\d+\.\d+\.\d+\b")
+
+_TIMES: Final = re.compile(r"carries it (\d+) times")
 
 _ENDS: Final = {
     "socket": "a program can read it",
@@ -118,8 +121,11 @@ class _Ledger:
         if len(after) != 1 or after[0].kind is Kind.DROP:
             return
         follower, point = after[0], f"{step.net}/{step.device}"
+        if follower.stage == "cable":
+            yield from self._carried(step, follower)
+            return
         link, far_end = self._beyond(step)
-        if isinstance(link, Bridge | Vxlan | Dummy):
+        if isinstance(link, Bridge | Vxlan | Ipip | Dummy):
             if follower.stage != link.kind:
                 yield f"a {link.kind} sent it, and then comes {follower.stage or follower.kind.value}"
             return
@@ -129,8 +135,27 @@ class _Ledger:
         elif follower.octets != step.octets:
             yield "other octets arrive"
 
+    def _carried(self, sent: Step, step: Step) -> Iterator[str]:
+        """Yield what is wrong with what a bad cable does: it says how often, or which bit flips."""
+        _, far_end = self._beyond(sent)
+        after = self._after[step.number]
+        times = _TIMES.search(step.detail)
+        yield from _exactly(int(times[1]) if times else 1, after)
+        flipped = sum((a ^ b).bit_count() for a, b in zip(sent.octets, step.octets, strict=True))
+        if flipped != (0 if times else 1):
+            yield f"{flipped} bits of {len(sent.octets)} octets are others"
+        for follower in after:
+            if follower.stage == "cable":
+                yield from self._carried(step, follower)
+            elif follower.kind is not Kind.IN or f"{follower.net}/{follower.device}" != far_end:
+                yield f"it should arrive at {far_end}"
+            elif follower.octets != step.octets:
+                yield "other octets arrive than the cable says"
+
     def _noted(self, step: Step, after: list[Step]) -> Iterator[str]:
         match step.stage:
+            case "cable":
+                return  # looked at with the frame that it carries
             case "bridge":
                 ways = step.detail.rpartition(" to ")[2]
                 yield from _exactly(1 if ways == "nobody" else len(ways.split(", ")), after)

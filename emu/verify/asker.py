@@ -27,6 +27,7 @@ from emu.verify.verdict import Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from fractions import Fraction
 
     from emu.cluster.emulation import Emulation
     from emu.verify.endpoint import Source, Target
@@ -144,6 +145,7 @@ def _explore(stage: _Stage, question: _Question, *, most: int | None = None) -> 
     outcomes: list[Outcome] = []
     ends: tuple[Source, Target] | None = None
     was_steady = False
+    spared: dict[str, Fraction] = {}
     unknown: tuple[str, ...] = ()
     for choice in islice(branches(), most + 1):
         if len(outcomes) == most:
@@ -161,6 +163,7 @@ def _explore(stage: _Stage, question: _Question, *, most: int | None = None) -> 
                 ends = ends or (error.source, error.target)
                 outcomes.append(outcome.of_no_name(network, error, choice))
         was_steady |= steady.was_steady
+        spared |= choice.spared
     assert ends is not None, "there is always a branch"
     merged = outcome.merge(outcomes)
     taken = () if question.is_brief else assumed.of_policies(network, *ends, merged)
@@ -168,7 +171,7 @@ def _explore(stage: _Stage, question: _Question, *, most: int | None = None) -> 
         *ends,
         merged,
         unknown or outcome.unknown_of(merged),
-        assumptions=((ASSUMPTION,) if was_steady else ()) + taken,
+        assumptions=((ASSUMPTION,) if was_steady else ()) + assumed.of_chance(spared) + taken,
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What NetworkPolicy leaves open and a verdict depends on: how the cluster settles it."""
+"""What a verdict takes for granted: what NetworkPolicy leaves open, and chance that nobody follows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, TypeGuard
 from emu.verify.endpoint import Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
+    from fractions import Fraction
 
     from emu.cluster.cluster import Cluster
     from emu.cluster.emulation import Emulation
@@ -28,6 +29,13 @@ _ESTABLISHED: Final = {
 }
 _ICMP: Final = "a policy isolates a pod for ICMP, too"
 _BACK_TO_ITSELF: Final = "what a pod sends to itself through a Service is judged by its policies"
+
+
+def of_chance(spared: Mapping[str, Fraction]) -> tuple[str, ...]:
+    """Return what could have happened by chance and is taken not to: questions, with their probabilities."""
+    return tuple(
+        [f"{question} (by chance: {share}) No, it is assumed." for question, share in spared.items()]
+    )
 
 
 def of_policies(

@@ -59,6 +59,10 @@ class SteadyChoice:
             self._taken[key] = self._choice.pick(question, odds, names)
         return self._taken[key]
 
+    def happens(self, question: str, share: Fraction) -> bool:
+        """Return what the choice says."""
+        return self._choice.happens(question, share)
+
 
 def _identity(packet: bytes) -> Hashable:
     """Return what a packet and its repetitions have in common: between whom it goes, which segment it is."""

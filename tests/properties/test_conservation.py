@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from emu.apps.options import IpOptions
 from emu.apps.ping import ping
 from emu.fabric.cable import Cable
+from emu.fabric.faults import NO_FAULTS, Faults
 from emu.kernel import rtnetlink
 from emu.sim.time import MILLISECOND
 from emu.testing.checks import unaccounted
@@ -32,13 +33,23 @@ SEEDS = st.integers(0, 99)
 
 
 def cables(document: NetworkDocument) -> st.SearchStrategy[dict[int, Cable]]:
-    """Draw a cable for one or the other link: it delays, loses, or refuses what is too long or too much."""
+    """Draw a cable for one or the other link: it delays, loses, doubles, garbles, or refuses."""
+    share = st.fractions(0, 1, max_denominator=4)
+    faults = st.builds(
+        Faults,
+        loss=share,
+        duplicate=share,
+        reorder=share,
+        corrupt=share,
+        drop_nth=st.tuples(st.integers(1, 9)),
+        drop_every=st.integers(0, 5),
+    )
     cable = st.builds(
         Cable,
         latency=st.integers(0, 20 * MILLISECOND),
         bandwidth=st.sampled_from((0, 10_000_000)),
         queue=st.integers(0, 5000),
-        loss=st.fractions(0, 1, max_denominator=4),
+        faults=st.just(NO_FAULTS) | faults,
         mtu=st.sampled_from((0, 600)),
     )
     return st.dictionaries(st.integers(0, len(document.links) - 1), cable, max_size=1)
@@ -88,7 +99,7 @@ def test_every_packet_on_any_network_is_accounted_for(data: st.DataObject) -> No
 def test_fragments_that_others_wait_for_in_vain(size: int, mtu: int, loss: Fraction, seed: int) -> None:
     """A cable that loses some of them leaves the rest behind, and each of these is told of, too."""
     lab = two_hosts(mtu=mtu, seed=seed)
-    lab.plug("a/eth0", "b/eth0", Cable(loss=loss))
+    lab.plug("a/eth0", "b/eth0", Cable(faults=Faults(loss)))
     lab.run("a", ping(lab.address("b"), count=3, size=size, options=IpOptions(df=False)))
     lab.rest()
     assert unaccounted(lab) == []

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from emu.apps.outcome import word
 from emu.fabric import program
 from emu.fabric.cable import Cable
+from emu.fabric.faults import Faults
 from emu.kernel.sctp.association import Association
 from emu.kernel.sctp.cookie import Cookie, CookieJar
 from emu.kernel.sctp.incoming import Incoming
@@ -66,7 +67,7 @@ class Weather:
         self._fates = iter(fates)
         self._lost: dict[str, int] = dict.fromkeys(OTHER_ENDS, 0)
         for a, b in CABLES.items():
-            lab.plug(a, b, Cable(loss=1))  # type: ignore[arg-type]  # what arrives is brought below
+            lab.plug(a, b, Cable(faults=Faults(drop_every=1)))  # what arrives is brought below
         lab.recording.add(self)
 
     def hear(self, step: Step) -> None:

@@ -109,7 +109,16 @@ def _link(device: Device) -> Hashable:
 
 
 def cable(found: Cable | None) -> Hashable:
-    """Return what counts for a cable."""
+    """Return what counts for a cable.
+
+    Raises:
+        Doubt: it counts frames.
+    """
     if found is None:
         return None
-    return found.latency, found.bandwidth, found.queue, found.loss, found.mtu
+    if found.faults.drop_nth or found.faults.drop_every:
+        raise Doubt(f"{found.name} drops frames by their number")
+    return (
+        *(found.latency, found.jitter, found.bandwidth, found.queue, found.mtu),
+        *(found.faults, found.is_down),
+    )

@@ -9,6 +9,7 @@ from fractions import Fraction
 import pytest
 
 from emu.fabric.cable import Cable
+from emu.fabric.faults import NO_FAULTS, Faults
 from emu.kernel import sockets, tcp
 from emu.kernel.drops import DropReason
 from emu.sim.time import MILLISECOND, SECOND
@@ -349,12 +350,12 @@ def test_a_narrow_way_is_learnt_and_met_with_smaller_segments() -> None:
 def test_a_segment_that_the_device_no_longer_takes_is_cut_anew(hosts: Hosts) -> None:
     """Its MTU became smaller while the segment waited to be sent again."""
     client, server = hosts.connected()
-    cable = Cable(loss=Fraction(1))
+    cable = Cable(faults=Faults(Fraction(1)))
     hosts.lab.plug("a/eth0", "b/eth0", cable)
     hosts.send("a", client, bytes(2920))
     hosts.lab.find("a/eth0")[1].mtu = 1000
     hosts.wait(SECOND)
-    cable.loss = Fraction(0)
+    cable.set_faults(NO_FAULTS)
     hosts.wait(2 * SECOND)
     assert len(hosts.receive("b", server)) == 2920
     assert max(h.header.total_length for h in hosts.sent_by("a")[-3:]) == 1000
