@@ -2,7 +2,7 @@
 """First packets and rule texts that kube-proxy's own tests expect, asked of a node with emu's kube-proxy.
 
 Each flow of a scenario is a packet that is put into a node's namespace and
-followed on every branch of chance. Modes other than iptables, and IPv6, are
+followed on every branch of chance. Modes that there are none of, and IPv6, are
 expected to fail, by what the file says.
 """
 
@@ -29,7 +29,10 @@ from emu.kube.api.objects.service import EndpointSlice, Service
 from emu.kube.api.store import Store
 from emu.kube.proxy import names, stale
 from emu.kube.proxy.catalogue import Catalogue
-from emu.kube.proxy.config import Detect, Features, ProxyConfig, UnmodelledModeError
+from emu.kube.proxy.config import Detect, Features, ProxyConfig, UnmodelledModeError, options_of
+from emu.kube.proxy.modes import MODES
+from emu.kube.proxy.nft.names import endpoint_base, port_base
+from emu.kube.proxy.nft.values import read_rule
 from emu.kube.proxy.proxy import Fleet, proxied_without_local
 from emu.sim.time import SECOND, START, later
 from emu.verify.alone import alone
@@ -125,8 +128,8 @@ def _mode_of(vector: str) -> str:
 def _param(path: Path, mode: str, step: int, what: tuple[str, int]) -> object:
     family = load(path).get("ipFamily", "IPv4")
     marks = [pytest.mark.judge("conformance")]
-    reason = f"mode {mode} is not modelled" if mode != "iptables" else f"{family} is not modelled"
-    if mode != "iptables" or family != "IPv4":
+    if mode not in MODES or family != "IPv4":
+        reason = f"{family} is not modelled" if mode in MODES else f"mode {mode} is not modelled"
         marks.append(pytest.mark.xfail(raises=UnmodelledModeError, strict=True, reason=reason))
     label = "-".join(str(each) for each in (path.stem, mode, step, *what))
     return pytest.param(Case(path, mode, step, what), id=label, marks=marks)
@@ -196,6 +199,7 @@ def _config(document: Document, mode: str) -> ProxyConfig:
         masquerade_bit=int(given["masqueradeMark"], 16).bit_length() - 1,
         node_port_addresses=tuple(given["nodePortAddresses"]),
         localhost_node_ports=given["localhostNodePorts"],
+        service_cidrs=tuple(given["serviceCIDRs"]),
         tcp_be_liberal=given.get("conntrackTCPBeLiberal", False),
         features=Features(
             nfacct=given.get("nfacctCounters", True), random_fully=given.get("iptablesRandomFully", False)
@@ -328,8 +332,32 @@ def check_no_local(world: World, proxy: Proxy, expected: Document) -> None:
     assert {"internal": internal, "external": external} == expected
 
 
+def check_nft_chains(world: World, proxy: Proxy, expected: list[Document]) -> None:
+    """Compare the rules of whole chains: as they are given to nft, and as they are in the kernel."""
+    given = proxy.plane.text().splitlines()
+    table = world.net.netfilter.nft.tables["ip", "kube-proxy"]
+    for chain in expected:
+        name, rules = chain["chain"], [" ".join(rule.split()) for rule in chain["rules"]]
+        start = f"add rule ip kube-proxy {name} "
+        assert [line.removeprefix(start) for line in given if line.startswith(start)] == rules
+        assert [rule.value for rule in table.chains[name].rules] == [read_rule(rule) for rule in rules]
+
+
+def check_nft_elements(world: World, proxy: Proxy, expected: list[Document]) -> None:
+    """Compare the elements of whole sets and maps, likewise."""
+    given = proxy.plane.text().splitlines()
+    for each in expected:
+        start = f"add element ip kube-proxy {each['name']} {{ "
+        found = [line.removeprefix(start).removesuffix(" }") for line in given if line.startswith(start)]
+        assert sorted(found) == sorted(each["elements"])
+        held = world.net.netfilter.nft.tables["ip", "kube-proxy"].sets[each["name"]]
+        assert len(held.slots) == len(found)
+
+
 EXPECTATIONS: Final[dict[str, Callable[[World, Proxy, Any], None]]] = {
     "expectChains": check_chains,
+    "expectNftChains": check_nft_chains,
+    "expectNftElements": check_nft_elements,
     "expectEndpointSets": check_endpoint_sets,
     "expectEndpoints": check_endpoints,
     "expectConntrackCleanup": check_cleanup,
@@ -378,17 +406,29 @@ def check_connection(vectors: Document, entry: Document) -> None:
     assert table.entries(START) == ([] if entry["removed"] else [connection])
 
 
-def check_unmodelled(_: Document, __: Document) -> None:
-    """Ask for the mode that is not modelled."""
-    ProxyConfig("node", mode="nftables").check()
+def check_chain_base(_: Document, vector: Document) -> None:
+    """Compare what the names of chains end with."""
+    words = vector["namespace"], vector["service"], vector["protocol"], vector["port"]
+    if "endpoint" in vector:
+        ip, _, number = vector["endpoint"].rpartition(":")
+        assert endpoint_base(words, ip.strip("[]"), number) == vector["base"]
+    else:
+        assert port_base(*words) == vector["base"]
+
+
+def check_service_cidrs(_: Document, vector: Document) -> None:
+    """Compare which networks of ClusterIPs the proxy of a family uses."""
+    family = 6 if vector["family"] == "IPv6" else 4
+    config = ProxyConfig("node", family=family, mode="nftables", service_cidrs=tuple(vector["given"]))
+    assert list(options_of(config, None).service_cidrs) == vector["used"]
 
 
 VECTORS: Final[dict[str, Callable[[Document, Document], None]]] = {
     "iptablesChains": check_chain_name,
     "probabilities": check_probability,
     "entries": check_connection,
-    "nftablesChainBases": check_unmodelled,
-    "serviceCIDRs": check_unmodelled,
+    "nftablesChainBases": check_chain_base,
+    "serviceCIDRs": check_service_cidrs,
 }
 
 
@@ -412,8 +452,8 @@ def test_a_node_does_what_kube_proxy_is_expected_to_do(case: Case) -> None:
 
 
 def test_no_expectation_is_passed_over() -> None:
-    """Every field of the files that states something is known here, unless it is of nftables."""
-    known = {*EXPECTATIONS, "expectNftChains", "expectNftElements"}
+    """Every field of the files that states something is known here."""
+    known = {*EXPECTATIONS}
     for path in sorted((HERE / "kube-proxy").glob("*.yaml")):
         document = load(path)
         found = {key for step in (document, *steps_of(document)) for key in step if key.startswith("expect")}

@@ -72,6 +72,7 @@ class ProxyConfig:
         features: what the node can do.
         min_sync_period: how long after a sync the next one waits, ns.
         sync_period: how often it looks whether somebody took its rules away, ns.
+        service_cidrs: the networks that ClusterIPs are in, as ServiceCIDR objects say; of one mode alone.
     """
 
     node_name: str
@@ -90,6 +91,7 @@ class ProxyConfig:
     features: Features = Features()
     min_sync_period: Duration = SECOND
     sync_period: Duration = 30 * SECOND
+    service_cidrs: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raise what is wrong with it.
@@ -106,10 +108,45 @@ class ProxyConfig:
 
 @attrs.frozen
 class Detector:
-    """Words of a rule that hold for packets of local pods, and for all others; both empty if nobody knows."""
+    """How packets of local pods are told from others: by where they come from; by nothing if all is empty.
 
-    pods: str = ""
-    others: str = ""
+    Attributes:
+        source: the network that they come from.
+        interface: the device that they come in by, with a `+` behind it how its name begins.
+    """
+
+    source: str = ""
+    interface: str = ""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether they can be told at all."""
+        return bool(self.source or self.interface)
+
+    @property
+    def pods(self) -> str:
+        """The words of a rule of iptables that hold for packets of local pods; empty if nobody knows."""
+        return f"-s {self.source}" if self.source else f"-i {self.interface}" if self.interface else ""
+
+    @property
+    def others(self) -> str:
+        """The words that hold for all other packets; empty if nobody knows."""
+        return f"! {self.pods}" if self.is_known else ""
+
+    @property
+    def nft_pods(self) -> str:
+        """The words of a rule of nftables that hold for packets of local pods; empty if nobody knows."""
+        return self._nft("")
+
+    @property
+    def nft_others(self) -> str:
+        """The words that hold for all other packets; empty if nobody knows."""
+        return self._nft("!= ")
+
+    def _nft(self, negation: str) -> str:
+        if self.source:
+            return f"ip saddr {negation}{self.source}"
+        return f"iif {negation}{self.interface.replace('+', '*')}" if self.interface else ""
 
 
 @attrs.frozen
@@ -124,6 +161,7 @@ class Options:
         localhost_node_ports: node ports answer on loopback addresses.
         tcp_be_liberal: see `ProxyConfig`.
         features: what the node can do.
+        service_cidrs: the networks that ClusterIPs are in.
     """
 
     family: int = 4
@@ -133,6 +171,12 @@ class Options:
     localhost_node_ports: bool = True
     tcp_be_liberal: bool = False
     features: Features = Features()
+    service_cidrs: tuple[str, ...] = ()
+
+    @property
+    def nft_mark(self) -> str:
+        """The bit that asks for masquerading, as rules of nftables write it."""
+        return f"{int(self.mark, 16):#08x}"
 
 
 @attrs.frozen
@@ -160,6 +204,7 @@ def options_of(config: ProxyConfig, node: Node | None) -> Options:
         serves_loopback(config),
         config.tcp_be_liberal,
         config.features,
+        tuple(map(str, networks(config.service_cidrs, config.family))),
     )
 
 
@@ -173,7 +218,7 @@ def place_of(config: ProxyConfig, node: Node | None) -> Place:
 
 def serves_loopback(config: ProxyConfig) -> bool:
     """Return whether node ports answer on loopback addresses: it is asked for, and these serve."""
-    if not config.localhost_node_ports or config.family != 4:
+    if not config.localhost_node_ports or config.family != 4 or config.mode == "nftables":
         return False
     served = node_port_networks(config)
     return not served or any(each.address[0] == 127 or _holds_loopback(each) for each in served)
@@ -207,9 +252,9 @@ def _detector(config: ProxyConfig, node: Node | None) -> Detector:
 
 def _by_source(ranges: tuple[str, ...] | list[str], family: int) -> Detector:
     for found in networks(ranges, family):
-        return Detector(f"-s {found}", f"! -s {found}")
+        return Detector(str(found))
     return Detector()
 
 
 def _by_interface(name: str) -> Detector:
-    return Detector(f"-i {name}", f"! -i {name}") if name else Detector()
+    return Detector(interface=name)

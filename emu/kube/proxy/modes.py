@@ -91,12 +91,27 @@ def _without_iptables(net: Namespace) -> None:
     clean_up(net)
 
 
+def _nftables(fleet: Fleet) -> Mode:
+    from emu.kube.proxy.nft.mode import NftablesMode  # noqa: PLC0415 - only where it is the mode
+
+    return NftablesMode(fleet)
+
+
+def _without_nftables(net: Namespace) -> None:
+    from emu.kube.proxy.nft.mode import clean_up  # noqa: PLC0415 - only where it was the mode
+
+    clean_up(net)
+
+
 MODES: Final[Mapping[str, Kind]] = {
     "iptables": Kind(_iptables, _without_iptables, cleans=("nftables",)),
+    "nftables": Kind(
+        _nftables, _without_nftables, cleans=("iptables", "ipvs"), node_port_addresses=("primary",)
+    ),
 }
 """The modes that are modelled, by the names that KubeProxyConfiguration gives them."""
 
-NOT_YET: Final = ("nftables", "ipvs", "userspace")
+NOT_YET: Final = ("ipvs", "userspace")
 """The modes that kube-proxy has or had, and that are not modelled."""
 
 
