@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from emu.errors import HeaderError
+from emu.kernel import packet as packet_sockets
 from emu.wire import arp, ethernet
 from emu.wire.addresses import ANY_IP4, BROADCAST_MAC
 from emu.wire.arp import REQUEST, Arp
@@ -59,6 +60,8 @@ class FloodedRequest:
         if not device.up or not device.arp or device.port is not None or net.recorder is not None:
             return False
         if net.unseen or net.fib.has_custom_local_routes or not self._is_quiet(net, device.conf):
+            return False
+        if packet_sockets.is_heard(net):
             return False
         known = net.used_neighbours
         if known is not None and known.get(device.name, packet.sender_ip) is not None:

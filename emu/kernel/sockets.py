@@ -40,6 +40,7 @@ class SocketKind(enum.Enum):
     UDP = "udp"
     SCTP = "sctp"  # SOCK_STREAM with IPPROTO_SCTP: one-to-one
     ICMP = "raw"  # SOCK_RAW with IPPROTO_ICMP
+    PACKET = "packet"  # AF_PACKET: see `emu.kernel.packet`
 
 
 _CONNECTED: Final = frozenset((SocketKind.TCP, SocketKind.SCTP))
@@ -82,6 +83,7 @@ class Socket:
         broadcast: SO_BROADCAST.
         reuse_address: SO_REUSEADDR.
         error: pending errno (SO_ERROR), 0 for none.
+        device: of a packet socket, where it listens; `local_port` is the ethertype.
     """
 
     number: int
@@ -99,6 +101,7 @@ class Socket:
     broadcast: bool = False
     reuse_address: bool = False
     error: int = 0
+    device: str = ""
     queue: list[Datagram] = attrs.field(factory=list)
     queued: int = 0
     tcp: tcp.TcpSocket = attrs.field(factory=tcp.TcpSocket)
