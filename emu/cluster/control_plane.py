@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emu.cluster import node_objects, outside, policies
+from emu.cluster import node_objects, outside, policies, proxying
 from emu.cluster.daemons import Daemons
 from emu.cluster.ranges import overlaps
 from emu.cluster.underlay import lay
@@ -32,7 +32,6 @@ from emu.kube.kubelet.kubelets import Kubelets
 from emu.kube.kubelet.machine import Machine
 from emu.kube.kubelet.resolv_conf import ClusterDns
 from emu.kube.providers import PROVIDERS
-from emu.kube.proxy.config import Features, ProxyConfig
 from emu.kube.proxy.proxy import Fleet
 from emu.kube.scheduler import Scheduler
 from emu.kube.workloads import Workloads
@@ -74,7 +73,7 @@ class ControlPlane:
         self.fabric = fabric
         self.topology = topology
         self.machines: dict[str, Machine] = {}
-        self.warnings: list[str] = []
+        self.warnings = proxying.doubts(spec)
         self.store = Store(fabric.loop, epoch, fabric.streams.stream("uids"))
         self._ranges = ServiceRanges(fabric.streams, [ClusterIps(spec.service_cidr)])
         self._pod_cidrs = PodCidrs([spec.pod_cidr])
@@ -154,7 +153,8 @@ class ControlPlane:
     def _start_proxy(self, machine: Machine) -> None:
         """Start the kube-proxy of a node, unless the cluster has none."""
         if self.topology.cluster.proxy.mode != "none":
-            self.proxies.start(machine.net, self._proxy_config(self.store.get(Node, machine.name)))
+            config = proxying.config_of(self.topology.cluster, self.store.get(Node, machine.name))
+            self.proxies.start(machine.net, config)
 
     def _start_policy_agent(self, machine: Machine) -> None:
         """Start the policy agent of a node, if NetworkPolicies are enforced."""
@@ -227,21 +227,6 @@ class ControlPlane:
         if planned.is_control_plane:
             self.fabric.spawn(net, outside.api_server(apiserver.PORT))
         return machine
-
-    def _proxy_config(self, node: Node) -> ProxyConfig:
-        spec, proxy = self.topology.cluster, self.topology.cluster.proxy
-        return ProxyConfig(
-            node.metadata.name,
-            node.addresses("InternalIP"),
-            mode=proxy.mode,
-            cluster_cidr=str(spec.pod_cidr) if proxy.cluster_cidr is None else proxy.cluster_cidr,
-            masquerade_all=proxy.masquerade_all,
-            masquerade_bit=proxy.masquerade_bit,
-            node_port_addresses=proxy.node_port_addresses,
-            localhost_node_ports=proxy.localhost_node_ports,
-            tcp_be_liberal=proxy.tcp_be_liberal,
-            features=Features(proxy.nfacct, proxy.random_fully),
-        )
 
     def _publish_api(self, addresses: list[str], given: Iterable[Object]) -> None:
         """Make the Service `kubernetes` and what stands behind it, unless the input brings them."""

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from emu.wire.addresses import Prefix
 
 _LOOPBACK: Final = "127.0.0.1"
+_ADDRESS_BITS: Final = {4: 32, 6: 128}
+PRIMARY: Final = "primary"
+"""Where networks are asked for: the node's first address alone."""
+
 ZONE_LABEL: Final = "topology.kubernetes.io/zone"
 
 
@@ -66,7 +70,8 @@ class ProxyConfig:
         interface_prefix: how the devices of pods are called, for `INTERFACE_PREFIX`.
         masquerade_all: all that goes to a ClusterIP is masqueraded.
         masquerade_bit: the bit of the mark that asks for masquerading.
-        node_port_addresses: networks whose addresses of the node serve node ports; none for all.
+        node_port_addresses: networks whose addresses of the node serve node ports; none for all,
+            `primary` for the node's first address.
         localhost_node_ports: node ports answer on 127.0.0.0/8.
         tcp_be_liberal: connection tracking lets segments outside the window pass.
         features: what the node can do.
@@ -226,7 +231,11 @@ def serves_loopback(config: ProxyConfig) -> bool:
 
 def node_port_networks(config: ProxyConfig) -> tuple[Prefix, ...]:
     """Return the networks whose addresses serve node ports; none where all addresses do."""
-    found = networks(config.node_port_addresses, config.family)
+    given = config.node_port_addresses
+    if PRIMARY in given:
+        own = next(filter(None, (address(each, config.family) for each in config.node_ips)), "")
+        given = (f"{own}/{_ADDRESS_BITS[config.family]}",) if own else ()
+    found = networks(given, config.family)
     return () if any(each.length == 0 for each in found) else found
 
 

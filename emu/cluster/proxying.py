@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What each node's kube-proxy is told, out of the `Cluster` document; its defaults are those of the mode.
+
+Source: cmd/kube-proxy/app/server_linux.go `platformApplyDefaults`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from emu.kube.proxy.config import Features, ProxyConfig
+from emu.kube.proxy.modes import MODES
+
+if TYPE_CHECKING:
+    from emu.cluster.topology import ClusterSpec
+    from emu.kube.api.objects import Node
+
+_SERVICE_CIDRS_SINCE: Final = 33
+_SINCE: Final = {"nftables": 29}
+_LAST: Final = {"userspace": 25}
+
+
+def config_of(spec: ClusterSpec, node: Node) -> ProxyConfig:
+    """Return what the kube-proxy of a node is told."""
+    proxy = spec.proxy
+    return ProxyConfig(
+        node.metadata.name,
+        node.addresses("InternalIP"),
+        mode=proxy.mode,
+        cluster_cidr=str(spec.pod_cidr) if proxy.cluster_cidr is None else proxy.cluster_cidr,
+        masquerade_all=proxy.masquerade_all,
+        masquerade_bit=proxy.masquerade_bit,
+        node_port_addresses=proxy.node_port_addresses or MODES[proxy.mode].node_port_addresses,
+        localhost_node_ports=proxy.localhost_node_ports,
+        tcp_be_liberal=proxy.tcp_be_liberal,
+        features=Features(proxy.nfacct, proxy.random_fully),
+        service_cidrs=(str(spec.service_cidr),) if _minor(spec) >= _SERVICE_CIDRS_SINCE else (),
+    )
+
+
+def doubts(spec: ClusterSpec) -> list[str]:
+    """Return where a version of Kubernetes has no such kube-proxy, a line each."""
+    mode, minor = spec.proxy.mode, _minor(spec)
+    if minor < _SINCE.get(mode, 0):
+        return [f"kube-proxy has the mode {mode} since Kubernetes 1.{_SINCE[mode]}: it is as it was in 1.35"]
+    if minor > _LAST.get(mode, minor):
+        return [f"kube-proxy has no mode {mode} since Kubernetes 1.{_LAST[mode] + 1}: it is as it was before"]
+    return []
+
+
+def _minor(spec: ClusterSpec) -> int:
+    return int(spec.kubernetes.partition(".")[2])
