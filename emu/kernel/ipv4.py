@@ -387,7 +387,7 @@ def _finish(net: Namespace, skb: Skb) -> None:
     for piece in fragment.split(skb.packet, mtu, skb.pieces):
         part = Skb(piece, skb.packet_id, skb.trail)
         part.device, part.route, part.mark, part.socket = skb.device, decision, skb.mark, skb.socket
-        part.connection, part.ctinfo = skb.connection, skb.ctinfo
+        part.connection, part.ctinfo, part.is_balanced = skb.connection, skb.ctinfo, skb.is_balanced
         arp.output(net, part, decision.device, decision.next_hop)
 
 

@@ -66,6 +66,7 @@ class Metadata(NamedTuple):
     bridged: Bridged | None = None
     pieces: tuple[int, ...] = ()
     route: RouteDecision | None = None
+    is_balanced: bool = False
 
 
 class Skb:
@@ -97,6 +98,7 @@ class Skb:
             shall look, INVALID where it fits none, and NEW where nobody has looked yet.
         zones: the conntrack zone for each direction of a connection that it begins.
         bridged: the ports of the bridge that it crosses, None where it crosses none.
+        is_balanced: IPVS has looked at it (`ipvs_property`).
     """
 
     __slots__ = (
@@ -108,6 +110,7 @@ class Skb:
         "frag_max",
         "header",
         "ignore_df",
+        "is_balanced",
         "mark",
         "options",
         "packet",
@@ -152,6 +155,7 @@ class Skb:
         self.ctinfo = _NEW
         self.zones = (0, 0)
         self.bridged: Bridged | None = None
+        self.is_balanced = False
 
     @property
     def src(self) -> IpAddress:
@@ -182,8 +186,16 @@ class Skb:
             or self.bridged is not None
             or self.ctinfo is _UNTRACKED
             or self.pieces
+            or self.is_balanced
         ):
-            metadata = Metadata(self.mark, self.connection, self.ctinfo, self.bridged, self.pieces)
+            metadata = Metadata(
+                self.mark,
+                self.connection,
+                self.ctinfo,
+                self.bridged,
+                self.pieces,
+                is_balanced=self.is_balanced,
+            )
         return Frame(header + self.packet, self.packet_id, self.trail, metadata)
 
     def routed_frame(self, header: bytes) -> Frame:
@@ -200,7 +212,7 @@ class Skb:
     def take(self, metadata: object | None) -> None:
         """Have the metadata of the frame that it came in."""
         if isinstance(metadata, Metadata):
-            self.mark, self.connection, self.ctinfo, self.bridged, self.pieces, _ = metadata
+            self.mark, self.connection, self.ctinfo, self.bridged, self.pieces, _, self.is_balanced = metadata
 
     def relate_to(self, cause: Skb) -> None:
         """Belong to the connection of `cause`, which this packet answers. Source: `nf_conntrack_attach`."""

@@ -41,6 +41,10 @@ MODELLED: Final = _names(
         mcast_solicit proxy_delay proxy_qlen retrans_time_ms ucast_solicit unres_qlen_bytes
         """,
         "net.ipv4.route": "min_pmtu mtu_expires",
+        "net.ipv4.vs": """
+        conn_reuse_mode conntrack expire_nodest_conn expire_quiescent_template nat_icmp_send sloppy_sctp
+        sloppy_tcp snat_reroute
+        """,
         "net.ipv6.conf.*": "disable_ipv6",
         "net.netfilter": """
         nf_conntrack_acct nf_conntrack_checksum nf_conntrack_generic_timeout nf_conntrack_gre_timeout

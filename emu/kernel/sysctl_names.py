@@ -300,6 +300,13 @@ _FLAT: Final = {
     nf_conntrack_timestamp=0:bit nf_conntrack_udp_timeout=30:s nf_conntrack_udp_timeout_stream=120:s
     nf_hooks_lwtunnel=0:bit
     """,
+    "net.ipv4.vs": """
+    am_droprate=10 amemthresh=1024 backup_only=0 cache_bypass=0 conn_reuse_mode=1 conntrack=0 drop_entry=0
+    drop_packet=0 est_cpulist=0-1 est_nice=0 expire_nodest_conn=0 expire_quiescent_template=0
+    ignore_tunneled=0 nat_icmp_send=0 pmtu_disc=1 run_estimation=1 schedule_icmp=0 secure_tcp=0
+    sloppy_sctp=0 sloppy_tcp=0 snat_reroute=1 sync_persist_mode=0 sync_ports=1 sync_qlen_max=125952
+    sync_refresh_period=0 sync_retries=0:0..3 sync_sock_size=0 sync_threshold=3,50 sync_version=1:bit
+    """,
     "net.netfilter.nf_log": """
     0=NONE 1=NONE 10=nf_log_ipv6 2=nf_log_ipv4 3=nf_log_arp 4=NONE 5=nf_log_netdev 6=NONE 7=nf_log_bridge
     8=NONE 9=NONE

@@ -14,7 +14,8 @@
 
 iptables-nft puts `security` at 150, in INPUT behind `nat`.
 
-nftables' chains stand between these, by their own priorities. Connection
+nftables' chains stand between these, by their own priorities, and IPVS, while
+there are virtual services (`ipvs/hooks.py`). Connection
 tracking is there only while some rule needs it, as in Linux; the four NAT hooks
 while there is any chain of type nat.
 """
@@ -31,6 +32,8 @@ from emu.kernel.netfilter.conntrack.table import ConnectionTable
 from emu.kernel.netfilter.hooks import Hook, Priority
 from emu.kernel.netfilter.ipset.sets import IpSets
 from emu.kernel.netfilter.ipset.users import count_uses, fills_sets
+from emu.kernel.netfilter.ipvs.hooks import FUNCTIONS as BALANCING
+from emu.kernel.netfilter.ipvs.ipvs import Ipvs
 from emu.kernel.netfilter.named import forget_unnamed
 from emu.kernel.netfilter.needs import needs_conntrack
 from emu.kernel.netfilter.nftables.tables import NfTables
@@ -80,6 +83,7 @@ class Netfilter:
         conntrack: the connections.
         nft: nftables' tables.
         ipsets: the sets that rules ask.
+        ipvs: virtual services.
         recent: the lists of addresses of `-m recent`.
         hashlimits: the tables of `-m hashlimit`, by name.
         tracks: connection tracking is on: some rule needs it.
@@ -94,6 +98,7 @@ class Netfilter:
         self.nft = NfTables(self.changed)
         self.ipsets = IpSets()
         self.ipsets.users = self._count_uses
+        self.ipvs = Ipvs(net, self.changed)
         self.recent = RecentLists()
         self.hashlimits: dict[str, Buckets] = {}
         self.tracks = False
@@ -175,6 +180,8 @@ class Netfilter:
         for place, chain in self.nft.hook_functions(hook):
             reroutes = chain.kind == "route" and hook is Hook.OUTPUT
             placed.append((place, _rerouting(chain) if reroutes else chain))
+        if self.ipvs.is_enabled:
+            placed += BALANCING.get(hook, ())
         translate = self._translation(hook)
         if translate is not None:
             placed.append((_NAT_PRIORITIES[hook], translate))
