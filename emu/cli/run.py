@@ -33,8 +33,20 @@ if TYPE_CHECKING:
     help="Write pcap/, times, frames, state and results there.",
 )
 @options.write
-def run(given: Input, namespace: str, folder: str | None, output: str | None) -> int:
+@click.option(
+    "-o",
+    "--output",
+    "form",
+    type=click.Choice(["text", "json", "md"]),
+    default="text",
+    show_default=True,
+    help="How the timeline of a cluster is written.",
+)
+def run(given: Input, namespace: str, folder: str | None, output: str | None, form: str) -> int:
     """Run the steps of FILE on the virtual clock, then check what it expects.
+
+    Of a cluster the timeline is told, too: what happened when, and what the
+    clients of the Scenario's `traffic` saw.
 
     The exit status is 1 where a program's outcome, or an `expect` line of a
     Scenario, is not met, or a step was refused. Without any line it is 1, too,
@@ -46,7 +58,9 @@ def run(given: Input, namespace: str, folder: str | None, output: str | None) ->
 
     found = given.source
     if isinstance(found, ClusterSource):
-        return _run_cluster(found, given, namespace, folder=folder, output=output)
+        return _run_cluster(found, given, namespace, folder=folder, output=output, form=form)
+    if form != "text":
+        raise click.UsageError("a network has no timeline: --out DIR writes its results")
     network = NetworkRun(found.document, seed=given.seed or 0)
     with opened(output) as sink, _results(folder) as write_results:
         if sink is not None:
@@ -70,9 +84,10 @@ def _explain(network: NetworkRun) -> None:
 
 
 def _run_cluster(
-    found: ClusterSource, given: Input, namespace: str, *, folder: str | None, output: str | None
+    found: ClusterSource, given: Input, namespace: str, *, folder: str | None, output: str | None, form: str
 ) -> int:
     """Build a cluster, take its steps, check what is expected, and tell what came of it."""
+    from emu.cli.run_report import tell_timeline, write_report
     from emu.cli.test import check, take_steps
     from emu.kube.api.objects import Node, Pod, Service
     from emu.verify.expect.report import summary
@@ -80,11 +95,20 @@ def _run_cluster(
     if folder is not None or output is not None:
         raise click.UsageError("a cluster has no steps to record: emu capture runs something and records it")
     cluster = found.start(seed=given.seed, epoch=source.instant_of(given.epoch), steps=False)
-    steps = take_steps(cluster, found, is_told=True)
+    is_text = form == "text"
+    steps = take_steps(cluster, is_told=is_text)
     for line in cluster.warnings:
         click.echo(line, err=True)
     pods = cluster.store.list(Pod)
     waiting = [each for each in pods if not (each.is_ready or each.is_finished)]
+    expected = bool(found.topology.expectations or found.topology.seen)
+    has_failed = steps.has_failed or bool(waiting)
+    if not is_text:
+        findings = check(cluster, found, namespace, is_told=False)
+        write_report(cluster, findings, form)
+        has_failed = not all(findings) or bool(steps.refusals) if expected else has_failed
+        return 1 if has_failed else 0
+    tell_timeline(cluster)
     counts = f"{cluster.store.count(Node)} nodes, {len(pods)} pods, {cluster.store.count(Service)} Services"
     click.echo(
         f"{found.topology.cluster.name}: {counts}, {cluster.fabric.loop.now / 1e9:.3f} s of virtual time"
@@ -93,11 +117,11 @@ def _run_cluster(
         place = f"{each.metadata.namespace}/{each.metadata.name}"
         reasons = (one.message or one.reason for one in each.status.conditions if one.status == "False")
         click.echo(f"  {place}: {each.status.phase}, {next(filter(None, reasons), 'not ready')}")
-    if found.topology.expectations:
+    if expected:
         findings = check(cluster, found, namespace)
         click.echo(summary(findings, steps.refusals))
         return 0 if all(findings) and not steps.refusals else 1
-    return 1 if waiting or steps.has_failed else 0
+    return 1 if has_failed else 0
 
 
 @contextmanager

@@ -54,11 +54,11 @@ def _test(given: Input, namespace: str, junit_file: str | None, *, github: bool)
     from emu.verify.expect import report
 
     found = given.source
-    if not isinstance(found, ClusterSource) or not found.topology.expectations:
+    if not isinstance(found, ClusterSource) or not (found.topology.expectations or found.topology.seen):
         message = "nothing is expected: a Scenario has spec.expect, a list of FROM -> TO VERDICT"
         raise DocumentError([Fault(given.names[0], 1, "$", message)])
     cluster = found.start(seed=given.seed, epoch=source.instant_of(given.epoch), steps=False)
-    refusals = take_steps(cluster, found).refusals
+    refusals = take_steps(cluster).refusals
     for line in cluster.warnings:
         click.echo(line, err=True)
     for refused in refusals:
@@ -87,8 +87,8 @@ class Steps:
     has_failed: bool
 
 
-def take_steps(cluster: Cluster, found: ClusterSource, *, is_told: bool = False) -> Steps:
-    """Take the steps of a document; with `is_told` print them."""
+def take_steps(cluster: Cluster, *, is_told: bool = False) -> Steps:
+    """Take the steps of a cluster's scenarios; with `is_told` print them."""
     from emu.verify.expect.report import Refusal
 
     refusals = []
@@ -106,12 +106,18 @@ def take_steps(cluster: Cluster, found: ClusterSource, *, is_told: bool = False)
     return Steps(tuple(refusals), has_failed)
 
 
-def check(cluster: Cluster, found: ClusterSource, namespace: str) -> list[Finding]:
+def check(cluster: Cluster, found: ClusterSource, namespace: str, *, is_told: bool = True) -> list[Finding]:
     """Check what a document expects, print each finding when it is there, and return them."""
+    from itertools import chain
+
     from emu.verify.expect import Checker
+    from emu.verify.expect.traffic import check_traffic
 
     findings = []
-    for each in Checker(cluster, namespace=namespace).check_all(found.topology.expectations):
-        click.echo(each.explain())
+    story, lines = cluster.story, found.topology.seen
+    seen = check_traffic(story, lines) if story is not None else ()
+    for each in chain(seen, Checker(cluster, namespace=namespace).check_all(found.topology.expectations)):
+        if is_told:
+            click.echo(each.explain())
         findings.append(each)
     return findings

@@ -17,6 +17,7 @@ from emu.cluster.control_plane import ControlPlane
 from emu.cluster.emulation import Emulation, Host
 from emu.cluster.garbage import garbage_kept
 from emu.cluster.points import DEFAULT_NAMESPACE, find_object, names_of, parse_point, pods_of
+from emu.cluster.timeline.story import Story, Traffic
 from emu.cluster.topology.load import with_namespace
 from emu.cluster.underlay import is_underlay
 from emu.errors import DocumentError, UnknownNameError
@@ -31,6 +32,8 @@ from emu.sim.time import EPOCH, SECOND, Duration, Instant, later
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from emu.cluster.timeline.packets import PacketWatch
+    from emu.cluster.timeline.traffic import TrafficSpec
     from emu.cluster.topology import Topology
     from emu.cluster.topology.spec import StepSpec
     from emu.kube.api.objects import Known, Object
@@ -49,6 +52,7 @@ class Cluster(Emulation):
         kubelets: what runs the pods.
         proxies: what writes the rules of Services; without any in the mode `none`.
         warnings: what was taken in another way than it was said, a line each.
+        story: what happened while steps were taken; None before any.
     """
 
     is_cluster = True
@@ -62,6 +66,8 @@ class Cluster(Emulation):
         fabric = Fabric(seed=topology.cluster.seed if seed is None else seed)
         super().__init__(fabric, Recording(), epoch=epoch)
         self.topology = topology
+        self.story: Story | None = None
+        self._traffic: Traffic | None = None
         self.control_plane = plane = ControlPlane(fabric, topology, epoch)
         self.store, self.writer, self.warnings = plane.store, plane.writer, plane.warnings
         self.machines, self.kubelets, self.proxies = plane.machines, plane.kubelets, plane.proxies
@@ -110,7 +116,7 @@ class Cluster(Emulation):
         """Whether nothing more is to be expected of the control plane without a cause from outside."""
         if any(proxy.is_waiting for proxy in self.proxies.proxies.values()):
             return False
-        if self.control_plane.scheduler.is_waiting:
+        if self.control_plane.scheduler.is_waiting or not self.control_plane.balancers.is_settled:
             return False
         up = {name for name, machine in self.machines.items() if machine.is_up}
         pods = (pod for pod in self.store.each(Pod) if pod.spec.node_name in up or not pod.spec.node_name)
@@ -127,19 +133,63 @@ class Cluster(Emulation):
         self.wait_until(Instant(max(self.fabric.loop.now, step.at)))
         return self.do(step.words, settle=False, given=editing.Given(step.objects, step.sources))
 
-    def take_all(self, steps: Sequence[StepSpec]) -> Iterator[tuple[StepSpec, Finished]]:
+    def take_all(
+        self, steps: Sequence[StepSpec], traffic: Sequence[TrafficSpec] = (), until: Duration | None = None
+    ) -> Iterator[tuple[StepSpec, Finished]]:
         """Take steps, and yield each with what it printed; then let what the last ones changed come to rest.
 
         Who wants to see the middle of a change takes a step that only looks, at a later instant.
+        All that happens meanwhile is kept in `story`.
+
+        Args:
+            steps: in the order of their times.
+            traffic: who asks meanwhile.
+            until: when it is over at the earliest; None for the end of the last step, or of the traffic.
 
         Raises:
             StormError: frames go round in circles.
         """
-        for step in steps:
-            yield step, self.take(step)
-        if any(step.at == steps[-1].at and step.words[0] not in scenario.LOOKING for step in steps):
-            self.remember(lambda other: other.settle_down() if isinstance(other, Cluster) else None)
-            self.settle_down()
+        story = self.story = Story(self)
+        with story.told(traffic, until):
+            for step in steps:
+                self.wait_until(Instant(max(self.fabric.loop.now, step.at)))
+                now = self.fabric.loop.now
+                finished = self.take(step)
+                story.take(step, now, finished)
+                yield step, finished
+            if any(step.at == steps[-1].at and step.words[0] not in scenario.LOOKING for step in steps):
+                self.remember(lambda other: other.settle_down() if isinstance(other, Cluster) else None)
+                self.settle_down()
+
+    def play(self) -> Iterator[tuple[StepSpec, Finished]]:
+        """Do all that the input's scenarios say, as `take_all` does.
+
+        Raises:
+            StormError: frames go round in circles.
+        """
+        yield from self.take_all(self.topology.steps, self.topology.traffic, self.topology.until)
+
+    def begin_traffic(
+        self, specs: Sequence[TrafficSpec], until: Duration | None, packets: PacketWatch | None = None
+    ) -> Traffic:
+        """Have clients ask from now on, each from its time to its time, `until` at the latest."""
+        self.remember(lambda other: other.begin_traffic(specs, until) if isinstance(other, Cluster) else None)
+        traffic = self._traffic = Traffic(self, specs, packets)
+        traffic.begin(None if until is None else Instant(until))
+        return traffic
+
+    def stop_asking(self) -> None:
+        """Have clients begin nothing more; what is under way goes on."""
+        self.remember(lambda other: other.stop_asking() if isinstance(other, Cluster) else None)
+        if self._traffic is not None:
+            self._traffic.stop_asking()
+
+    def end_traffic(self) -> None:
+        """Stop all clients."""
+        self.remember(lambda other: other.end_traffic() if isinstance(other, Cluster) else None)
+        if self._traffic is not None:
+            self._traffic.end()
+            self._traffic = None
 
     def do(
         self, words: str | Sequence[str], *, settle: bool = True, given: editing.Given | None = None

@@ -98,7 +98,7 @@ class ClusterSource:
         from emu.cluster.cluster import Cluster  # noqa: PLC0415 - the whole control plane
 
         cluster = (kind or Cluster)(self.topology, seed=seed, epoch=epoch)
-        for _ in cluster.take_all(self.topology.steps if steps else ()):
+        for _ in cluster.play() if steps else ():
             pass
         return cluster
 

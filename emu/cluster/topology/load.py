@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from emu.cluster.timeline.reader import check_names, unknown_clients
 from emu.cluster.topology import sizes
 from emu.cluster.topology.annotations import faults_of
 from emu.cluster.topology.cluster_reader import read_cluster
@@ -34,9 +35,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from emu.cluster.expectation import Expectation
+    from emu.cluster.timeline.expectation import TrafficExpectation
+    from emu.cluster.timeline.traffic import TrafficSpec
     from emu.cluster.topology.scenario_reader import Draft
     from emu.document import Document
     from emu.kube.api.objects import Object
+    from emu.sim.time import Duration
 
 OURS: Final = "emu/v1"
 
@@ -52,7 +56,10 @@ class Topology:
         sources: where each of them stands.
         has_cluster: there is a `Cluster` document.
         steps: what `Scenario` documents do, in the order of their times.
+        traffic: who asks meanwhile.
+        until: when they are over at the earliest; None for when nothing more is to be done.
         expectations: what `Scenario` documents expect after them.
+        seen: what they expect that those who ask have seen.
         warnings: what an API server would warn of.
         kept: kinds that do not matter to the network, with their numbers.
     """
@@ -63,7 +70,10 @@ class Topology:
     sources: tuple[Source, ...]
     has_cluster: bool
     steps: tuple[StepSpec, ...] = ()
+    traffic: tuple[TrafficSpec, ...] = ()
+    until: Duration | None = None
     expectations: tuple[Expectation, ...] = ()
+    seen: tuple[TrafficExpectation, ...] = ()
     warnings: tuple[Fault, ...] = ()
 
     def sources_of(self, objects: Iterable[Object]) -> list[Source]:
@@ -104,6 +114,7 @@ def load_topology(documents: Sequence[Document], mode: Mode = Mode.STRICT) -> To
     faults += findings.errors
     objects, sources = _read(sorted_out.manifests, faults)
     steps = _steps(sorted_out.drafts, faults)
+    faults += unknown_clients(sorted_out.seen, sorted_out.traffic)
     if faults:
         raise DocumentError(faults)
     return Topology(
@@ -113,7 +124,10 @@ def load_topology(documents: Sequence[Document], mode: Mode = Mode.STRICT) -> To
         tuple(sources),
         has_cluster=bool(sorted_out.clusters),
         steps=steps,
+        traffic=tuple(sorted_out.traffic),
+        until=sorted_out.until,
         expectations=tuple(sorted_out.expectations),
+        seen=tuple(sorted_out.seen),
         warnings=findings.warnings,
     )
 
@@ -125,6 +139,9 @@ class _Sorted:
     clusters: list[ClusterSpec] = attrs.field(factory=list)
     fabrics: list[FabricSpec] = attrs.field(factory=list)
     drafts: list[Draft] = attrs.field(factory=list)
+    traffic: list[TrafficSpec] = attrs.field(factory=list)
+    until: Duration | None = None
+    seen: list[TrafficExpectation] = attrs.field(factory=list)
     expectations: list[Expectation] = attrs.field(factory=list)
     manifests: list[ManifestNode] = attrs.field(factory=list)
 
@@ -146,6 +163,10 @@ class _Sorted:
             scenario = read_scenario(place, document.file)
             self.drafts += scenario.steps
             self.expectations += scenario.expect
+            self.seen += scenario.seen
+            check_names(place, [*self.traffic, *scenario.traffic])
+            self.traffic += scenario.traffic
+            self.until = max(filter(None, (self.until, scenario.until)), default=None)
         elif kind[0] == OURS:
             report.add(value.line_of("kind"), "$.kind", "must be one of Cluster, Fabric, Scenario in emu/v1")
         elif "namespaces" in value and "kind" not in value:

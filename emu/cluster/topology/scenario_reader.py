@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from emu.cluster.expectation import parse_expectation
+from emu.cluster.expectation import Expectation, parse_expectation
 from emu.cluster.sources import read_all
+from emu.cluster.timeline.expectation import PREFIX, TrafficExpectation, parse_traffic_expectation
+from emu.cluster.timeline.reader import instant, read_traffic
 from emu.cluster.topology.flatten import flatten
 from emu.cluster.topology.spec import STEP_VERBS
 from emu.document import MappingNode, SequenceNode
 from emu.document.fields import Fields, text
 from emu.errors import DocumentError, ExpectationError, did_you_mean
 from emu.kube.api.validation import ManifestNode
-from emu.sim.time import MILLISECOND, SECOND, Duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from emu.cluster.expectation import Expectation
+    from emu.cluster.timeline.traffic import TrafficSpec
     from emu.document.fields import Place
+    from emu.sim.time import Duration
 
-_TIME: Final = re.compile(r"(?:(\d{1,6})m)?(?:(\d{1,6}(?:\.\d{1,3})?)s)?(?:(\d{1,6})ms)?")
-_LONGEST: Final = 365 * 86_400 * SECOND
 _FILE: Final = re.compile(r"-f(.+)|--filename=(.+)")
 _WITH_FILES: Final = frozenset(("apply", "delete"))
 _INLINE: Final = ("apply", "-f", "-")  # as a line that reads its standard input
@@ -57,7 +57,10 @@ class Scenario:
     """A whole document."""
 
     steps: tuple[Draft, ...] = ()
+    traffic: tuple[TrafficSpec, ...] = ()
+    until: Duration | None = None
     expect: tuple[Expectation, ...] = ()
+    seen: tuple[TrafficExpectation, ...] = ()
 
 
 def read_scenario(place: Place, file: str) -> Scenario:
@@ -72,18 +75,23 @@ def read_scenario(place: Place, file: str) -> Scenario:
         for at, draft in fields.each("steps", lambda each: _step(each, file)):
             before = steps[-1].at if steps else 0
             steps.append(attrs.evolve(draft, at=before if at is None else at))
+        traffic = fields.each("traffic", lambda each: read_traffic(each, file))
+        until = fields.get("until", instant, None)
         expect = fields.each("expect", lambda each: _expectation(each, file))
-        return fields.done(Scenario(tuple(steps), tuple(each for each in expect if each is not None)))
+        met = tuple(each for each in expect if isinstance(each, Expectation))
+        seen = tuple(each for each in expect if isinstance(each, TrafficExpectation))
+        return fields.done(Scenario(tuple(steps), traffic, until, met, seen))
 
     return fields.done(fields.get("spec", spec, Scenario()))
 
 
-def _expectation(place: Place, file: str) -> Expectation | None:
+def _expectation(place: Place, file: str) -> Expectation | TrafficExpectation | None:
     line = text(place)
     if not isinstance(place.value, str):
         return None
     try:
-        return parse_expectation(line, file=file, line=place.line, path=place.path)
+        parse = parse_traffic_expectation if line.startswith(PREFIX) else parse_expectation
+        return parse(line, file=file, line=place.line, path=place.path)
     except ExpectationError as error:
         for fault in error.faults:
             place.fault(fault)
@@ -93,7 +101,7 @@ def _expectation(place: Place, file: str) -> Expectation | None:
 def _step(place: Place, file: str) -> tuple[Duration | None, Draft]:
     """Read a step; its time is None where it is right after the one before it."""
     fields = Fields(place)
-    at = fields.get("at", _instant, None)
+    at = fields.get("at", instant, None)
     if fields.has("apply"):
         fields.ignore("apply")
         if fields.has("run"):
@@ -106,22 +114,6 @@ def _step(place: Place, file: str) -> tuple[Duration | None, Draft]:
         tuple(_of_files(place.at("run"), words, file)) if words[:1] and words[0] in _WITH_FILES else ()
     )
     return fields.done((at, Draft(0, words, manifests, file, place.line)))
-
-
-def _instant(place: Place) -> Duration:
-    """Read a time like `9s`, `1m30s` or `250ms`."""
-    value = text(place)
-    found = _TIME.fullmatch(value) if value else None
-    if found is None:
-        if isinstance(place.value, str):
-            place.wrong("a time, like 9s, 1m30s or 250ms")
-        return 0
-    minutes, seconds, milliseconds = (part or "0" for part in found.groups())
-    total = int(minutes) * 60 * SECOND + round(float(seconds) * SECOND) + int(milliseconds) * MILLISECOND
-    if total > _LONGEST:
-        place.fault("is more than a year away")
-        return 0
-    return total
 
 
 def _words(place: Place) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import attrs
 
 if TYPE_CHECKING:
     from emu.cluster.expectation import Expectation
+    from emu.cluster.timeline.expectation import TrafficExpectation
 
 
 class Pair(NamedTuple):
@@ -38,7 +39,7 @@ class Finding:
         proof: why a denial counts, in words; empty where nothing had to be proved.
     """
 
-    expectation: Expectation
+    expectation: Expectation | TrafficExpectation
     is_met: bool
     got: str
     reason: str = ""

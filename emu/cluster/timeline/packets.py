@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A tap that follows the packets of clients: where each ended, and why one was dropped.
+
+A packet keeps its number on its whole way, whatever NAT and tunnels make of
+it. So it is enough to learn at the client's device which flow has which
+packets, and to note for each where it came in last.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import attrs
+
+from emu.kernel.drops import DropReason
+from emu.observe.recording import Kind
+from emu.wire import ethernet
+from emu.wire.ipv4 import ICMP, TCP, UDP
+
+if TYPE_CHECKING:
+    from emu.observe.recording import Step
+
+_HEAD: Final = ethernet.HEADER_LENGTH
+_LEAST: Final = _HEAD + 28
+_IP4: Final = b"\x08\x00"
+_IN, _OUT, _NOTE, _DROP = Kind
+BETWEEN: Final = "router"
+"""A namespace that packets pass through."""
+
+_BETWEEN: Final = ("switch/", "node/", BETWEEN, "lb/", "gw/")
+"""How the names of such begin."""
+
+_MOST_FLOWS: Final = 50_000
+
+
+class FlowKey(NamedTuple):
+    """What a program knows of a flow: its namespace, the protocol, its own port (of ICMP the identifier)."""
+
+    net: str
+    protocol: int
+    port: int
+
+
+@attrs.define(eq=False)
+class Flow:
+    """The packets of a flow.
+
+    Attributes:
+        packets: their numbers, in order.
+        places: by number the namespace that a packet came into last.
+        before: by number the namespace before that.
+        drops: by number the reason and the place.
+    """
+
+    packets: list[int] = attrs.field(factory=list)
+    places: dict[int, str] = attrs.field(factory=dict)
+    before: dict[int, str] = attrs.field(factory=dict)
+    drops: dict[int, tuple[str, str]] = attrs.field(factory=dict)
+
+    def come(self, packet: int, net: str) -> None:
+        """Note that a packet came into a namespace."""
+        last = self.places.get(packet, "")
+        if last != net:
+            self.before[packet], self.places[packet] = last, net
+
+    def pass_by(self, packet: int, net: str) -> None:
+        """Note that what came into a namespace was a copy for somebody else, as a flood makes them."""
+        if self.places.get(packet) == net:
+            self.places[packet] = self.before[packet]
+
+    def end_of(self, packet: int) -> str:
+        """Return where a packet ended, empty if that is not known."""
+        return self.places.get(packet, "")
+
+
+class PacketWatch:
+    """Follows what leaves the namespaces of clients."""
+
+    def __init__(self) -> None:
+        self.clients: set[str] = set()
+        self._flows: dict[FlowKey, Flow] = {}
+        self._by_packet: dict[int, Flow] = {}
+
+    def hear(self, step: Step) -> None:
+        """Take note of a step: of a packet of a client, or of the beginning of one."""
+        kind = step.kind
+        if kind is _NOTE:
+            return
+        flow = self._by_packet.get(step.packet_id)
+        if flow is not None:
+            if kind is _IN:
+                if step.device != "lo":
+                    flow.come(step.packet_id, step.net)
+            elif kind is _DROP and step.reason is DropReason.OTHERHOST:
+                flow.pass_by(step.packet_id, step.net)
+            elif kind is _DROP:
+                reason = step.reason.name if step.reason is not None else ""
+                flow.drops[step.packet_id] = reason, step.net
+        elif kind is _OUT and step.net in self.clients:
+            self._begin(step)
+
+    def _begin(self, step: Step) -> None:
+        octets = step.octets
+        if len(octets) < _LEAST or octets[12:14] != _IP4:
+            return
+        protocol = octets[_HEAD + 9]
+        at = _HEAD + (octets[_HEAD] & 15) * 4
+        if protocol in {TCP, UDP}:
+            port = octets[at] << 8 | octets[at + 1]
+        elif protocol == ICMP:
+            port = octets[at + 4] << 8 | octets[at + 5]
+        else:
+            return
+        key = FlowKey(step.net, protocol, port)
+        flow = self._flows.get(key)
+        if flow is None:
+            if len(self._flows) > _MOST_FLOWS:
+                self._flows.clear()
+            flow = self._flows[key] = Flow()
+        flow.packets.append(step.packet_id)
+        self._by_packet[step.packet_id] = flow
+
+    def flow(self, key: FlowKey) -> Flow:
+        """Return what is known of a flow, which may be nothing."""
+        return self._flows.get(key) or Flow()
+
+    def forget(self, key: FlowKey) -> None:
+        """Begin anew with a flow: what comes with its port from now on is another one."""
+        flow = self._flows.pop(key, None)
+        if flow is not None:
+            for packet in flow.packets:
+                self._by_packet.pop(packet, None)
+
+
+def is_between(net: str) -> bool:
+    """Return whether a namespace is one on the way, and no pod or host outside."""
+    return net.startswith(_BETWEEN)

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reads `spec.traffic` of a `Scenario` document."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from emu.cluster.expectation import split_flow
+from emu.cluster.points import parse_point
+from emu.cluster.timeline.traffic import EVERY, KINDS, LEAST_EVERY, NAME, TIMEOUT, TrafficSpec
+from emu.document.fields import Fields, boolean, integer, one_of, text
+from emu.errors import AddressError, EndPointError, Fault, did_you_mean
+from emu.sim.time import MILLISECOND, SECOND, Duration
+from emu.wire.addresses import IpAddress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from emu.cluster.timeline.expectation import TrafficExpectation
+    from emu.cluster.timeline.traffic import TrafficKind
+    from emu.document.fields import Place
+
+_TIME: Final = re.compile(r"(?:(\d{1,6})m)?(?:(\d{1,6}(?:\.\d{1,3})?)s)?(?:(\d{1,6})ms)?")
+_RATE: Final = re.compile(r"(\d{1,4}(?:\.\d{1,3})?)/(s|m)")
+_LONGEST: Final = 365 * 86_400 * SECOND
+_HIGHEST_PORT: Final = 65535
+_LITERAL: Final = re.compile(r"[0-9.]+")
+_IN_UDP: Final = "/udp"
+
+
+def instant(place: Place) -> Duration:
+    """Read a time like `9s`, `1m30s` or `250ms`."""
+    value = text(place)
+    found = _TIME.fullmatch(value) if value else None
+    if found is None:
+        if isinstance(place.value, str):
+            place.wrong("a time, like 9s, 1m30s or 250ms")
+        return 0
+    minutes, seconds, milliseconds = (part or "0" for part in found.groups())
+    total = int(minutes) * 60 * SECOND + round(float(seconds) * SECOND) + int(milliseconds) * MILLISECOND
+    if total > _LONGEST:
+        place.fault("is more than a year away")
+        return 0
+    return total
+
+
+def read_traffic(place: Place, file: str) -> TrafficSpec:
+    """Return one client."""
+    fields = Fields(place)
+    name = fields.must("name", _name)
+    source = fields.must("from", _source)
+    target = fields.must("to", _target)
+    kind = fields.get("kind", one_of(*KINDS), _kind_of(target))
+    every = fields.get("every", instant, EVERY)
+    if fields.has("rate"):
+        if fields.has("every"):
+            place.fault("has either every or rate")
+        every = fields.get("rate", _rate, EVERY)
+    if every < LEAST_EVERY:
+        place.fault("asks more often than once a millisecond")
+        every = EVERY
+    at = fields.get("at", instant, 0)
+    until = fields.get("until", instant, None)
+    if until is not None and until <= at:
+        place.fault("ends before it begins: until lies behind at")
+    keeps = fields.get("keepAlive", boolean, False)
+    if keeps and kind not in {"http", "tcp"}:
+        place.fault(f"keepAlive is for http and tcp: {kind} has no connections")
+    port = fields.get("sourcePort", integer(1, _HIGHEST_PORT), 0)
+    if port and kind in {"ping", "dns"}:
+        place.fault(f"sourcePort is for http, tcp and udp, not for {kind}")
+    waits = fields.get("waitForAnswer", boolean, True)
+    if not waits and kind != "udp":
+        place.fault(f"waitForAnswer is for udp: {kind} always waits for one")
+    path = fields.get("path", text, "/")
+    if fields.has("path") and kind != "http":
+        place.fault(f"path is for http, not for {kind}")
+    return fields.done(
+        TrafficSpec(
+            name,
+            source,
+            target,
+            kind,
+            at,
+            until,
+            every,
+            fields.get("timeout", instant, TIMEOUT) or TIMEOUT,
+            keeps,
+            port,
+            waits,
+            path,
+            file=file,
+            line=place.line,
+        )
+    )
+
+
+def check_names(place: Place, given: Iterable[TrafficSpec]) -> None:
+    """Report names that two clients have."""
+    seen: set[str] = set()
+    for each in given:
+        if each.name and each.name in seen:
+            place.fault(f"two clients are called {each.name}")
+        seen.add(each.name)
+
+
+def unknown_clients(lines: Iterable[TrafficExpectation], given: Iterable[TrafficSpec]) -> list[Fault]:
+    """Return what is wrong with lines that name a client that there is not."""
+    names = [each.name for each in given]
+    known = ", ".join(names) or "no traffic at all"
+    return [
+        Fault(
+            each.file,
+            each.line,
+            each.path,
+            f"no traffic is called {each.name} (there is {known}){did_you_mean(each.name, names)}",
+        )
+        for each in lines
+        if each.name not in names
+    ]
+
+
+def _name(place: Place) -> str:
+    value = text(place)
+    if isinstance(place.value, str) and not NAME.fullmatch(value):
+        place.wrong("a name of lower-case letters, digits and -")
+    return value
+
+
+def _source(place: Place) -> str:
+    value = text(place)
+    if isinstance(place.value, str):
+        try:
+            point = parse_point(value)
+        except EndPointError as error:
+            place.fault(str(error))
+            return value
+        if point.kind == "svc":
+            place.fault(f"{value!r}: nothing runs in a Service; name one of its pods")
+    return value
+
+
+def _target(place: Place) -> str:
+    value = text(place)
+    if isinstance(place.value, str):
+        point, _ = split_flow(value)
+        try:
+            if _LITERAL.fullmatch(point):
+                IpAddress.parse(point)
+            else:
+                parse_point(point)
+        except (AddressError, EndPointError) as error:
+            place.fault(str(error))
+    return value
+
+
+def _kind_of(target: str) -> TrafficKind:
+    return "udp" if target.lower().endswith(_IN_UDP) else "http"
+
+
+def _rate(place: Place) -> Duration:
+    """Read how often, like `10/s` or `30/m`."""
+    value = text(place)
+    found = _RATE.fullmatch(value) if value else None
+    if found is None or not float(found[1]):
+        if isinstance(place.value, str):
+            place.wrong("so many in a second or a minute, like 10/s or 30/m")
+        return EVERY
+    return round((SECOND if found[2] == "s" else 60 * SECOND) / float(found[1]))
