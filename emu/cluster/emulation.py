@@ -183,7 +183,9 @@ class Emulation(ABC):
             dict.fromkeys(point for pattern in patterns or ("any",) for point in self.points(pattern))
         )
         wanted = CaptureFilter.compile(condition) if condition else None
-        recorded = Recorded(Capture(points, wanted, self.epoch, limit, explainer), self)
+        recorded = Recorded(
+            Capture(points, wanted, self.epoch, limit, explainer, self.recording.key_log), self
+        )
         self.recording.add(recorded.capture)
         try:
             yield recorded

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
+from emu.sim.time import EPOCH
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,13 +30,14 @@ class Userland:
         files: text by absolute path.
         environment: variables by name.
         libc: whose resolver the programs have.
+        epoch: ns since 1970 at the start of the run: what a clock shows is that and the virtual time.
         contents: gives files and environment when somebody first looks at one;
             most containers are never looked into.
     """
 
     is_still: ClassVar[bool] = True
 
-    __slots__ = ("_contents", "_environment", "_files", "hostname", "libc")
+    __slots__ = ("_contents", "_environment", "_files", "epoch", "hostname", "libc")
 
     def __init__(
         self,
@@ -43,9 +46,11 @@ class Userland:
         environment: dict[str, str] | None = None,
         libc: Literal["glibc", "musl"] = "glibc",
         *,
+        epoch: int = EPOCH,
         contents: Callable[[], Contents] | None = None,
     ) -> None:
         self.hostname = hostname
+        self.epoch = epoch
         self.libc: Literal["glibc", "musl"] = libc
         self._files = {} if files is None else files
         self._environment = {} if environment is None else environment

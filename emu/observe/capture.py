@@ -21,6 +21,7 @@ from emu.observe.record import (
     Direction,
 )
 from emu.observe.recording import Kind, Step
+from emu.observe.secrets import secrets
 from emu.sim.time import EPOCH, Instant
 from emu.wire.ethernet import NO_HEADER
 
@@ -84,6 +85,7 @@ class Capture:
         epoch: ns since the Unix epoch at the start of the run.
         limit: stop after so many frames; None for no limit.
         explainer: who knows whose doing a decision was; None leaves that out.
+        key_log: secrets of TLS connections by the random of the client's hello, from whoever keeps them.
         frames: what was seen.
         endings: a repetition of a packet's last frame, with why it ended there.
         last: when the last frame was seen, whether it matched or not.
@@ -94,6 +96,7 @@ class Capture:
     epoch: int = EPOCH
     limit: int | None = None
     explainer: Explainer | None = None
+    key_log: Mapping[bytes, bytes] = attrs.field(factory=dict)
     frames: list[CapturedFrame] = attrs.field(factory=list, init=False)
     endings: list[CapturedFrame] = attrs.field(factory=list, init=False)
     last: Instant = attrs.field(default=Instant(0), init=False)
@@ -178,7 +181,7 @@ class Capture:
 
     def split(self) -> list[Capture]:
         """Return a capture for each point."""
-        parts = [Capture([point], epoch=self.epoch) for point in self.points]
+        parts = [Capture([point], epoch=self.epoch, key_log=self.key_log) for point in self.points]
         for frame in self.frames:
             parts[frame.point].frames.append(frame._replace(point=0))
         for frame in self.endings:
@@ -196,6 +199,9 @@ class Capture:
             writer.add_point(point)
         if names:
             writer.add_names(names.items())
+        opening = secrets(self.frames, self.key_log) if self.key_log else b""
+        if opening:
+            writer.add_secrets(opening)
         writer.write_all(heapq.merge(self.frames, self.endings, key=attrgetter("time_ns")))
 
     def write_pcap(self, stream: BinaryIO, *, point: int | None = None) -> None:

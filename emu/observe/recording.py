@@ -39,6 +39,7 @@ class Kind(enum.Enum):
 
 _IN, _OUT, _NOTE, _ = Kind  # looked up for every step
 _INWARD: Final = Side.IN
+_SECRETS: Final = 100_000  # connections whose secrets are kept
 
 
 class Step(NamedTuple):
@@ -94,6 +95,7 @@ class Recording:
     def __init__(self) -> None:
         self._listeners: list[Listener] = []
         self._count = 0
+        self.key_log: dict[bytes, bytes] = {}  # of TLS connections, the newest ones, by the client's random
 
     def add(self, listener: Listener) -> None:
         """Tell `listener` from now on."""
@@ -181,6 +183,12 @@ class Recording:
             framed=isinstance(packet, Frame),
         )
         self._tell(packet, step)
+
+    def disclosed(self, random: bytes, key_log: bytes) -> None:
+        """Keep the secrets of a TLS connection; those of the oldest ones go."""
+        self.key_log[random] = self.key_log.get(random, b"") + key_log
+        if len(self.key_log) > _SECRETS:
+            del self.key_log[next(iter(self.key_log))]
 
     def _tell(self, packet: Frame | Skb, step: Step) -> None:
         packet.trail = step.number

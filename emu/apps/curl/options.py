@@ -37,7 +37,9 @@ _FLAGS: Final = {
     "-g": "globoff", "--globoff": "globoff",
     "--retry-connrefused": "retry-connrefused",
     "--retry-all-errors": "retry-all-errors",
-    "-k": "", "--insecure": "",
+    "-k": "insecure", "--insecure": "insecure",
+    "-1": "tlsv1", "--tlsv1": "tlsv1",
+    "--tlsv1.2": "tlsv1.2", "--tlsv1.3": "tlsv1.3",
     "-N": "", "--no-buffer": "",
     "-#": "", "--progress-bar": "", "--no-progress-meter": "",
     "--http1.1": "", "--path-as-is": "", "--tcp-nodelay": "",
@@ -56,6 +58,9 @@ _VALUED: Final = {
     "-m": "max-time", "--max-time": "max-time",
     "--connect-timeout": "connect-timeout",
     "--resolve": "resolve",
+    "--connect-to": "connect-to",
+    "--cacert": "cacert",
+    "--tls-max": "tls-max",
     "--interface": "interface",
     "-A": "user-agent", "--user-agent": "user-agent",
     "-e": "referer", "--referer": "referer",
@@ -93,6 +98,9 @@ class Options:
         max_time: for each transfer, ns; None for ever.
         connect_timeout: for name and connection, ns.
         resolve: addresses of (name, port), which are not asked for.
+        connect_to: name and port that are asked in place of others; empty and 0 stand for any, or the same.
+        trusted: certificates of authorities in PEM; None for those that the machine trusts.
+        newest_tls: 1.2 or 1.3; empty for the newest there is.
         interface: source address, or device that has it; empty for the kernel's choice.
         user_agent: the field.
         referer: the field, empty for none.
@@ -111,6 +119,9 @@ class Options:
     max_time: Duration | None = None
     connect_timeout: Duration = 300 * SECOND
     resolve: tuple[tuple[str, int, tuple[IpAddress, ...]], ...] = ()
+    connect_to: tuple[tuple[str, int, str, int], ...] = ()
+    trusted: str | None = None
+    newest_tls: str = ""
     interface: str = ""
     user_agent: str = f"curl/{VERSION}"
     referer: str = ""
@@ -150,6 +161,8 @@ def _set(options: Options, option: Option, userland: Userland) -> Options:
         return attrs.evolve(options, data=data)
     if not option.name:
         return options
+    if option.name == "cacert":
+        return attrs.evolve(options, trusted=_trusted(option.value, userland))
     return _SETTERS[option.name](options, option.value)
 
 
@@ -164,6 +177,10 @@ _SETTERS: Final[Mapping[str, Callable[[Options, str], Options]]] = {
         so_far, connect_timeout=_seconds("--connect-timeout", text) or so_far.connect_timeout
     ),
     "resolve": lambda so_far, text: attrs.evolve(so_far, resolve=(*so_far.resolve, _resolve(text))),
+    "connect-to": lambda so_far, text: attrs.evolve(
+        so_far, connect_to=(*so_far.connect_to, _connect_to(text))
+    ),
+    "tls-max": lambda so_far, text: attrs.evolve(so_far, newest_tls=_version(text)),
     "interface": lambda so_far, text: attrs.evolve(so_far, interface=text),
     "user-agent": lambda so_far, text: attrs.evolve(so_far, user_agent=text),
     "referer": lambda so_far, text: attrs.evolve(so_far, referer=text),
@@ -186,6 +203,31 @@ def _data(option: Option, userland: Userland) -> bytes:
     if option.name == "data":
         text = text.replace("\r", "").replace("\n", "")
     return text.encode()
+
+
+def _trusted(path: str, userland: Userland) -> str:
+    """Return the certificates in a file."""
+    try:
+        text = userland.read(path)
+    except OSError:
+        text = ""
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        raise CommandError(f"curl: (77) error adding trust anchors from file: {path}", 77)
+    return text
+
+
+def _version(text: str) -> str:
+    if text not in {"default", "1.2", "1.3"}:
+        raise CommandError(f"curl: option --tls-max: TLS {text} is unknown, or not modelled\n{_HINT}", 2)
+    return text.removeprefix("default")
+
+
+def _connect_to(text: str) -> tuple[str, int, str, int]:
+    host, port, other, other_port = (text.split(":") + [""] * 4)[:4]
+    numbers = [each for each in (port, other_port) if each]
+    if not all(each.isdecimal() and int(each) <= 65535 for each in numbers) or text.count(":") != 3:
+        raise CommandError(f"curl: (49) Couldn't parse CONNECT_TO entry '{text}'", 49)
+    return host.lower(), int(port or 0), other.lower(), int(other_port or 0)
 
 
 def _seconds(option: str, text: str) -> Duration:

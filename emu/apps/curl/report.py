@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.apps.http.client import Failed, Failure
+from emu.apps.http.secured import OTHER_NAME
+from emu.apps.resolver.lookup import numeric
 from emu.sim.time import MILLISECOND, SECOND, Duration
 from emu.wire.addresses import ANY_IP4
 
@@ -23,6 +25,14 @@ if TYPE_CHECKING:
     from emu.wire.addresses import IpAddress
 
 
+MORE_DETAILS: Final = """\
+More details here: https://curl.se/docs/sslcerts.html
+
+curl failed to verify the legitimacy of the server and therefore could not
+establish a secure connection to it. To learn more about this situation and
+how to fix it, please visit the webpage mentioned above."""
+
+
 @attrs.define
 class Transfer:
     """What became of one URL.
@@ -33,6 +43,7 @@ class Transfer:
         begun: when, ns.
         named: when the name had an address, ns since `begun`; so are the next four.
         connected: when the connection stood.
+        secured: when hands were shaken, 0 without TLS.
         asked: when the request left.
         answered: when the answer began.
         ended: when all was over.
@@ -49,6 +60,7 @@ class Transfer:
     begun: Instant
     named: Duration = 0
     connected: Duration = 0
+    secured: Duration = 0
     asked: Duration = 0
     answered: Duration = 0
     ended: Duration = 0
@@ -101,7 +113,7 @@ VARIABLES: Final[Mapping[str, Callable[[Transfer], str]]] = {
     "local_port": lambda transfer: str(transfer.local_port),
     "time_namelookup": lambda transfer: _seconds(transfer.named),
     "time_connect": lambda transfer: _seconds(transfer.connected),
-    "time_appconnect": lambda _: _seconds(0),
+    "time_appconnect": lambda transfer: _seconds(transfer.secured),
     "time_pretransfer": lambda transfer: _seconds(transfer.asked),
     "time_redirect": lambda _: _seconds(0),
     "time_starttransfer": lambda transfer: _seconds(transfer.answered),
@@ -112,11 +124,11 @@ VARIABLES: Final[Mapping[str, Callable[[Transfer], str]]] = {
     "num_redirects": lambda transfer: str(transfer.redirects),
     "content_type": lambda transfer: _header(transfer, "Content-Type"),
     "method": lambda transfer: transfer.method,
-    "scheme": lambda _: "http",
+    "scheme": lambda transfer: transfer.url.scheme,
     "url": lambda transfer: transfer.url.text,
     "url_effective": lambda transfer: transfer.url.text,
     "exitcode": lambda transfer: str(transfer.status),
-    "errormsg": lambda transfer: transfer.error,
+    "errormsg": lambda transfer: transfer.error.partition("\n")[0],
 }
 """What `-w` can tell; times of a transfer that was redirected are those of its last part."""
 
@@ -159,6 +171,37 @@ def not_connected(transfer: Transfer, failed: Failed, elapsed: Duration, *, in_a
     why = "Timeout was reached" if timed_out and not failed.number else "Could not connect to server"
     words = f"Failed to connect to {transfer.url.written_host} port {transfer.url.port} after {ms} ms: {why}"
     return 28 if timed_out else 7, words
+
+
+_CODES: Final = {
+    "WRONG_VERSION_NUMBER": "0A00010B",
+    "UNEXPECTED_EOF_WHILE_READING": "0A000126",
+    "PACKET_LENGTH_TOO_LONG": "0A0000C6",
+    "UNSUPPORTED_PROTOCOL": "0A000102",
+    "NO_PROTOCOLS_AVAILABLE": "0A0000BF",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "0A00042E",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "0A000410",
+    "TLSV1_ALERT_INTERNAL_ERROR": "0A000438",
+    "TLSV1_UNRECOGNIZED_NAME": "0A000458",
+    "TLSV1_ALERT_NO_APPLICATION_PROTOCOL": "0A000460",
+}
+"""OpenSSL's numbers of what may go wrong. Source: include/openssl/sslerr.h."""
+
+
+def not_secured(transfer: Transfer, failed: Failed, elapsed: Duration) -> tuple[int, str]:
+    """Return status and words for a server with which there was no TLS, or not with that certificate."""
+    if failed.failure is Failure.CERTIFICATE and failed.detail == OTHER_NAME:
+        is_address = numeric(transfer.url.host) is not None
+        what = f"target {'ipv4 address' if is_address else 'hostname'} '{transfer.url.host}'"
+        return 60, f"SSL: no alternative certificate subject name matches {what}\n{MORE_DETAILS}"
+    if failed.failure is Failure.CERTIFICATE:
+        return 60, f"SSL certificate problem: {failed.detail}\n{MORE_DETAILS}"
+    if failed.detail == "timeout":
+        return 28, f"SSL connection timed out after {elapsed // MILLISECOND} milliseconds"
+    if failed.number:
+        return 35, f"Recv failure: {os.strerror(failed.number)}"
+    words = failed.detail.lower().replace("_", " ")
+    return 35, f"TLS connect error: error:{_CODES.get(failed.detail, '0A000000')}:SSL routines::{words}"
 
 
 def not_answered(failed: Failed, elapsed: Duration) -> tuple[int, str]:

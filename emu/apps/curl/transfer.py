@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import h11
 
-from emu.apps.curl import report, url
+from emu.apps.curl import report, security, url
 from emu.apps.curl.report import Transfer
 from emu.apps.deadline import bounded
-from emu.apps.http.client import Connection, Failed, Failure, connect, host_field
+from emu.apps.http.client import Connection, Failed, Failure, Secured, connect, host_field, over
 from emu.apps.http.message import Request, find
+from emu.apps.http.secured import secure
 from emu.apps.resolver.lookup import Unresolved, look_up, numeric
 from emu.errors import CommandError
 from emu.fabric import program
@@ -48,7 +49,7 @@ class Session:
     options: Options
     userland: Userland
     told: list[str] = attrs.field(factory=list)
-    _kept: dict[tuple[str, int], Connection] = attrs.field(factory=dict)
+    _kept: dict[tuple[str, str, int], Connection] = attrs.field(factory=dict)
     _made: int = 0
 
     def say(self, text: str) -> None:
@@ -140,7 +141,7 @@ class Session:
     def _keep(self, connection: Connection, transfer: Transfer) -> Program[None]:
         """Leave a connection open if it can be used again, or else close it."""
         if connection.is_open:
-            self._kept[transfer.url.host, transfer.url.port] = connection
+            self._kept[transfer.url.scheme, transfer.url.host, transfer.url.port] = connection
             self.say(f"* Connection #{self._made - 1} to host {transfer.url.host} left intact")
         else:
             self.say(f"* shutting down connection #{self._made - 1}")
@@ -151,7 +152,7 @@ class Session:
         options = self.options
         own: Headers = tuple(_field(header) for header in options.headers)
         replaced = {name.lower() for name, _ in own}
-        fields = [("Host", find(own, "Host") or host_field(transfer.url.host, transfer.url.port))]
+        fields = [("Host", find(own, "Host") or _host_of(transfer.url))]
         if options.user_agent:
             fields.append(("User-Agent", options.user_agent))
         fields.append(("Accept", "*/*"))
@@ -171,14 +172,15 @@ class Session:
 
     def _connection(self, transfer: Transfer, deadline: Instant | None) -> Program[Connection | None]:
         """Return a connection to the server of `transfer`, a kept one if there is one; None if it failed."""
-        kept = self._kept.pop((transfer.url.host, transfer.url.port), None)
+        kept = self._kept.pop((transfer.url.scheme, transfer.url.host, transfer.url.port), None)
         if kept is not None:
-            self.say(f"* Re-using existing http: connection with host {transfer.url.host}")
+            self.say(f"* Re-using existing {transfer.url.scheme}: connection with host {transfer.url.host}")
             return kept
         until = later(transfer.begun, self.options.connect_timeout)
         in_all = deadline is not None and deadline <= until
         until = deadline if deadline is not None and in_all else until
-        addresses = yield from self._resolve(transfer, until)
+        host, port = self._whom(transfer.url)
+        addresses = yield from self._resolve(transfer, host, port, until)
         if not addresses:
             return None
         source = yield from self._source(transfer)
@@ -188,28 +190,58 @@ class Session:
         for index, address in enumerate(addresses):
             now = yield from program.now()
             wait = max(until - now, 0) // (1 if index == len(addresses) - 1 else 2)
-            self.say(f"*   Trying {_with_port(address, transfer.url.port)}...")
-            made = yield from connect(address, transfer.url.port, source=source, timeout=wait)
+            self.say(f"*   Trying {_with_port(address, port)}...")
+            made = yield from connect(address, port, source=source, timeout=wait)
             if isinstance(made, Connection):
                 now = yield from program.now()
                 transfer.connected = now - transfer.begun
                 transfer.connects += 1
                 self._made += 1
-                self.say(f"* Connected to {transfer.url.host} ({address}) port {transfer.url.port}")
+                self.say(f"* Connected to {host} ({address}) port {port}")
+                if transfer.url.is_secure:
+                    return (yield from self._secure(made, transfer, until))
                 self.say("* using HTTP/1.x")
                 return made
             now = yield from program.now()
             is_over = made.failure is Failure.CONNECT_TIMEOUT and now >= until
             failed = attrs.evolve(made, number=0) if is_over else made
-            self.say(f"* connect to {address} port {transfer.url.port} failed: {os.strerror(made.number)}")
+            self.say(f"* connect to {address} port {port} failed: {os.strerror(made.number)}")
         now = yield from program.now()
         transfer.fail(*report.not_connected(transfer, failed, now - transfer.begun, in_all=in_all))
         self.say(f"* {transfer.error}\n* closing connection #{self._made}")
         return None
 
-    def _resolve(self, transfer: Transfer, until: Instant) -> Program[tuple[IpAddress, ...]]:
-        """Return the addresses of the server, none if the name has none, or not in time."""
-        host, port = transfer.url.host, transfer.url.port
+    def _whom(self, target: Url) -> tuple[str, int]:
+        """Return name and port of who is asked: `--connect-to` may name another."""
+        for host, port, other, other_port in self.options.connect_to:
+            if host in {"", target.host} and port in {0, target.port}:
+                return other or target.host, other_port or target.port
+        return target.host, target.port
+
+    def _secure(self, made: Connection, transfer: Transfer, until: Instant) -> Program[Connection | None]:
+        """Shake hands over a connection that was made; None if that failed."""
+        secured = Secured(
+            transfer.url.host, security.wishes(self.options, self.userland), self.userland.epoch
+        )
+        self.say(security.hello(self.options))
+        channel = yield from secure(made.socket, secured, until)
+        now = yield from program.now()
+        if isinstance(channel, Failed):
+            transfer.fail(*report.not_secured(transfer, channel, now - transfer.begun))
+            self.say(f"* {transfer.error.partition(report.MORE_DETAILS)[0].rstrip()}")
+            self.say(f"* closing connection #{self._made - 1}")
+            yield from made.close()
+            return None
+        transfer.secured = now - transfer.begun
+        if "verbose" in self.options.flags:
+            self.say(security.agreed(channel, transfer.url.host, self.options, self.userland))
+        self.say("* using HTTP/1.x")
+        return over(channel)
+
+    def _resolve(
+        self, transfer: Transfer, host: str, port: int, until: Instant
+    ) -> Program[tuple[IpAddress, ...]]:
+        """Return the addresses of a server, none if the name has none, or not in time."""
         for name, at, addresses in self.options.resolve:
             if name in {host, "*"} and at == port:
                 return addresses
@@ -276,6 +308,10 @@ def _field(text: str) -> tuple[str, str]:
 def _left_out(options: Options) -> set[tuple[str, str]]:
     """Return the fields that `-H Name:` takes away."""
     return {_field(header) for header in options.headers if header.rstrip().endswith(":")}
+
+
+def _host_of(target: Url) -> str:
+    return host_field(target.host, target.port, target.usual_port)
 
 
 def _with_port(address: IpAddress, port: int) -> str:

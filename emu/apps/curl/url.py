@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 import attrs
 
 from emu.errors import CommandError
+
+USUAL_PORTS: Final = {"http": 80, "https": 443}
 
 
 @attrs.frozen
@@ -17,19 +20,31 @@ class Url:
     Attributes:
         text: all of it.
         host: without brackets.
-        port: 80 if none is written.
+        port: 80, or 443, if none is written.
         target: path and query.
+        scheme: http or https.
     """
 
     text: str
     host: str
     port: int
     target: str
+    scheme: str = "http"
 
     @property
     def written_host(self) -> str:
         """The host as it stands in a URL."""
         return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether TLS is spoken."""
+        return self.scheme == "https"
+
+    @property
+    def usual_port(self) -> int:
+        """The port of the scheme."""
+        return USUAL_PORTS[self.scheme]
 
 
 def parse(text: str, *, globbing: bool = True) -> Url:
@@ -40,9 +55,7 @@ def parse(text: str, *, globbing: bool = True) -> Url:
     """
     whole = text if "://" in text else f"http://{text}"
     scheme = whole.partition("://")[0].lower()
-    if scheme == "https":
-        raise CommandError('curl: (1) Protocol "https" is not modelled: there is no TLS here', 1)
-    if scheme != "http":
+    if scheme not in USUAL_PORTS:
         raise CommandError(f'curl: (1) Protocol "{scheme}" not supported or not modelled', 1)
     if any(character.isspace() or not character.isprintable() for character in text):
         raise _rejected("Malformed input to a URL function")
@@ -58,7 +71,7 @@ def parse(text: str, *, globbing: bool = True) -> Url:
     if not parts.hostname:
         raise _rejected("No host part in the URL")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Url(whole, parts.hostname, 80 if port is None else port, target)
+    return Url(whole, parts.hostname, USUAL_PORTS[scheme] if port is None else port, target, scheme)
 
 
 def follow(url: Url, location: str) -> Url:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import enum
 import errno
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -11,7 +10,10 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import h11
 
+from emu.apps.channel import Plain
+from emu.apps.http.failure import Failed, Failure
 from emu.apps.http.message import MOST_BODY, MOST_HEAD, Request, Response, find
+from emu.apps.http.secured import Secured, secure
 from emu.apps.http.server import headers_of, is_done
 from emu.fabric import program
 from emu.kernel import tcp
@@ -20,46 +22,26 @@ from emu.sim.time import SECOND, Duration, Instant, later
 from emu.wire.addresses import ANY_IP4
 
 if TYPE_CHECKING:
+    from emu.apps.channel import Channel
     from emu.fabric.program import Program
     from emu.kernel.sockets import Socket
     from emu.wire.addresses import IpAddress
 
+__all__ = [
+    "CONNECT_TIMEOUT",
+    "Connection",
+    "Failed",
+    "Failure",
+    "Fetched",
+    "Secured",
+    "connect",
+    "fetch",
+    "host_field",
+    "over",
+]
+
 CONNECT_TIMEOUT: Final = 300 * SECOND
 """How long curl waits; the kernel gives up before."""
-
-
-class Failure(enum.Enum):
-    """What went wrong."""
-
-    RESOLVE = "the name has no address"
-    REFUSED = "connection refused"
-    CONNECT_TIMEOUT = "no connection in time"
-    NO_ROUTE = "no way there"
-    TIMEOUT = "no whole answer in time"
-    RESET = "connection reset"
-    EMPTY = "closed without an answer"
-    PARTIAL = "closed in the middle of the answer"
-    MALFORMED = "the answer is no HTTP"
-    TOO_LARGE = "the answer is too long"
-
-
-@attrs.frozen
-class Failed:
-    """A request that got no answer.
-
-    Attributes:
-        failure: what went wrong.
-        number: errno, 0 if no system call failed.
-        detail: more, in words; empty if there is no more.
-        response: what had arrived of the answer, None if not even its head.
-        elapsed: since the beginning, ns.
-    """
-
-    failure: Failure
-    number: int = 0
-    detail: str = ""
-    response: Response | None = None
-    elapsed: Duration = 0
 
 
 @attrs.frozen
@@ -97,17 +79,22 @@ class Connection:
     """A connection to a server, made by `connect`.
 
     Attributes:
-        socket: what it is made of.
+        channel: what it is made of.
         is_open: another request can follow.
         asked: how many requests have been sent.
         answered: when the last answer began, None if it has not.
     """
 
-    socket: Socket
+    channel: Channel
     _http: h11.Connection
     is_open: bool = True
     asked: int = 0
     answered: Instant | None = None
+
+    @property
+    def socket(self) -> Socket:
+        """Where the connection ends here."""
+        return self.channel.socket
 
     def ask(
         self, request: Request, deadline: Instant | None = None, *, most: int = MOST_BODY
@@ -129,7 +116,7 @@ class Connection:
         self.answered = None
         begun = _Begun()
         try:
-            yield from program.send(self.socket, octets, timeout=(yield from _left(deadline)))
+            yield from self.channel.send(octets, timeout=(yield from _left(deadline)))
             failure = yield from self._read(begun, deadline, most)
         except TimeoutError as error:
             failure = Failed(Failure.TIMEOUT, error.errno or 0)
@@ -148,7 +135,7 @@ class Connection:
     def close(self) -> Program[None]:
         """End the connection."""
         self.is_open = False
-        yield from program.close(self.socket)
+        yield from self.channel.close()
 
     def _read(self, begun: _Begun, deadline: Instant | None, most: int) -> Program[Failed | None]:
         """Read an answer to its end.
@@ -161,7 +148,7 @@ class Connection:
             event = self._http.next_event()
             if event is h11.NEED_DATA:
                 left = yield from _left(deadline)
-                data = yield from program.receive(self.socket, timeout=left)
+                data = yield from self.channel.receive(timeout=left)
                 if self.answered is None:
                     self.answered = yield from program.now()
                 begun.octets += len(data)
@@ -245,7 +232,12 @@ def _left(deadline: Instant | None) -> Program[Duration | None]:
 
 
 def connect(
-    address: IpAddress, port: int, *, source: IpAddress = ANY_IP4, timeout: Duration | None = CONNECT_TIMEOUT
+    address: IpAddress,
+    port: int,
+    *,
+    source: IpAddress = ANY_IP4,
+    timeout: Duration | None = CONNECT_TIMEOUT,
+    tls: Secured | None = None,
 ) -> Program[Connection | Failed]:
     """Connect to a server.
 
@@ -254,9 +246,11 @@ def connect(
         port: there.
         source: our address; unspecified for the kernel's choice.
         timeout: ns; None for as long as the kernel tries.
+        tls: what is spoken below HTTP, None for nothing.
     """
     if address.family != 4:
         return Failed(Failure.NO_ROUTE, errno.ENETUNREACH)
+    begin = yield from program.now()
     socket = yield from program.socket(SocketKind.TCP)
     try:
         if source != ANY_IP4:
@@ -267,7 +261,18 @@ def connect(
         yield from program.close(socket)
         number = error.errno or 0
         return Failed(_CONNECTING.get(number, Failure.NO_ROUTE), number)
-    return Connection(socket, h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HEAD))
+    if tls is None:
+        return over(Plain(socket))
+    channel = yield from secure(socket, tls, None if timeout is None else later(begin, timeout))
+    if isinstance(channel, Failed):
+        yield from program.close(socket)
+        return channel
+    return over(channel)
+
+
+def over(channel: Channel) -> Connection:
+    """Return a connection for HTTP by a channel that stands."""
+    return Connection(channel, h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HEAD))
 
 
 def fetch(
@@ -279,6 +284,7 @@ def fetch(
     connect_timeout: Duration | None = CONNECT_TIMEOUT,
     timeout: Duration | None = None,
     most: int = MOST_BODY,
+    tls: Secured | None = None,
 ) -> Program[Fetched | Failed]:
     """Connect, ask, and close; nothing is raised, not even for a request that is no HTTP.
 
@@ -291,18 +297,19 @@ def fetch(
         connect_timeout: ns; None for as long as the kernel tries.
         timeout: for all of it, ns; None for ever.
         most: octets of the body.
+        tls: what is spoken below HTTP, None for nothing.
     """
     begin = yield from program.now()
     deadline = None if timeout is None else later(begin, timeout)
     limits = [limit for limit in (connect_timeout, timeout) if limit is not None]
-    connection = yield from connect(address, port, source=source, timeout=min(limits, default=None))
+    connection = yield from connect(address, port, source=source, timeout=min(limits, default=None), tls=tls)
     connected = yield from program.now()
     if isinstance(connection, Failed):
         return attrs.evolve(connection, elapsed=connected - begin)
     answer: Response | Failed
     try:
         answer = yield from connection.ask(
-            _complete(request or Request(), address, port), deadline, most=most
+            _complete(request or Request(), address, port, tls), deadline, most=most
         )
     except h11.LocalProtocolError as error:
         answer = Failed(Failure.MALFORMED, detail=str(error))
@@ -315,16 +322,17 @@ def fetch(
     return Fetched(answer, *ends, connected=connected - begin, elapsed=end - begin)
 
 
-def _complete(request: Request, address: IpAddress, port: int) -> Request:
+def _complete(request: Request, address: IpAddress, port: int, tls: Secured | None) -> Request:
     headers = request.headers
     if request.header("Host") is None:
-        headers = (("Host", host_field(str(address), port)), *headers)
+        usual = 80 if tls is None else 443
+        headers = (("Host", host_field(str(address), port, usual)), *headers)
     if request.header("Connection") is None:
         headers = (*headers, ("Connection", "close"))
     return attrs.evolve(request, headers=headers)
 
 
-def host_field(host: str, port: int) -> str:
-    """Return the Host field for a server: without the port where it is 80."""
+def host_field(host: str, port: int, usual: int = 80) -> str:
+    """Return the Host field for a server: without the port where it is the `usual` one."""
     written = f"[{host}]" if ":" in host else host
-    return written if port == 80 else f"{written}:{port}"
+    return written if port == usual else f"{written}:{port}"

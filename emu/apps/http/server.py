@@ -6,7 +6,6 @@ It sends no Date: there is no calendar here.
 
 from __future__ import annotations
 
-import socket as system
 from collections.abc import Callable, Generator
 from functools import partial
 from http import HTTPStatus
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import h11
 
+from emu.apps.channel import Plain
 from emu.apps.http.message import MOST_BODY, MOST_HEAD, Headers, Request, Response
 from emu.fabric import program
 from emu.kernel import tcp
@@ -22,6 +22,9 @@ from emu.sim.time import SECOND, later
 from emu.wire.addresses import ANY_IP4
 
 if TYPE_CHECKING:
+    import ssl
+
+    from emu.apps.channel import Channel
     from emu.fabric.program import Program
     from emu.kernel.sockets import Socket
     from emu.wire.addresses import IpAddress
@@ -39,7 +42,13 @@ class _TooLarge(Exception):  # noqa: N818 - no error of ours: the client is told
 
 
 def serve(
-    port: int, handler: Handler, address: IpAddress = ANY_IP4, *, patience: int = _PATIENCE
+    port: int,
+    handler: Handler,
+    address: IpAddress = ANY_IP4,
+    *,
+    patience: int = _PATIENCE,
+    tls: Callable[[], ssl.SSLContext] | None = None,
+    plain: Handler | None = None,
 ) -> Program[None]:
     """Accept connections for ever and answer each request by `handler`, connections side by side.
 
@@ -48,6 +57,8 @@ def serve(
         handler: makes the responses.
         address: to bind to.
         patience: how long an idle connection is kept, ns.
+        tls: gives what is spoken below HTTP (`emu.apps.tls.contexts`) when a client comes; None for nothing.
+        plain: answers who does not speak TLS though it is spoken, and who is then left.
 
     Raises:
         OSError: EADDRINUSE, EADDRNOTAVAIL.
@@ -62,18 +73,59 @@ def serve(
         raise
     while True:
         connection = yield from program.accept(listener, repeats=True)
-        yield from program.spawn(_converse(connection, handler, patience))
+        yield from program.spawn(_greet(connection, handler, patience, tls, plain))
 
 
-def _converse(socket: Socket, handler: Handler, patience: int) -> Program[None]:
-    """Answer what comes by one connection, until either side ends it."""
+def _greet(
+    socket: Socket,
+    handler: Handler,
+    patience: int,
+    tls: Callable[[], ssl.SSLContext] | None,
+    plain: Handler | None,
+) -> Program[None]:
+    """Shake hands if TLS is spoken, and answer what comes by one connection."""
+    yield from program.call(partial(tcp.set_nodelay, sock=socket, on=True))
+    if tls is None:
+        yield from converse(Plain(socket), handler, patience)
+        return
+    from emu.apps.tls import channel  # noqa: PLC0415 - most servers speak none, and OpenSSL takes a while
+
+    now = yield from program.now()
+    try:
+        made = yield from channel.accept(socket, tls(), deadline=later(now, patience))
+    except OSError:
+        yield from program.close(socket)
+    except channel.PlainError as error:
+        if plain is None:
+            yield from program.close(socket)
+        else:
+            yield from converse(Plain(socket), plain, patience, error.octets, is_last=True)
+    except channel.TlsError:
+        yield from program.close(socket)
+    else:
+        yield from converse(made, handler, patience)
+
+
+def converse(
+    channel: Channel, handler: Handler, patience: int, begun: bytes = b"", *, is_last: bool = False
+) -> Program[None]:
+    """Answer what comes by one connection, until either side ends it.
+
+    Args:
+        channel: the connection.
+        handler: makes the responses.
+        patience: how long an idle connection is kept, ns.
+        begun: what has been read of it already.
+        is_last: one answer ends it.
+    """
     http = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEAD)
     try:
-        yield from program.call(partial(tcp.set_nodelay, sock=socket, on=True))
+        if begun:
+            http.receive_data(begun)
         while True:
             method = "GET"
             try:
-                request = yield from _read(socket, http, patience)
+                request = yield from _read(channel, http, patience)
                 if request is None:
                     break
                 method = request.method
@@ -84,17 +136,17 @@ def _converse(socket: Socket, handler: Handler, patience: int) -> Program[None]:
                 response = _complaint(413)
             if http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
                 break
-            yield from program.send(socket, _encode(http, response, method), timeout=patience)
-            if not is_done(http):
-                yield from _linger(socket)
+            yield from channel.send(_encode(http, response, method), timeout=patience)
+            if is_last or not is_done(http):
+                yield from _linger(channel)
                 break
             http.start_next_cycle()
     except OSError:
         pass  # the client is gone; there is nobody to tell
-    yield from program.close(socket)
+    yield from channel.close()
 
 
-def _read(socket: Socket, http: h11.Connection, patience: int) -> Program[Request | None]:
+def _read(channel: Channel, http: h11.Connection, patience: int) -> Program[Request | None]:
     """Return the next request, None if no more comes.
 
     Raises:
@@ -108,8 +160,8 @@ def _read(socket: Socket, http: h11.Connection, patience: int) -> Program[Reques
         if event is h11.NEED_DATA:
             if http.they_are_waiting_for_100_continue:
                 go_on = http.send(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))
-                yield from program.send(socket, go_on or b"", timeout=patience)
-            http.receive_data((yield from program.receive(socket, timeout=patience)))
+                yield from channel.send(go_on or b"", timeout=patience)
+            http.receive_data((yield from channel.receive(timeout=patience)))
         elif isinstance(event, h11.Request):
             head = event
         elif isinstance(event, h11.Data):
@@ -123,8 +175,8 @@ def _read(socket: Socket, http: h11.Connection, patience: int) -> Program[Reques
                 head.target.decode("latin-1"),
                 headers_of(head),
                 bytes(body),
-                socket.remote,
-                socket.remote_port,
+                channel.socket.remote,
+                channel.socket.remote_port,
             )
         else:
             return None
@@ -191,10 +243,10 @@ def _octets(http: h11.Connection, response: Response, method: str) -> bytes:
     return b"".join(piece or b"" for piece in pieces)
 
 
-def _linger(socket: Socket) -> Program[None]:
+def _linger(channel: Channel) -> Program[None]:
     """Say that no more comes and read on for a while, so that no RST overtakes the answer."""
-    yield from program.call(partial(tcp.shutdown, sock=socket, how=system.SHUT_WR))
+    yield from channel.finish()
     now = yield from program.now()
     end = later(now, _LINGER)
-    while now < end and (yield from program.receive(socket, timeout=end - now)):
+    while now < end and (yield from channel.receive(timeout=end - now)):
         now = yield from program.now()

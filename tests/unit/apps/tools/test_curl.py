@@ -203,7 +203,11 @@ class TestErrors:
                 28,
                 "curl: (28) Operation timed out after 2000 milliseconds with 0 bytes received\n",
             ),
-            ("https://web", 1, 'curl: (1) Protocol "https" is not modelled: there is no TLS here\n'),
+            (
+                "https://web",
+                7,
+                "curl: (7) Failed to connect to web port 443 after 0 ms: Could not connect to server\n",
+            ),
             ("ftp://web", 1, 'curl: (1) Protocol "ftp" not supported or not modelled\n'),
             (
                 "http://web:99999/",
