@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from emu.cluster import node_objects, outside, policies, proxying
+from emu.cluster.balancers import Balancers
 from emu.cluster.daemons import Daemons
 from emu.cluster.ranges import overlaps
 from emu.cluster.underlay import lay
@@ -63,6 +64,7 @@ class ControlPlane:
         proxies: what writes the rules of Services; without any in the mode `none`.
         policies: what writes the rules of NetworkPolicies; None where nobody enforces them.
         underlay: what the nodes hang on.
+        balancers: what stands in front of Services.
         userlands: what programs on hosts outside see, by network namespace.
         warnings: what was taken in another way than it was said, a line each.
     """
@@ -100,6 +102,16 @@ class ControlPlane:
         self.underlay = lay(fabric, topology.fabric, self._planned)
         self.warnings += self.underlay.warnings
         self._resolver, self.userlands = outside.build(self.underlay, topology.fabric)
+        self.balancers = Balancers(
+            fabric,
+            self.underlay,
+            self.store,
+            topology.fabric.load_balancers,
+            self._planned[0].devices[0][0].prefix,
+            (*node_objects.segments(self._planned), spec.pod_cidr),
+            self._warn,
+        )
+        self.proxies.listeners.append(lambda _node, _words: self.balancers.controller.stir())
 
     def start(self) -> None:
         """Begin as an installer does: control planes, their add-ons, workers, then what the input holds.
@@ -145,6 +157,7 @@ class ControlPlane:
             self.nodes.begin(machine.name)
             self._start_proxy(machine)
             self._start_policy_agent(machine)
+            self.balancers.start(machine)
             machine.keep_sysctls()
         for each, node in zip(planned, given, strict=True):
             if node.spec.pod_cidr:
@@ -179,6 +192,7 @@ class ControlPlane:
             machine.is_up = False
             self.underlay.cut(machine.net)
             self.nodes.end(name)
+            self.balancers.lose(name)
             proxy = self.proxies.proxies.get(name)
             if proxy is not None:
                 self.proxies.stop(proxy)
@@ -197,6 +211,7 @@ class ControlPlane:
             self._network_is_ready(machine)
             self._start_proxy(machine)
             self._start_policy_agent(machine)
+            self.balancers.start(machine)
 
     def machine(self, name: str) -> Machine:
         """Return the machine of a node.
