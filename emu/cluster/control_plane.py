@@ -14,6 +14,7 @@ from emu.cluster.balancers import Balancers
 from emu.cluster.daemons import Daemons
 from emu.cluster.ranges import overlaps
 from emu.cluster.underlay import lay
+from emu.cluster.vpc.nodes import vpc_of
 from emu.cluster.writing import Writer
 from emu.errors import UnknownNameError, did_you_mean
 from emu.fabric.userland import Userland
@@ -99,7 +100,8 @@ class ControlPlane:
         if not topology.has_cluster:
             names = ", ".join(each.node.metadata.name for each in self._planned)
             self.warnings.append(f"no Cluster document: nodes {names}; {spec.network.provider}; iptables")
-        self.underlay = lay(fabric, topology.fabric, self._planned)
+        self.underlay = lay(fabric, topology.fabric, self._planned, vpc_of(topology))
+        self._daemons.underlay = self.underlay
         self.warnings += self.underlay.warnings
         self._resolver, self.userlands = outside.build(self.underlay, topology.fabric)
         self.balancers = Balancers(

@@ -16,6 +16,7 @@ from emu.wire.addresses import IpAddress, Prefix
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from emu.cluster.underlay import Underlay
     from emu.fabric.driver import Fabric
     from emu.kube.api.store import Change, Store
     from emu.kube.kubelet.machine import Machine
@@ -29,6 +30,7 @@ class Daemons:
 
     Attributes:
         complaints: what kernels refused the last time, by node.
+        underlay: what the nodes hang on, which may give them interfaces.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Daemons:
         ready: Callable[[Machine], None],
     ) -> None:
         self.complaints: dict[str, tuple[str, ...]] = {}
+        self.underlay: Underlay | None = None
         self._fabric = fabric
         self._store = store
         self._provider = provider
@@ -113,6 +116,9 @@ class Daemons:
         if node is None or written.annotations.items() <= node.metadata.annotations.items():
             return
         annotations = {**node.metadata.annotations, **written.annotations}
+            () if self.underlay is None else self.underlay.interfaces_of(machine.net),
+            () if self.underlay is None else self.underlay.ranges,
+            None if self.underlay is None else self.underlay.gateways.get(segment),
         self._store.put(attrs.evolve(node, metadata=attrs.evolve(node.metadata, annotations=annotations)))
 
 

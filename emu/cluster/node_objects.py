@@ -10,6 +10,7 @@ import attrs
 
 from emu.cluster.topology.spec import NodeSpec
 from emu.cluster.underlay.segments import NODE_NETWORK, common_segment, hosts
+from emu.cluster.vpc import nodes as cloud
 from emu.errors import AddressError, DocumentError, Fault
 from emu.kube.api.objects import Node
 from emu.kube.api.objects.meta import Condition, Meta
@@ -79,7 +80,8 @@ def plan(topology: Topology) -> tuple[PlannedNode, ...]:
         entries = {each.name: each for each in _DEFAULT}
     names = list(dict.fromkeys((*entries, *objects)))
     found = [(entries.get(name), objects.get(name)) for name in names]
-    addresses = _addresses(found)
+    vpc = cloud.vpc_of(topology)
+    addresses = _addresses(found) if vpc is None else cloud.devices_of(vpc, found)
     is_alone = len(names) == 1
     nodes = [
         PlannedNode(
@@ -89,6 +91,13 @@ def plan(topology: Topology) -> tuple[PlannedNode, ...]:
         )
         for name, (entry, given) in zip(names, found, strict=True)
     ]
+    if vpc is not None:
+        nodes = [
+            attrs.evolve(each, node=node)
+            for each, node in zip(
+                nodes, cloud.in_cloud(vpc, [each.node for each in nodes], addresses), strict=True
+            )
+        ]
     return tuple(sorted(nodes, key=lambda each: not each.is_control_plane))
 
 

@@ -47,7 +47,11 @@ def build(underlay: Underlay, fabric: FabricSpec) -> tuple[IpAddress, dict[str, 
     names = {each.name: each.address for each in externals}
     net = underlay.add_external("resolver", RESOLVER)
     underlay.fabric.spawn(net, dns_server.serve(lambda query, _client, _how: answer(query, names)))
-    return RESOLVER, userlands
+    inner = underlay.attach_resolver()
+    if inner is None:
+        return RESOLVER, userlands
+    underlay.fabric.spawn(inner[0], dns_server.serve(lambda query, _client, _how: answer(query, names)))
+    return inner[1], userlands
 
 
 def _serve(name: str, protocol: str, port: int) -> Program[None]:

@@ -24,7 +24,10 @@ from emu.kube.providers import PROVIDERS, OptionsError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_NOT_YET: Final = ("calico", "weave", "vpc")
+_POD_CIDRS: Final = {"weave": weave.RANGE}
+"""Where pods have their addresses by default, with providers that have a range of their own."""
+
+_NOT_YET: Final = ()
 
 
 def read_cluster(place: Place) -> ClusterSpec:
@@ -91,6 +94,7 @@ def _node(place: Place) -> NodeSpec:
             pod_cidr=fields.get("podCIDR", values.prefix, None),
             sysctls=fields.get("sysctls", values.settings, {}),
         )
+            subnet=fields.get("subnet", text, ""),
     )
 
 

@@ -37,7 +37,7 @@ STEP_VERBS: Final = (
 )
 """What a step of a `Scenario` may begin with; done by `emu.cluster.scenario`."""
 
-ProviderName: TypeAlias = Literal["kubenet", "kindnet", "flannel", "none"]
+ProviderName: TypeAlias = Literal["kubenet", "kindnet", "flannel", "calico", "weave", "vpc", "none"]
 ProxyMode: TypeAlias = Literal["iptables", "nftables", "ipvs", "userspace", "none"]
 Role: TypeAlias = Literal["control-plane", "worker"]
 
@@ -62,6 +62,7 @@ class NodeSpec:
         taints: None for those of the role.
         pod_cidr: None for the next free one.
         sysctls: the last word, whatever a plugin switches on.
+        subnet: of a VPC, where it is to be.
     """
 
     name: str
@@ -72,6 +73,7 @@ class NodeSpec:
     taints: tuple[Taint, ...] | None = None
     pod_cidr: Prefix | None = None
     sysctls: Mapping[str, str] = _NOTHING
+    subnet: str = ""
 
 
 @attrs.frozen

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from emu.fabric.driver import Fabric
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
+    from emu.kube.providers import NodeInterface
     from emu.wire.addresses import Interface, IpAddress
 
 EVERYWHERE: Final = Prefix.parse("0.0.0.0/0")
@@ -76,6 +77,19 @@ class Underlay(ABC):
     @abstractmethod
     def free_address(self, segment: Prefix) -> IpAddress:
         """Return an address of a node subnet that no machine has, the highest one, and keep it taken."""
+
+    def interfaces_of(self, net: Namespace) -> tuple[NodeInterface, ...]:  # noqa: ARG002 - those that have none
+        """Return the interfaces that a cloud gave a machine; none where there is no cloud."""
+        return ()
+
+    @property
+    def ranges(self) -> tuple[Prefix, ...]:
+        """The addresses of a cloud's network; none where there is no cloud."""
+        return ()
+
+    def attach_resolver(self) -> tuple[Namespace, IpAddress] | None:
+        """Make the network's own name server, and return it and its address; None if it has none."""
+        return None
 
     # --- ways ---
 

@@ -14,9 +14,15 @@ if TYPE_CHECKING:
     from emu.cluster.topology.fabric.spec import FabricSpec
     from emu.cluster.underlay.base import Underlay
     from emu.fabric.driver import Fabric
+    from emu.cluster.vpc.spec import VpcSpec
 
 
-def lay(fabric: Fabric, spec: FabricSpec, nodes: Sequence[PlannedNode]) -> Underlay:  # noqa: ARG001
+def lay(
+    fabric: Fabric,
+    spec: FabricSpec,
+    nodes: Sequence[PlannedNode],
+    vpc: VpcSpec | None = None,
+) -> Underlay:
     """Build the underlay that documents describe; the default where they say nothing.
 
     One kind of underlay a cluster: a cloud's network (`spec.vpc`) is none of
@@ -28,6 +34,11 @@ def lay(fabric: Fabric, spec: FabricSpec, nodes: Sequence[PlannedNode]) -> Under
         spec: what the documents say.
         nodes: who will be attached, in this order.
     """
+        vpc: the cloud's network that they are in, as a provider uses it; None for none.
     segments = tuple(dict.fromkeys(node.devices[0][0].prefix for node in nodes))
+    if vpc is not None:
+        from emu.cluster.vpc.build import build  # noqa: PLC0415 - it is an underlay itself
+
+        return build(fabric, vpc, nodes)
     taken = frozenset(each.address for node in nodes for device in node.devices for each in device)
     return PlainUnderlay(fabric, segments, taken)

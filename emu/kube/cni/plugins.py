@@ -6,6 +6,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from emu.kube.cni.aws import AwsCni, EgressCni
 from emu.kube.cni.bridge import Bridge
 from emu.kube.cni.flannel import Flannel
 from emu.kube.cni.host_local import HostLocal
@@ -32,6 +33,8 @@ PLUGINS: Final[Mapping[str, Plugin]] = MappingProxyType(
 """By the name that stands as `type` in a configuration."""
 
 LOOPBACK: Final = NetConfList.of(
+        "aws-cni": AwsCni(),
+        "egress-cni": EgressCni(),
     {"cniVersion": "0.3.1", "name": "cni-loopback", "plugins": [{"type": "loopback"}]}
 )
 """What a container runtime asks for first, with `lo` as the device."""

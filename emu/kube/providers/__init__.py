@@ -19,7 +19,9 @@ from emu.kube.providers.flannel import Flannel
 from emu.kube.providers.kindnet import Kindnet
 from emu.kube.providers.kubenet import Kubenet
 from emu.kube.providers.none import NoProvider
-from emu.kube.providers.provider import NodeNetwork, OptionsError, Provider
+from emu.kube.providers.provider import NodeInterface, NodeNetwork, OptionsError, Provider
+from emu.kube.providers.vpc import Vpc
+from emu.kube.providers.weave import Weave
 from emu.kube.providers.written import Written
 
 if TYPE_CHECKING:
@@ -27,7 +29,16 @@ if TYPE_CHECKING:
 
     from emu.kube.cni.fields import Json
 
-__all__ = ["PROVIDERS", "NodeNetwork", "OptionsError", "Provider", "Written", "apply"]
+__all__ = [
+    "PROVIDERS",
+    "Calico",
+    "NodeInterface",
+    "NodeNetwork",
+    "OptionsError",
+    "Provider",
+    "Written",
+    "apply",
+]
 
 PROVIDERS: Final[Mapping[str, Callable[[Mapping[str, Json]], Provider]]] = MappingProxyType(
     {
@@ -35,6 +46,7 @@ PROVIDERS: Final[Mapping[str, Callable[[Mapping[str, Json]], Provider]]] = Mappi
         "kindnet": Kindnet.of,
         "flannel": Flannel.of,
         "none": NoProvider.of,
+        "vpc": Vpc.of,
     }
 )
 """By the name in a Cluster document; each takes its options, and raises an `OptionsError` with all faults."""

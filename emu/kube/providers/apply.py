@@ -20,6 +20,9 @@ from emu.kernel.nud import Nud
 from emu.kernel.route import Insertion, Route, RouteError, RoutePattern
 from emu.kube.cni.rules import Tables
 from emu.kube.providers.written import Ensure, PermanentFdb, PermanentNeighbour
+from emu.kube.providers.apply_policy_routing import ensure_addresses, ensure_routing_rules
+from emu.kube.policy.load import load
+from emu.kube.policy.wanted import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,8 +63,12 @@ def apply(
             complaints.append(str(error).strip())
     if disk is not None:
         for path, text in now.files.items():
-            if disk.get(path) != text:
-                disk[path] = text
+            if disk.kept(path) != text:
+                disk.keep(path, text)
+    if now.addresses:
+        fabric.call(net, partial(ensure_addresses, wanted=now.addresses))
+    if now.routing_rules or before.routing_rules:
+        fabric.call(net, partial(ensure_routing_rules, before=before.routing_rules, now=now.routing_rules))
     if now.ways:
         complaints += fabric.call(net, partial(_ensure_ways, ways=now.ways))
     return tuple(complaints)

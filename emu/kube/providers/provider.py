@@ -44,6 +44,25 @@ def _maybe_prefix(value: str | Prefix | None) -> Prefix | None:
 
 
 @attrs.frozen
+class NodeInterface:
+    """An interface that a cloud gave a node.
+
+    Attributes:
+        device: of the node.
+        address: its own.
+        subnet: where it is.
+        gateway: the router there.
+        others: further addresses that the cloud delivers to it.
+    """
+
+    device: str
+    address: IpAddress
+    subnet: Prefix
+    gateway: IpAddress
+    others: tuple[IpAddress, ...] = ()
+
+
+@attrs.frozen
 class NodeNetwork:
     """A node as a provider sees it. Addresses may be given as text.
 
@@ -57,6 +76,9 @@ class NodeNetwork:
         segment: the subnet of the InternalIP, None if it is not known: nodes of
             one segment reach each other without a router.
         annotations: those of the Node object, for what a daemon wrote there before.
+        interfaces: those that a cloud gave it, the first one first.
+        vpc_cidrs: the addresses of the cloud's network.
+        gateway: its default router, None if it has none.
         pod_cidr: the first pod CIDR of IPv4, None while there is none.
     """
 
@@ -68,6 +90,9 @@ class NodeNetwork:
     mtu: int = 1500
     segment: Prefix | None = attrs.field(default=None, converter=_maybe_prefix)
     annotations: Mapping[str, str] = attrs.field(factory=lambda: MappingProxyType({}))
+    interfaces: tuple[NodeInterface, ...] = ()
+    vpc_cidrs: tuple[Prefix, ...] = ()
+    gateway: IpAddress | None = None
     pod_cidr: Prefix | None = attrs.field(init=False, eq=False, repr=False)
 
     @pod_cidr.default

@@ -14,6 +14,7 @@ from emu.kernel.route import Route
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from emu.kernel.rules import RoutingRule
     from emu.kube.cni.netconf import NetConfList
     from emu.kube.cni.rules import Words
     from emu.wire.addresses import Interface, IpAddress, MacAddress
@@ -111,3 +112,7 @@ class Written:
     vxlans: tuple[VxlanDevice, ...] = ()
     rules: tuple[RuleGroup, ...] = ()
     ways: tuple[Way, ...] = ()
+        addresses: of devices that are there already, which get no route to their subnets in `main`.
+        routing_rules: which table is asked for what.
+    addresses: tuple[tuple[str, Interface], ...] = ()
+    routing_rules: tuple[RoutingRule, ...] = ()

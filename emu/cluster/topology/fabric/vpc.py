@@ -3,20 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from emu.cluster.vpc.reader import vpc
+from emu.cluster.vpc.spec import VpcSpec
 
-import attrs
-
-if TYPE_CHECKING:
-    from emu.document.fields import Place
-
-
-@attrs.frozen
-class VpcSpec:
-    """What the key says."""
-
-
-def vpc(place: Place) -> VpcSpec:
-    """Read what the key says."""
-    place.fault("is not modelled yet")
-    return VpcSpec()
+__all__ = ["VpcSpec", "vpc"]
