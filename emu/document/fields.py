@@ -103,6 +103,11 @@ class Place:
         return self._parent.line
 
     @property
+    def file(self) -> str:
+        """The file of the document; empty if nothing is reported."""
+        return "" if self._report is None else self._report.file
+
+    @property
     def path(self) -> str:
         """The way to it from the top, like `$.links[0].a.mac`."""
         if self._parent is None:

@@ -34,6 +34,7 @@ class DropReason(enum.Enum):
     IP_INVALID_DEST = "the destination is no valid address"
     UNICAST_IN_L2_MULTICAST = "unicast packet in a broadcast frame"
     OTHERHOST = "the frame is for another MAC address"
+    TC_INGRESS = "a filter at the device's ingress dropped it"
     NETFILTER_DROP = "netfilter dropped it"
     UNHANDLED_PROTO = "no handler for the ethertype"
     MAC_INVALID_SOURCE = "the source MAC address is a group or zero"

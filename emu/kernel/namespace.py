@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from emu.kernel.effects import Effect
+    from emu.kernel.guard import Guard
     from emu.kernel.link.device import Link
     from emu.kernel.netfilter.netfilter import Netfilter
     from emu.kernel.recorder import Recorder
@@ -68,6 +69,7 @@ class Namespace:
         has_sctp: the machine's kernel has its module for SCTP; without it packets meet no protocol.
         unseen: where rules look that are not modelled (`bridge`, `arp`, `ingress DEVICE`,
             `egress DEVICE`), and whose they are: frames that come there end.
+        guards: filters at the ingress of devices.
         recorder: who looks on; None for nobody.
         sends_icmp: an ICMP message of the kernel is being sent: meanwhile no other is.
     """
@@ -95,6 +97,7 @@ class Namespace:
         self.used_neighbours: NeighbourTable[Skb] | None = None
         self.has_sctp = True
         self.unseen = _NOTHING
+        self.guards: tuple[Guard, ...] = ()
         self.sends_icmp = False
         self._identification: int | None = None  # drawn before all else, but not before it is needed
         self._packet_ids = Numbers() if packet_ids is None else packet_ids

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emu.kernel import arp, ipv4, packet
+from emu.kernel import arp, guard, ipv4, packet
 from emu.kernel.drops import DropReason
 from emu.kernel.link import bridge
 from emu.kernel.recorder import Direction
@@ -83,6 +83,8 @@ def deliver(
     if not device.has_link_header:
         counters.rx_bytes -= ethernet.HEADER_LENGTH
     if net.unseen and net.ends_unseen(frame, f"ingress {device.name}", device.name):
+        return
+    if net.guards and ingress is None and guard.ends(net, device, frame):
         return
     if device.port is not None:
         bridge.receive(net, device, frame)

@@ -5,6 +5,11 @@
     base        what an underlay offers to whoever uses one
     wiring      cables, switches and addresses: what underlays are made of
     plain       the default: one switch, a router behind it
+    routed      switches, routers and cables that documents name
+    places      who is meant by the names in documents
+    learning    what routers tell each other
+    filtering   what drops frames on their way
+    changes     other settings for cables in use: `set_link`
     segments    which subnets nodes are in
     names       how namespaces of an underlay are called
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emu.cluster.underlay.plain import PlainUnderlay
+from emu.cluster.underlay.routed import RoutedUnderlay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from emu.cluster.node_objects import PlannedNode
     from emu.cluster.topology.fabric.spec import FabricSpec
     from emu.cluster.underlay.base import Underlay
-    from emu.fabric.driver import Fabric
     from emu.cluster.vpc.spec import VpcSpec
+    from emu.fabric.driver import Fabric
 
 
 def lay(
@@ -33,12 +34,14 @@ def lay(
         fabric: where it is built, empty as yet.
         spec: what the documents say.
         nodes: who will be attached, in this order.
-    """
         vpc: the cloud's network that they are in, as a provider uses it; None for none.
-    segments = tuple(dict.fromkeys(node.devices[0][0].prefix for node in nodes))
+    """
     if vpc is not None:
         from emu.cluster.vpc.build import build  # noqa: PLC0415 - it is an underlay itself
 
         return build(fabric, vpc, nodes)
+    if not spec.is_plain:
+        return RoutedUnderlay(fabric, spec, nodes)
+    segments = tuple(dict.fromkeys(node.devices[0][0].prefix for node in nodes))
     taken = frozenset(each.address for node in nodes for device in node.devices for each in device)
     return PlainUnderlay(fabric, segments, taken)

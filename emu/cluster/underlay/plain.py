@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from emu.cluster.underlay.base import EVERYWHERE, Underlay
-from emu.cluster.underlay.segments import gateway_of
+from emu.cluster.underlay.segments import free_in, gateway_of
 from emu.cluster.underlay.wiring import mac_of_address, own_prefixes
 from emu.kernel.route import Nexthop, Route, RouteError, Scope
 from emu.wire.addresses import Interface, IpAddress, Prefix
@@ -103,11 +103,7 @@ class PlainUnderlay(Underlay):
 
     def free_address(self, segment: Prefix) -> IpAddress:
         """Return the highest address of a subnet that nobody has."""
-        last = int(segment.address) + (1 << (32 - segment.length)) - 2
-        free = (IpAddress.from_int(number) for number in range(last, int(segment.address), -1))
-        found = next(each for each in free if each not in self._taken)
-        self._taken.add(found)
-        return found
+        return free_in(segment, self._taken)
 
     def announce(self, speaker: IpAddress, prefixes: Sequence[Prefix]) -> None:
         """Let the router send what is for `prefixes` to `speaker`, and nothing else."""

@@ -43,3 +43,12 @@ def gateway_of(segment: Prefix, taken: Collection[IpAddress]) -> IpAddress:
         if address not in taken:
             return address
     return IpAddress.from_int(first)
+
+
+def free_in(segment: Prefix, taken: set[IpAddress]) -> IpAddress:
+    """Return the highest address of a subnet that nobody has, and add it to those that are taken."""
+    last = int(segment.address) + (1 << (32 - segment.length)) - 2
+    free = (IpAddress.from_int(number) for number in range(last, int(segment.address), -1))
+    found = next(each for each in free if each not in taken)
+    taken.add(found)
+    return found

@@ -14,6 +14,7 @@ from emu.kernel.link.bridge import Bridge
 from emu.kernel.link.veth import Veth
 from emu.kernel.route import Insertion, RoutePattern
 from emu.kube.cni.links import mac_of
+from emu.kube.cni.rules import Tables
 from emu.wire.addresses import MacAddress
 
 if TYPE_CHECKING:
@@ -48,10 +49,14 @@ class Wiring:
         """Make a switch: the namespace `name` with a learning bridge in it, which no netfilter sees."""
         net = self.fabric.add_namespace(name)
         net.sysctl.set("net.bridge.bridge-nf-call-iptables", 0)
-        bridge = net.add_device(BRIDGE, Bridge(), mac_of(name, BRIDGE), mtu=MTU)
+        self.bridge(net, BRIDGE)
+        return net
+
+    def bridge(self, net: Namespace, name: str) -> None:
+        """Make the bridge `name` in a machine, up and without ports."""
+        bridge = net.add_device(name, Bridge(), mac_of(net.name, name), mtu=MTU)
         bridge_ports.start(bridge, mac_is_set=True)
         self.up(net, bridge)
-        return net
 
     def router(self, name: str) -> Namespace:
         """Make a router: the namespace `name`, which forwards and has no device but the loopback yet."""
@@ -96,17 +101,36 @@ class Wiring:
         iface: str,
         switch: Namespace,
         *,
+        bridge: str = BRIDGE,
         port: str = "",
         mac: MacAddress | None = None,
         cable: Cable | None = None,
     ) -> Device:
-        """Give `net` the device `iface` on a switch, up and without an address; `port` is the other end."""
-        self._ports += 1
-        inside, outside = self.pair((net, iface), (switch, port or f"port{self._ports}"), mac, cable)
-        bridge_ports.attach(switch.devices[BRIDGE], outside)
+        """Give `net` the device `iface` on a switch, up and without an address.
+
+        Args:
+            net: a machine.
+            iface: of it.
+            switch: whatever has the bridge.
+            bridge: its name.
+            port: what the other end is called; empty for the next `port1`, `port2`, ...
+            mac: as of `pair`.
+            cable: as of `pair`.
+        """
+        inside, outside = self.pair((net, iface), (switch, port or self.next_port()), mac, cable)
+        self.join(switch, outside, bridge)
         self.up(switch, outside)
         self.up(net, inside)
         return inside
+
+    def next_port(self) -> str:
+        """Return a name for a port that no other has."""
+        self._ports += 1
+        return f"port{self._ports}"
+
+    def join(self, net: Namespace, device: Device, bridge: str) -> None:
+        """Make `device` a port of the bridge `bridge` beside it."""
+        bridge_ports.attach(net.devices[bridge], device)
 
     # --- settings ---
 
@@ -121,6 +145,16 @@ class Wiring:
     def address(self, net: Namespace, device: Device, address: Interface) -> None:
         """Do `ip address add`."""
         self.fabric.call(net, partial(rtnetlink.add_address, device=device, interface=address))
+
+    def mtu(self, net: Namespace, device: Device, mtu: int) -> None:
+        """Do `ip link set mtu`."""
+        if device.mtu != mtu:
+            self.fabric.call(net, partial(rtnetlink.set_mtu, device=device, mtu=mtu))
+
+    def masquerade(self, net: Namespace, iface: str) -> None:
+        """Have a router give what leaves by `iface` its own address."""
+        tables = Tables(self.fabric, net)
+        tables.append("nat", "POSTROUTING", ("-o", iface, "-j", "MASQUERADE"))
 
     def route(self, net: Namespace, route: Route) -> None:
         """Do `ip route add`.

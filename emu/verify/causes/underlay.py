@@ -17,10 +17,13 @@ from emu.verify.causes.words import PROTOCOLS
 if TYPE_CHECKING:
     from emu.verify.causes.cause import Cause
     from emu.verify.causes.scene import Scene
+    from emu.verify.fivetuple import FiveTuple
 
 
 def refine(scene: Scene, cause: Cause) -> Cause | None:
     """Return the cause if what was dropped is a tunnel's packet, or it was dropped between the nodes."""
+    if scene.end.reason is DropReason.TC_INGRESS:
+        return _by_guard(scene, cause)
     if scene.end.reason is not DropReason.NETFILTER_DROP:
         return None
     packet = fivetuple.packet_of(scene.end)
@@ -31,10 +34,32 @@ def refine(scene: Scene, cause: Cause) -> Cause | None:
         return None
     if cause.code not in {DropReason.NETFILTER_DROP.name, FORWARD_POLICY_DROP}:
         return None
-    what = f"{PROTOCOLS.get(outer.protocol, outer.protocol)} {outer}"
-    if inside:
-        what = f"the tunnel's packet {what}, which carries {scene.packet.tuples[-1]},"
-    words = f"{what} is dropped by {called(scene.network, scene.end.net)}: {cause.words}"
-    port = f"{PROTOCOLS.get(outer.protocol, '')} port {outer.dport}" if outer.has_ports else "the protocol"
-    fix = f"let {port} pass between the nodes in {scene.end.net}"
+    words = f"{_what(scene, outer)} is dropped by {called(scene.network, scene.end.net)}: {cause.words}"
+    fix = f"let {_kind(outer)} pass between the nodes in {scene.end.net}"
     return attrs.evolve(cause, code=UNDERLAY_FILTER, words=words, fix=fix)
+
+
+def _by_guard(scene: Scene, cause: Cause) -> Cause:
+    """Return the cause where a filter of a document dropped it: that has words and a line."""
+    outer = fivetuple.read(fivetuple.packet_of(scene.end))
+    what = "a frame" if outer is None else _what(scene, outer)
+    words = f"{what} is dropped by {called(scene.network, scene.end.net)}: {scene.end.detail}"
+    kind = "it" if outer is None else _kind(outer)
+    return attrs.evolve(
+        cause, code=UNDERLAY_FILTER, words=words, fix=f"let {kind} pass between the nodes in {scene.end.net}"
+    )
+
+
+def _what(scene: Scene, outer: FiveTuple) -> str:
+    what = f"{PROTOCOLS.get(outer.protocol, outer.protocol)} {outer}"
+    if fivetuple.carried(fivetuple.packet_of(scene.end)):
+        return f"the tunnel's packet {what}, which carries {scene.packet.tuples[-1]},"
+    return what
+
+
+def _kind(outer: FiveTuple) -> str:
+    """Return what has to be let through."""
+    name = PROTOCOLS.get(outer.protocol)
+    if outer.has_ports:
+        return f"{name} port {outer.dport}"
+    return name or f"protocol {outer.protocol}"

@@ -22,7 +22,7 @@ _TIMES: Final = {"ns": 1, "us": MICROSECOND, "ms": MILLISECOND, "s": SECOND}
 _LONGEST: Final = 3600 * SECOND
 _RATE: Final = re.compile(rf"{_NUMBER}([kmgt]?)bit", re.IGNORECASE)
 _RATES: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-_SHARE: Final = re.compile(rf"{_NUMBER}\s*%|(\d{{1,9}})/(\d{{1,9}})")
+_SHARE: Final = re.compile(rf"{_NUMBER}\s*(%?)|(\d{{1,9}})/(\d{{1,9}})")
 _PORT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,14}")
 
 
@@ -55,9 +55,9 @@ def share(place: Place) -> Fraction:
         match = _SHARE.fullmatch(text(place))
         found = Fraction(-1)
         if match is not None and match[1]:
-            found = Fraction(match[1]) / 100
-        elif match is not None and int(match[3]):
-            found = Fraction(int(match[2]), int(match[3]))
+            found = Fraction(match[1]) / (100 if match[2] else 1)
+        elif match is not None and int(match[4]):
+            found = Fraction(int(match[3]), int(match[4]))
     if 0 <= found <= 1:
         return found
     place.wrong("a probability like 5%, 1/20 or 0.05")
