@@ -10,7 +10,7 @@ import attrs
 from emu.errors import AddressError
 from emu.kube.api.objects import Node
 from emu.kube.controller import Key, Queue
-from emu.kube.providers import NodeNetwork, Written, apply
+from emu.kube.providers import Calico, NodeNetwork, Written, apply
 from emu.wire.addresses import IpAddress, Prefix
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class Daemons:
         self._written: dict[str, Written] = {}
         self._queue = Queue(store, self)
         store.watch(Node, self._hear)
+        if isinstance(provider, Calico):
+            provider.watch(lambda: self._queue.add(_ALL))
 
     def start(self, machine: Machine, segment: Prefix) -> None:
         """Start the daemon of a node whose InternalIP is in `segment`."""
@@ -62,6 +64,8 @@ class Daemons:
         """End the daemon of a node; what it wrote stays."""
         self._machines.pop(name, None)
         self._written.pop(name, None)
+        if isinstance(self._provider, Calico):
+            self._provider.forget(name)
         self._queue.add(_ALL)
 
     def _hear(self, change: Change) -> None:
@@ -86,6 +90,9 @@ class Daemons:
                 self._fabric, machine.net, before, written, disk=machine.disk
             )
             self._written[network.name] = written
+            announced = written.announced
+            if self.underlay is not None and announced is not None and announced != before.announced:
+                self.underlay.announce(network.internal_ip, announced)
             machine.keep_sysctls()
             self._annotate(network.name, written)
             if machine.network != written.config:
@@ -109,6 +116,9 @@ class Daemons:
             device.mtu,
             segment,
             node.metadata.annotations,
+            () if self.underlay is None else self.underlay.interfaces_of(machine.net),
+            () if self.underlay is None else self.underlay.ranges,
+            None if self.underlay is None else self.underlay.gateways.get(segment),
         )
 
     def _annotate(self, name: str, written: Written) -> None:
@@ -116,9 +126,6 @@ class Daemons:
         if node is None or written.annotations.items() <= node.metadata.annotations.items():
             return
         annotations = {**node.metadata.annotations, **written.annotations}
-            () if self.underlay is None else self.underlay.interfaces_of(machine.net),
-            () if self.underlay is None else self.underlay.ranges,
-            None if self.underlay is None else self.underlay.gateways.get(segment),
         self._store.put(attrs.evolve(node, metadata=attrs.evolve(node.metadata, annotations=annotations)))
 
 

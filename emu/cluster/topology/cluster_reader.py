@@ -19,7 +19,7 @@ from emu.document.fields import Fields, Place, boolean, elements, integer, one_o
 from emu.errors import did_you_mean
 from emu.kube.policy.settings import Settings as PolicySettings
 from emu.kube.proxy.modes import MODES, NOT_YET
-from emu.kube.providers import PROVIDERS, OptionsError
+from emu.kube.providers import PROVIDERS, OptionsError, weave
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,14 +48,15 @@ def _name(place: Place) -> str:
 
 def _spec(place: Place, name: str) -> ClusterSpec:
     fields = Fields(place)
+    network = fields.get("network", _network, NetworkSpec())
     return fields.done(
         ClusterSpec(
             name,
             seed=fields.get("seed", values.seed, 0),
             kubernetes=fields.get("kubernetes", values.version, ClusterSpec().kubernetes),
-            pod_cidr=fields.get("podCIDR", values.prefixes, POD_CIDR),
+            pod_cidr=fields.get("podCIDR", values.prefixes, _POD_CIDRS.get(network.provider, POD_CIDR)),
             service_cidr=fields.get("serviceCIDR", values.prefixes, SERVICE_CIDR),
-            network=fields.get("network", _network, NetworkSpec()),
+            network=network,
             proxy=fields.get("kubeProxy", _proxy, ProxySpec()),
             policies=fields.get("networkPolicy", _policies, PolicySettings()),
             nodes=_nodes(fields),
@@ -93,8 +94,8 @@ def _node(place: Place) -> NodeSpec:
             taints=fields.get("taints", lambda each: elements(each, values.taint), None),
             pod_cidr=fields.get("podCIDR", values.prefix, None),
             sysctls=fields.get("sysctls", values.settings, {}),
-        )
             subnet=fields.get("subnet", text, ""),
+        )
     )
 
 

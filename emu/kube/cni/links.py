@@ -58,6 +58,7 @@ def add_veth(
     ifname: str,
     mtu: int = 0,
     mac: MacAddress | None = None,
+    name: str = "",
 ) -> Pair:
     """Make a veth pair, its host end up, the other still down.
 
@@ -69,17 +70,16 @@ def add_veth(
         ifname: name of the container's device.
         mtu: of both ends; 0 for 1500.
         mac: of the container's end; None for one that follows from the names.
+        name: of the host end; empty for one that follows from the container.
 
     Raises:
-        CniError: the container has such a device.
+        CniError: the container has such a device, or the host one of this name.
     """
     if ifname in sandbox.devices:
         raise CniError(f'container veth name ("{ifname}") peer provided already exists')
-    name = host_name(container_id, ifname)
-    for attempt in range(1, _TRIES):
-        if name not in host.devices:
-            break
-        name = host_name(container_id, ifname, attempt)
+    if name and name in host.devices:
+        raise CniError(f'container veth name ("{name}") already exists')
+    name = name or _free_name(host, container_id, ifname)
     size = mtu or ETHERNET_MTU
     inside = sandbox.add_device(ifname, _VETH, mac or mac_of(sandbox.name, ifname), mtu=size)
     outside = host.add_device(name, _VETH, mac_of(host.name, name), mtu=size)
@@ -88,6 +88,14 @@ def add_veth(
     fabric.connect((sandbox, ifname), (host, name))
     fabric.call(host, partial(rtnetlink.set_up, device=outside))
     return Pair(outside, inside)
+
+
+def _free_name(host: Namespace, container_id: str, ifname: str) -> str:
+    for attempt in range(_TRIES):
+        name = host_name(container_id, ifname, attempt)
+        if name not in host.devices:
+            break
+    return name
 
 
 def delete_link(fabric: Fabric, net: Namespace, name: str) -> bool:

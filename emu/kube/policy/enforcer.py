@@ -49,7 +49,15 @@ AGENT: Final = Enforcer(
 KINDNET: Final = Enforcer("kindnet", "mangle", "POSTROUTING", sees_own=True)
 """Judges in POSTROUTING, behind FORWARD and before sources are translated, like kindnet's own engine."""
 
-_OF_PROVIDERS: Final[Mapping[str, Enforcer]] = MappingProxyType({"kindnet": KINDNET})
+CALICO: Final = Enforcer("calico", "filter", "FORWARD")
+"""Felix judges in FORWARD, before kube-proxy's chains; there is no bridge whose frames would pass by."""
+
+WEAVE: Final = attrs.evolve(AGENT, name="weave-npc")
+"""Judges in FORWARD, frames between pods of a node among them."""
+
+_OF_PROVIDERS: Final[Mapping[str, Enforcer]] = MappingProxyType(
+    {"kindnet": KINDNET, "calico": CALICO, "weave": WEAVE}
+)
 
 
 def enforcer_of(provider: str, policy: str = "provider") -> Enforcer | None:

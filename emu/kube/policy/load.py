@@ -2,8 +2,8 @@
 """Making a node's kernel agree with what policies want there, as `ipset` and `iptables-restore --noflush` do.
 
 Sets come before the rules that ask them, and go behind them. Only chains and sets
-whose names begin with `NETPOL-` are touched, and the jumps to them, which are kept
-at the top of the built-in chains.
+whose names begin as wanted (`NETPOL-` for an agent of ours) are touched, and the rules
+that are kept at the ends of the built-in chains, most of them jumps at the top.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from emu.kernel.netfilter.ipset.element import Element
     from emu.kernel.netfilter.ruleset import Rule
     from emu.kernel.netfilter.xtables import XTable
-    from emu.kube.policy.wanted import Wanted, WantedSet
+    from emu.kube.policy.wanted import Hook, Wanted, WantedSet
 
 _CACHED: Final = 1 << 16
 _PLAIN: Final = Extensions()
@@ -64,7 +64,7 @@ def load(net: Namespace, before: Wanted, now: Wanted) -> None:
         return
     for each in now.sets:
         _fill(net, each)
-    _replace(net, now)
+    _replace(net, before, now)
     kept = {each.name for each in now.sets}
     for each in before.sets:
         sets = net.netfilter.ipsets
@@ -87,11 +87,18 @@ def is_intact(net: Namespace, wanted: Wanted) -> bool:
         return wanted.is_empty
     found = xtable.table.by_name
     return all(
-        hook.chain in found and found[hook.chain].rules[:1] == (_rule(hook.line),) for hook in wanted.hooks
+        hook.chain in found and _rule(hook.line) in _edge(found[hook.chain], hook, wanted)
+        for hook in wanted.hooks
     ) and all(
         chain.name in found and found[chain.name].rules == tuple(map(_rule, chain.lines))
         for chain in wanted.chains
     )
+
+
+def _edge(chain: Chain, hook: Hook, wanted: Wanted) -> tuple[Rule, ...]:
+    """Return the rules among which a hook has to be: as many as are wanted there."""
+    count = sum((each.chain, each.at_end) == (hook.chain, hook.at_end) for each in wanted.hooks)
+    return chain.rules[-count:] if hook.at_end else chain.rules[:count]
 
 
 # --- sets ---
@@ -115,18 +122,26 @@ def _fill(net: Namespace, wanted: WantedSet) -> None:
 # --- rules ---
 
 
-def _replace(net: Namespace, wanted: Wanted) -> None:
+def _replace(net: Namespace, before: Wanted, wanted: Wanted) -> None:
     """Put the chains into the table in the place of those that were there."""
+    hooked = frozenset([_rule(hook.line) for hook in (*before.hooks, *wanted.hooks)])
     xtable = net.netfilter.tables.get(wanted.table)
     present = xtable.table if xtable is not None else empty(wanted.table)
     own = {chain.name: _chain(chain.name, chain.lines, present) for chain in wanted.chains}
-    others = [_hooked(chain, wanted) for chain in present.chains if not chain.name.startswith(PREFIX)]
+    others = [
+        _hooked(chain, wanted, hooked)
+        for chain in present.chains
+        if chain.name not in own and not chain.name.startswith(wanted.prefixes)
+    ]
+    for name in wanted.ensured:
+        own.setdefault(name, present.by_name.get(name) or Chain(name, ()))
+    others = [chain for chain in others if chain.name not in own]
     builtin = [chain for chain in others if chain.policy is not None]
     users = [chain for chain in others if chain.policy is None]
     table = Table(wanted.table, (*builtin, *sorted((*users, *own.values()), key=_octets)), present.family)
     if table.chains == present.chains:
         return
-    counts, memories = ({}, {}) if xtable is None else _kept(xtable, table)
+    counts, memories = ({}, {}) if xtable is None else _kept(xtable, table, wanted, hooked)
     net.netfilter.replace(table, counts, memories)
 
 
@@ -141,19 +156,25 @@ def _chain(name: str, lines: tuple[str, ...], present: Table) -> Chain:
     return known if known is not None and known.rules == rules else Chain(name, rules)
 
 
-def _hooked(chain: Chain, wanted: Wanted) -> Chain:
-    """Return a chain of others with the jumps that are wanted at its top, and without those that are not."""
-    jumps = tuple([_rule(hook.line) for hook in wanted.hooks if hook.chain == chain.name])
-    rules = jumps + tuple([rule for rule in chain.rules if not _is_own(rule)])
+def _hooked(chain: Chain, wanted: Wanted, hooked: frozenset[Rule]) -> Chain:
+    """Return a chain of others with the rules that are wanted at its ends, and without those that are not."""
+    if chain.policy is None:
+        return chain
+    here = [hook for hook in wanted.hooks if hook.chain == chain.name]
+    rules = (
+        *(_rule(hook.line) for hook in here if not hook.at_end),
+        *(rule for rule in chain.rules if not _is_own(rule, wanted, hooked)),
+        *(_rule(hook.line) for hook in here if hook.at_end),
+    )
     return chain if rules == chain.rules else attrs.evolve(chain, rules=rules)
 
 
-def _is_own(rule: Rule) -> bool:
-    return isinstance(rule.target, Jump) and rule.target.chain.startswith(PREFIX)
+def _is_own(rule: Rule, wanted: Wanted, hooked: frozenset[Rule]) -> bool:
+    return rule in hooked or (isinstance(rule.target, Jump) and rule.target.chain.startswith(wanted.prefixes))
 
 
 def _kept(
-    xtable: XTable, table: Table
+    xtable: XTable, table: Table, wanted: Wanted, hooked: frozenset[Rule]
 ) -> tuple[dict[str, ChainCounts], Mapping[tuple[str, int], dict[Any, Any]]]:
     """Return what rules that stay have counted, and what they remember, under their new numbers."""
     counts: dict[str, ChainCounts] = {}
@@ -165,7 +186,11 @@ def _kept(
         if was.rules == now.rules:
             places[name] = {number: number for number in range(len(now.rules))}
         elif now.policy is not None:
-            places[name] = dict(zip(_others(was), _others(now), strict=True))
+            others = (
+                [number for number, rule in enumerate(each.rules) if not _is_own(rule, wanted, hooked)]
+                for each in (was, now)
+            )
+            places[name] = dict(zip(*others, strict=True))
         known = xtable.known_counts().get(name)
         if known is not None and name in places:
             found = [Count()] * len(now.rules)
@@ -179,8 +204,3 @@ def _kept(
         if number in places.get(name, {})
     }
     return counts, memories
-
-
-def _others(chain: Chain) -> list[int]:
-    """Return the numbers of the rules that are not ours."""
-    return [number for number, rule in enumerate(chain.rules) if not _is_own(rule)]

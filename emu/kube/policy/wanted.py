@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
 
+from emu.kube.policy.names import PREFIX
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -41,15 +43,17 @@ class WantedChain(NamedTuple):
 
 
 class Hook(NamedTuple):
-    """A jump from a built-in chain, kept at its top.
+    """A rule in a built-in chain, kept at its top.
 
     Attributes:
         chain: the built-in chain.
         line: the rule, as it stands behind `-A CHAIN`.
+        at_end: it is kept at the chain's end instead.
     """
 
     chain: str
     line: str
+    at_end: bool = False
 
 
 @attrs.frozen
@@ -61,12 +65,16 @@ class Wanted:
         sets: sorted by name.
         chains: those that others jump to last.
         hooks: where packets come in.
+        prefixes: how the names of all chains begin that are looked after together.
+        ensured: chains of others, made empty if they are not there.
     """
 
     table: str
     sets: tuple[WantedSet, ...] = ()
     chains: tuple[WantedChain, ...] = ()
     hooks: tuple[Hook, ...] = ()
+    prefixes: tuple[str, ...] = (PREFIX,)
+    ensured: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from emu.kube.providers.apply import apply
+from emu.kube.providers.calico import Calico
 from emu.kube.providers.flannel import Flannel
 from emu.kube.providers.kindnet import Kindnet
 from emu.kube.providers.kubenet import Kubenet
@@ -45,8 +46,10 @@ PROVIDERS: Final[Mapping[str, Callable[[Mapping[str, Json]], Provider]]] = Mappi
         "kubenet": Kubenet.of,
         "kindnet": Kindnet.of,
         "flannel": Flannel.of,
-        "none": NoProvider.of,
+        "calico": Calico.of,
+        "weave": Weave.of,
         "vpc": Vpc.of,
+        "none": NoProvider.of,
     }
 )
 """By the name in a Cluster document; each takes its options, and raises an `OptionsError` with all faults."""

@@ -13,24 +13,28 @@ from typing import TYPE_CHECKING, assert_never
 
 from emu.errors import CommandError
 from emu.kernel import arp, rtnetlink
+from emu.kernel.link import ipip
 from emu.kernel.link.fdb import FdbState, FdbWrite
 from emu.kernel.link.vxlan import Vxlan
 from emu.kernel.link.vxlan_fdb import Remote
 from emu.kernel.nud import Nud
 from emu.kernel.route import Insertion, Route, RouteError, RoutePattern
 from emu.kube.cni.rules import Tables
-from emu.kube.providers.written import Ensure, PermanentFdb, PermanentNeighbour
-from emu.kube.providers.apply_policy_routing import ensure_addresses, ensure_routing_rules
 from emu.kube.policy.load import load
 from emu.kube.policy.wanted import Wanted
+from emu.kube.providers import mesh
+from emu.kube.providers.apply_policy_routing import ensure_addresses, ensure_routing_rules
+from emu.kube.providers.written import Ensure, PermanentFdb, PermanentNeighbour
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from emu.fabric.driver import Fabric
+    from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
     from emu.kube.cni.disk import Disk
-    from emu.kube.providers.written import RuleGroup, VxlanDevice, Way, Written
+    from emu.kube.providers.written import IpipDevice, RuleGroup, VxlanDevice, Way, Written
+    from emu.wire.addresses import Interface
 
 
 def apply(
@@ -56,15 +60,18 @@ def apply(
             net.sysctl.set(name, value)
     for device in now.vxlans:
         fabric.call(net, partial(_ensure_vxlan, wanted=device))
+    if now.mesh is not None:
+        mesh.ensure(fabric, net, now.mesh)
+    for tunnel in now.ipips:
+        fabric.call(net, partial(_ensure_ipip, wanted=tunnel))
+    _load(net, before, now)
     for group in now.rules:
         try:
             _ensure_rules(tables, group)
         except CommandError as error:
             complaints.append(str(error).strip())
     if disk is not None:
-        for path, text in now.files.items():
-            if disk.kept(path) != text:
-                disk.keep(path, text)
+        _ensure_files(disk, now)
     if now.addresses:
         fabric.call(net, partial(ensure_addresses, wanted=now.addresses))
     if now.routing_rules or before.routing_rules:
@@ -72,6 +79,12 @@ def apply(
     if now.ways:
         complaints += fabric.call(net, partial(_ensure_ways, ways=now.ways))
     return tuple(complaints)
+
+
+def _ensure_files(disk: Disk, now: Written) -> None:
+    for path, text in now.files.items():
+        if disk.kept(path) != text:
+            disk.keep(path, text)
 
 
 def _forget(fabric: Fabric, tables: Tables, before: Written, now: Written, disk: Disk | None) -> None:
@@ -85,13 +98,19 @@ def _forget(fabric: Fabric, tables: Tables, before: Written, now: Written, disk:
     for group in before.rules:
         if group not in now.rules:
             _remove_rules(tables, group, {chain for each in now.rules for chain in each.chains})
-    kept = {device.name for device in now.vxlans}
-    for device in before.vxlans:
-        if device.name not in kept and device.name in net.devices:
-            fabric.call(net, partial(rtnetlink.remove, device=net.devices[device.name]))
+    kept = _tunnels(now)
+    for name in _tunnels(before):
+        if name not in kept and name in net.devices:
+            fabric.call(net, partial(rtnetlink.remove, device=net.devices[name]))
+    if before.mesh is not None and before.mesh != now.mesh:
+        mesh.forget(fabric, net, before.mesh, now.mesh)
     for path in before.files if disk is not None else ():
         if disk is not None and path not in now.files and path in disk:
             del disk[path]
+
+
+def _tunnels(written: Written) -> list[str]:
+    return [*(each.name for each in written.vxlans), *(each.name for each in written.ipips)]
 
 
 # --- devices ---
@@ -117,13 +136,17 @@ def _ensure_vxlan(net: Namespace, wanted: VxlanDevice) -> None:
         rtnetlink.set_mac(net, device, wanted.mac)
     if device.mtu != wanted.mtu:
         rtnetlink.set_mtu(net, device, wanted.mtu)
-    own = (wanted.address.address, wanted.address.prefix)
+    _ensure_address(net, device, wanted.address)
+    rtnetlink.set_up(net, device)
+
+
+def _ensure_address(net: Namespace, device: Device, wanted: Interface) -> None:
+    """Have one address on a device, and no other."""
     for address in tuple(device.addresses):
-        if (address.address, address.prefix) != own:
+        if (address.address, address.prefix) != (wanted.address, wanted.prefix):
             rtnetlink.delete_address(net, device, address.address)
     if not device.addresses:
-        rtnetlink.add_address(net, device, wanted.address)
-    rtnetlink.set_up(net, device)
+        rtnetlink.add_address(net, device, wanted)
 
 
 def _is_same(link: object, wanted: VxlanDevice) -> bool:
@@ -134,6 +157,26 @@ def _is_same(link: object, wanted: VxlanDevice) -> bool:
         wanted.port,
         False,
     )
+
+
+def _ensure_ipip(net: Namespace, wanted: IpipDevice) -> None:
+    """Make an IPIP device; with its first address the daemon takes it up."""
+    device = net.devices.get(wanted.name) or ipip.add(net, wanted.name, ipip.Ipip())
+    if device.mtu != wanted.mtu:
+        rtnetlink.set_mtu(net, device, wanted.mtu)
+    _ensure_address(net, device, wanted.address)
+    rtnetlink.set_up(net, device)
+
+
+def _load(net: Namespace, before: Written, now: Written) -> None:
+    """Load tables whole, and empty those that are no longer wanted."""
+    old = {each.table: each for each in before.tables}
+    for each in now.tables:
+        known = old.pop(each.table, Wanted(each.table, prefixes=each.prefixes))
+        if known != each:
+            load(net, known, each)
+    for gone in old.values():
+        load(net, gone, Wanted(gone.table, prefixes=gone.prefixes))
 
 
 # --- ways ---
@@ -209,7 +252,7 @@ def _words(way: Way) -> str:
         case PermanentFdb(device, mac, remote):
             return f"fdb {mac} dev {device} dst {remote}"
         case Route(dst, _, nexthops):
-            return f"route {dst} via {nexthops[0].gateway}"
+            return f"route {dst} via {nexthops[0].gateway}" if nexthops else f"route {dst}"
         case _:
             assert_never(way)
 

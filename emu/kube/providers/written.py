@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from emu.kernel.rules import RoutingRule
     from emu.kube.cni.netconf import NetConfList
     from emu.kube.cni.rules import Words
-    from emu.wire.addresses import Interface, IpAddress, MacAddress
+    from emu.kube.policy.wanted import Wanted
+    from emu.kube.providers.mesh import Mesh
+    from emu.wire.addresses import Interface, IpAddress, MacAddress, Prefix
     from emu.wire.vxlan import Vni
 
 T = TypeVar("T")
@@ -36,6 +38,15 @@ class VxlanDevice:
     device: str
     port: int
     mac: MacAddress
+    mtu: int
+    address: Interface
+
+
+@attrs.frozen
+class IpipDevice:
+    """An IPIP device without ends of its own that is up and has one address."""
+
+    name: str
     mtu: int
     address: Interface
 
@@ -101,18 +112,25 @@ class Written:
         annotations: of the Node object.
         sysctls: by name.
         vxlans: tunnel devices.
+        ipips: the same, of IPIP.
+        mesh: weave's devices.
         rules: of iptables.
+        tables: rules that take the place of all that begin with the same words, and their sets.
         ways: to the other nodes' pods, in the order in which they are written.
+        addresses: of devices that are there already, which get no route to their subnets in `main`.
+        routing_rules: which table is asked for what.
     """
 
     config: NetConfList | None = None
-    files: Mapping[str, str] = _NOTHING
+    files: Mapping[str, object] = _NOTHING
     annotations: Mapping[str, str] = _NOTHING
     sysctls: Mapping[str, int] = _NO_SYSCTLS
     vxlans: tuple[VxlanDevice, ...] = ()
+    ipips: tuple[IpipDevice, ...] = ()
+    mesh: Mesh | None = None
     rules: tuple[RuleGroup, ...] = ()
+    tables: tuple[Wanted, ...] = ()
     ways: tuple[Way, ...] = ()
-        addresses: of devices that are there already, which get no route to their subnets in `main`.
-        routing_rules: which table is asked for what.
+    announced: tuple[Prefix, ...] | None = None
     addresses: tuple[tuple[str, Interface], ...] = ()
     routing_rules: tuple[RoutingRule, ...] = ()
