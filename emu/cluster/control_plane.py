@@ -19,6 +19,7 @@ from emu.cluster.writing import Writer
 from emu.errors import UnknownNameError, did_you_mean
 from emu.fabric.userland import Userland
 from emu.kube import endpoints, nodes
+from emu.kube.api import front
 from emu.kube.api.objects import Namespace, Node, Pod
 from emu.kube.api.objects.meta import Meta
 from emu.kube.api.store import Store
@@ -103,7 +104,7 @@ class ControlPlane:
         self.underlay = lay(fabric, topology.fabric, self._planned, vpc_of(topology))
         self._daemons.underlay = self.underlay
         self.warnings += self.underlay.warnings
-        self._resolver, self.userlands = outside.build(self.underlay, topology.fabric)
+        self._resolver, self.userlands = outside.build(self.underlay, topology.fabric, epoch)
         self.balancers = Balancers(
             fabric,
             self.underlay,
@@ -239,10 +240,11 @@ class ControlPlane:
             "/etc/resolv.conf": f"nameserver {self._resolver}\n",
         }
         machine = self.machines[name] = Machine(
-            name, net, userland=Userland(name, files), sysctls=planned.sysctls
+            name, net, userland=Userland(name, files, epoch=self.store.epoch), sysctls=planned.sysctls
         )
         if planned.is_control_plane:
-            self.fabric.spawn(net, outside.api_server(apiserver.PORT))
+            names = (name, address, self._ranges.kubernetes_address)
+            self.fabric.spawn(net, front.serve(apiserver.PORT, names, self.topology.cluster.kubernetes))
         return machine
 
     def _publish_api(self, addresses: list[str], given: Iterable[Object]) -> None:

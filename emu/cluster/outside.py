@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from emu.apps import association, datagram, dns_server
@@ -10,9 +11,11 @@ from emu.apps.http import server
 from emu.apps.http.message import Response
 from emu.cluster.topology.fabric.external import ExternalSpec
 from emu.fabric.userland import Userland
+from emu.sim.time import EPOCH
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
 
     import dns.message
@@ -29,21 +32,30 @@ LAPTOP: Final = ExternalSpec("laptop", IpAddress.parse("198.51.100.7"))
 """The host outside that there is when nobody names any."""
 
 _TTL: Final = 300
+_HTTPS: Final = 443
 
 
-def build(underlay: Underlay, fabric: FabricSpec) -> tuple[IpAddress, dict[str, Userland]]:
+def build(
+    underlay: Underlay, fabric: FabricSpec, epoch: int = EPOCH
+) -> tuple[IpAddress, dict[str, Userland]]:
     """Make the hosts outside and the resolver.
 
+    Args:
+        underlay: what they hang on.
+        fabric: who there is.
+        epoch: ns since 1970 at the start of the run, for the clocks of hosts.
+
     Returns:
-        The resolver's address, and what programs on each host see, by its network namespace.
+        The address of the nodes' resolver, and what programs on each host see, by its network namespace.
     """
     externals = fabric.external or (LAPTOP,)
     userlands: dict[str, Userland] = {}
     for each in externals:
         net = underlay.add_external(each.name, each.address)
-        userlands[net.name] = Userland(each.name, {"/etc/resolv.conf": f"nameserver {RESOLVER}\n"})
+        files = {"/etc/resolv.conf": f"nameserver {RESOLVER}\n"}
+        userlands[net.name] = Userland(each.name, files, epoch=epoch)
         for protocol, port in each.serves:
-            underlay.fabric.spawn(net, _serve(each.name, protocol, port))
+            underlay.fabric.spawn(net, _serve(each, protocol, port))
     names = {each.name: each.address for each in externals}
     net = underlay.add_external("resolver", RESOLVER)
     underlay.fabric.spawn(net, dns_server.serve(lambda query, _client, _how: answer(query, names)))
@@ -54,22 +66,26 @@ def build(underlay: Underlay, fabric: FabricSpec) -> tuple[IpAddress, dict[str, 
     return inner[1], userlands
 
 
-def _serve(name: str, protocol: str, port: int) -> Program[None]:
+def _serve(host: ExternalSpec, protocol: str, port: int) -> Program[None]:
     if protocol == "UDP":
         return datagram.serve(port)
     if protocol == "SCTP":
         return association.serve(port)
-    response = Response.text(f"{name}\n")
-    return server.serve(port, lambda _request: response)
+    response = Response.text(f"{host.name}\n")
+    if port != _HTTPS:
+        return server.serve(port, lambda _request: response)
+    names = (host.name, str(host.address))
+    return server.serve(port, lambda _request: response, tls=partial(_context, names), plain=_refuse)
 
 
-def api_server(port: int) -> Program[None]:
-    """Listen where the API server listens; it speaks TLS there, so it closes what is not."""
+def _context(names: tuple[str, ...]) -> ssl.SSLContext:
+    from emu.apps.tls import certificates, contexts  # noqa: PLC0415 - 100 ms when somebody comes
 
-    def refuse(_: Request) -> Response:
-        return Response.text("Client sent an HTTP request to an HTTPS server.\n", 400)
+    return contexts.server(certificates.issue(names))
 
-    return server.serve(port, refuse)
+
+def _refuse(_: Request) -> Response:
+    return Response.text("Client sent an HTTP request to an HTTPS server.\n", 400)
 
 
 def answer(query: dns.message.Message, names: Mapping[str, IpAddress]) -> dns.message.Message:

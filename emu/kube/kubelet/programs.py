@@ -8,6 +8,7 @@ nothing: it runs on, or completes at once where a program is expected to end.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from emu.apps import association, console, datagram
@@ -18,6 +19,7 @@ from emu.kube.kubelet import serving, unmodelled, variables
 from emu.sim.time import from_seconds
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping, Sequence
 
     from emu.apps.http.message import Request
@@ -80,13 +82,28 @@ def _listen(listener: Listener, pod: str, userland: Userland) -> Program[int]:
     text = listener.text
     match listener.protocol:
         case "TCP":
-            yield from server.serve(listener.port, _handler(listener, pod, userland))
+            yield from server.serve(
+                listener.port,
+                _handler(listener, pod, userland),
+                tls=partial(_context, pod) if listener.is_secure else None,
+                plain=_refuse,
+            )
         case "UDP":
             answer = None if text is None else text.encode()
             yield from datagram.serve(listener.port, reply=lambda data: data if answer is None else answer)
         case _:
             yield from association.serve(listener.port)
     return 0
+
+
+def _context(pod: str) -> ssl.SSLContext:
+    from emu.apps.tls import certificates, contexts  # noqa: PLC0415 - 100 ms when somebody comes
+
+    return contexts.server(certificates.issue((pod,), by=None))
+
+
+def _refuse(_: Request) -> Response:
+    return Response.text("Client sent an HTTP request to an HTTPS server.\n", 400)
 
 
 def _handler(listener: Listener, pod: str, userland: Userland) -> Handler:

@@ -8,6 +8,10 @@ port that an image is known for.
     emu/serve: "tcp/8080, udp/53, tcp/9000=hello"   # a text to answer instead of the pod's name
     emu/serve: "none"
     emu/serve.sidecar: "tcp/15001"                  # for one container
+    emu/serve: "https/8443"                         # TLS below HTTP
+
+A port speaks TLS if it is called `https`, or is 443 or 8443, or a probe asks it by HTTPS (and it is
+not 80 or 8080).
 
 The images stand for their usual programs: what counts is who answers, on which port.
 """
@@ -23,11 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from emu.kube.api.objects import Pod
-    from emu.kube.api.objects.container import Container
+    from emu.kube.api.objects.container import Container, ContainerPort
 
 ANNOTATION: Final = "emu/serve"
-_ITEM: Final = re.compile(r"(?P<protocol>tcp|udp|sctp)/(?P<port>\d{1,5})(?:=(?P<text>.*))?")
+_ITEM: Final = re.compile(r"(?P<protocol>tcp|udp|sctp|https)/(?P<port>\d{1,5})(?:=(?P<text>.*))?")
+_PROTOCOLS: Final = {"https": "TCP"}
 _HIGHEST_PORT: Final = 65535
+_SECURE_PORTS: Final = frozenset((443, 8443))
+_PLAIN_PORTS: Final = frozenset((80, 8080))
 
 
 class Listener(NamedTuple):
@@ -37,6 +44,7 @@ class Listener(NamedTuple):
     port: int
     text: str | None = None
     style: str = ""  # netexec: as agnhost's HTTP server
+    is_secure: bool = False  # TLS below HTTP
 
 
 DEFAULT_PORTS: Final[Mapping[str, int]] = {
@@ -80,9 +88,18 @@ def _listeners(pod: Pod, container: Container) -> tuple[Listener, ...]:
         if found is not None:
             return found
     if container.ports:
-        return tuple(Listener(port.protocol, port.container_port) for port in container.ports)
+        return tuple(_of_port(container, port) for port in container.ports)
     port = None if container.command else DEFAULT_PORTS.get(name)
     return () if port is None else (Listener("TCP", port),)
+
+
+def _of_port(container: Container, port: ContainerPort) -> Listener:
+    number = port.container_port
+    probes = (container.liveness_probe, container.readiness_probe, container.startup_probe)
+    asked = (each.http_get for each in probes if each is not None and each.http_get is not None)
+    is_asked = any(each.scheme == "HTTPS" and each.port in {number, port.name} for each in asked)
+    is_secure = port.name == "https" or number in _SECURE_PORTS or (is_asked and number not in _PLAIN_PORTS)
+    return Listener(port.protocol, number, is_secure=is_secure and port.protocol == "TCP")
 
 
 def is_known(container: Container) -> bool:
@@ -94,7 +111,12 @@ def parse(text: str) -> tuple[Listener, ...]:
     """Return what an annotation says; items that are wrong are told by `faults` and left out here."""
     found = (_ITEM.fullmatch(item.strip()) for item in text.split(","))
     return tuple(
-        Listener(item["protocol"].upper(), int(item["port"]), item["text"])
+        Listener(
+            _PROTOCOLS.get(item["protocol"], item["protocol"].upper()),
+            int(item["port"]),
+            item["text"],
+            is_secure=item["protocol"] == "https",
+        )
         for item in found
         if item is not None and 0 < int(item["port"]) <= _HIGHEST_PORT
     )

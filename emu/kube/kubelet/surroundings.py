@@ -7,6 +7,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
+from emu.apps.tls.authorities import CLUSTER, SERVICE_ACCOUNT
 from emu.fabric.userland import Contents, Userland
 from emu.kube.api.objects import Service
 from emu.kube.kubelet import environment, hosts, resolv_conf, variables
@@ -37,7 +38,9 @@ class Surroundings:
         """Return the surroundings of a container that starts now."""
         make = partial(self._contents, pod, container, addresses, self._store.snapshot(Service))
         libc: Literal["glibc", "musl"] = "musl" if _MUSL.search(container.image) else "glibc"
-        return Userland(hosts.hostname(pod, self._dns.domain), libc=libc, contents=make)
+        return Userland(
+            hosts.hostname(pod, self._dns.domain), libc=libc, epoch=self._store.epoch, contents=make
+        )
 
     def _contents(
         self, pod: Pod, container: Container, addresses: Addresses, services: Sequence[Service]
@@ -51,6 +54,8 @@ class Surroundings:
             table = hosts.of_pod(pod, addresses.pod, self._dns.domain)
         resolv, _ = self.resolv_conf(pod)
         files = {"/etc/resolv.conf": str(resolv), "/etc/hosts": table, "/etc/hostname": f"{name}\n"}
+        if pod.spec.rest.get("automountServiceAccountToken") is not False:
+            files[SERVICE_ACCOUNT] = CLUSTER
         found = environment.of_pod(pod, services, name)
         own = variables.of_container(self._store, pod, container, addresses, found)
         return Contents(files, found | own)

@@ -60,8 +60,6 @@ def _of_container(container: Container) -> Iterator[str]:
 def _of_probe(probe: Probe) -> Iterator[str]:
     if "grpc" in probe.rest:
         yield "gRPC is not modelled: such a probe succeeds if its port accepts a connection"
-    if probe.http_get is not None and probe.http_get.scheme == "HTTPS":
-        yield "TLS is not modelled: a probe by HTTPS succeeds if its port accepts a connection"
     if probe.exec is not None:
         name = of_command(probe.exec.command)
         if name:

@@ -214,10 +214,6 @@ class TestNotModelled:
                 "gRPC is not modelled: such a probe succeeds if its port accepts a connection",
             ),
             (
-                {"httpGet": {"port": 80, "scheme": "HTTPS"}},
-                "TLS is not modelled: a probe by HTTPS succeeds if its port accepts a connection",
-            ),
-            (
                 {"exec": {"command": ["pg_isready", "-U", "me"]}},
                 "probes by commands that are not modelled succeed (pg_isready)",
             ),
