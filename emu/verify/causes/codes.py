@@ -33,6 +33,8 @@ NETPOL_NOT_ENFORCED: Final = "NETPOL_NOT_ENFORCED"
 SVC_NO_ENDPOINTS: Final = "SVC_NO_ENDPOINTS"
 SVC_NO_LOCAL_ENDPOINT: Final = "SVC_NO_LOCAL_ENDPOINT"
 SVC_NO_SUCH_PORT: Final = "SVC_NO_SUCH_PORT"
+SVC_NO_SUCH_ADDRESS: Final = "SVC_NO_SUCH_ADDRESS"
+SVC_NODEPORT_ADDRESS: Final = "SVC_NODEPORT_ADDRESS"
 LB_SOURCE_RANGE: Final = "LB_SOURCE_RANGE"
 BRIDGE_HAIRPIN_OFF: Final = "BRIDGE_HAIRPIN_OFF"
 PMTU_BLACKHOLE: Final = "PMTU_BLACKHOLE"
@@ -61,6 +63,8 @@ OURS: Final[Mapping[str, str]] = {
     SVC_NO_ENDPOINTS: "the Service has no endpoints",
     SVC_NO_LOCAL_ENDPOINT: "the Service has no endpoint on this node, and its policy is Local",
     SVC_NO_SUCH_PORT: "the Service has no such port",
+    SVC_NO_SUCH_ADDRESS: "no Service has this address of their range",
+    SVC_NODEPORT_ADDRESS: "node ports are not served at this address of the node",
     LB_SOURCE_RANGE: "the source is in none of the Service's loadBalancerSourceRanges",
     BRIDGE_HAIRPIN_OFF: "the frame must leave by the port it came in by, and hairpin mode is off",
     PMTU_BLACKHOLE: "it is too large for the way, and nobody told its sender",
@@ -83,6 +87,8 @@ EXPLAINED: Final = frozenset(
         SVC_NO_ENDPOINTS,
         SVC_NO_LOCAL_ENDPOINT,
         SVC_NO_SUCH_PORT,
+        SVC_NO_SUCH_ADDRESS,
+        SVC_NODEPORT_ADDRESS,
         LB_SOURCE_RANGE,
         "NO_SOCKET",
         BRIDGE_HAIRPIN_OFF,

@@ -78,7 +78,9 @@ def find_cause(network: Emulation, exchange: Exchange, story: Story, source: Sou
     return service.hinted(cause, store_of(network), target)
 
 
-def _find(network: Emulation, exchange: Exchange, story: Story, source: Source, target: Target) -> Cause:
+def _find(network: Emulation, exchange: Exchange, whole: Story, source: Source, target: Target) -> Cause:
+    story = whole.last  # what a proxy has taken did arrive
+
     def explained(packet: Packet, way: Way) -> Cause:
         return explained_end(Scene(network, exchange, story, source, target, packet, way))
 

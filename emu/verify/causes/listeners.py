@@ -10,6 +10,7 @@ import attrs
 from emu.kernel import sctp, tcp
 from emu.kernel.drops import DropReason
 from emu.kernel.sockets import SocketKind
+from emu.verify.causes import nft, node_ports
 from emu.verify.causes.rules import port_index, port_of_rule, ports
 from emu.verify.causes.scene import called
 from emu.verify.causes.words import PROTOCOLS, listed, port_words
@@ -45,6 +46,9 @@ def refine(scene: Scene, cause: Cause) -> Cause | None:
         fix = f"let {field} of {whose} be a port that its pods listen on"
         return attrs.evolve(cause, words=words, object=whose, field=field, fix=fix)
     if not owner.startswith("Pod "):
+        unserved = node_ports.unserved(scene, cause)
+        if unserved is not None:
+            return unserved
         hint = _node_ports(scene)
         return attrs.evolve(cause, words=f"{cause.words}; {hint}") if hint else None
     words = f"{cause.words} in {owner} ({listening})"
@@ -83,7 +87,9 @@ def _node_ports(scene: Scene) -> str:
 def _sent_by(scene: Scene) -> tuple[str, int, str] | None:
     """Return the Service that translated the packet to this port, which of its ports, its targetPort."""
     for step in reversed(scene.steps):
-        if step.chain is None or not step.chain[1].startswith("KUBE-SEP-"):
+        if step.chain is None or not (
+            step.chain[1].startswith("KUBE-SEP-") or nft.is_endpoint(step.chain[1])
+        ):
             continue
         named = port_of_rule(scene.network.fabric.namespace(step.net), scene.store, step.chain[1], step.rule)
         if named is None:

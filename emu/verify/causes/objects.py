@@ -54,7 +54,7 @@ def origin_of(network: Emulation, step: Step) -> Origin | None:
     if net is None:
         return None
     if step.chain is not None:
-        return _of_rule(network, net, step.chain[1], step.rule) if step.rule else None
+        return _of_rule(network, net, step.chain[1], step.rule, step.chain[0]) if step.rule else None
     if step.kind is Kind.DROP:
         chain, rule = text_at(net, step.detail)
         return _of_rule(network, net, chain, rule) if rule else _of_device(network, net, step.device)
@@ -67,9 +67,9 @@ def origin_of(network: Emulation, step: Step) -> Origin | None:
     return _pod(network, net.name) if step.stage in {"socket", "echo", "icmp"} else None
 
 
-def _of_rule(network: Emulation, net: Namespace, chain: str, rule: str) -> Origin | None:
+def _of_rule(network: Emulation, net: Namespace, chain: str, rule: str, table: str = "") -> Origin | None:
     policies = isolating(network, rule)
-    return policies[0] if policies else origin_of_rule(network, net, chain, rule)
+    return policies[0] if policies else origin_of_rule(network, net, chain, rule, table)
 
 
 def isolating(network: Emulation, rule: str) -> Sequence[Origin]:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from emu.kube.api.objects import Service
 from emu.kube.proxy.names import PER_SERVICE, port_hash
+from emu.observe.rule_text import text_of
 from emu.tools.iptables.text import rule_text
+from emu.verify.causes import nft
 from emu.verify.causes.origin import Origin, sandboxes, store_of
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ _POLICY_RULE: Final = re.compile(r"NetworkPolicy (\S+/\S+)(?: (\S+))?")
 _POD: Final = re.compile(r"Pod (\S+/[^\s:]+)")
 _ISOLATED: Final = re.compile(r"Pod (\S+)/(\S+): isolated for (ingress|egress)")
 _CONTAINER: Final = re.compile(r'name: "[^"]*" id: "(\w+)"')
-_PLACE: Final = re.compile(r"\S+ (\w+)/(\S+) rule (\d+)")
+_PLACE: Final = re.compile(r"\S+ ((?:\w+ )?[\w-]+)/(\S+) rule (\d+)")
 _FIELDS: Final = (
     ("has no endpoints", "spec.selector"),
     ("has no local endpoints", "spec.externalTrafficPolicy"),
@@ -82,15 +84,24 @@ def text_at(net: Namespace, place: str) -> tuple[str, str]:
     found = _PLACE.match(place)
     if found is None or net.used_netfilter is None:
         return "", ""
+    number = int(found[3])
+    family, _, name = found[1].rpartition(" ")
+    if family:
+        live = net.used_netfilter.nft.tables.get((family, name))
+        walked = None if live is None else live.chains.get(found[2])
+        if walked is None or not 0 < number <= len(walked.rules):
+            return "", ""
+        return found[2], text_of((found[1], found[2]), walked.rules[number - 1].value)
     table = net.used_netfilter.tables.get(found[1])
     chain = None if table is None else table.table.by_name.get(found[2])
-    number = int(found[3])
     if chain is None or not 0 < number <= len(chain.rules):
         return "", ""
     return chain.name, rule_text(chain.name, chain.rules[number - 1])
 
 
-def origin_of_rule(network: Emulation, net: Namespace, chain: str, rule: str) -> Origin | None:
+def origin_of_rule(
+    network: Emulation, net: Namespace, chain: str, rule: str, table: str = ""
+) -> Origin | None:
     """Return whose rule this is, None if it is nobody's.
 
     Args:
@@ -98,7 +109,12 @@ def origin_of_rule(network: Emulation, net: Namespace, chain: str, rule: str) ->
         net: where the rule is.
         chain: the chain that it is in.
         rule: its text.
+        table: the table, a table of nftables with its family; empty if nobody knows.
     """
+    if nft.port_of_chain(chain) is not None:
+        return _of_service(net, store_of(network), chain, rule)
+    if table == nft.PROXY_TABLE:
+        return Origin("kube-proxy")
     comment = comment_of(rule)
     policy = _POLICY_RULE.match(comment)
     if policy is not None:
@@ -142,6 +158,9 @@ def _of_service(net: Namespace, store: Store | None, chain: str, rule: str) -> O
 
 def port_of_rule(net: Namespace, store: Store | None, chain: str, rule: str) -> tuple[str, str, str] | None:
     """Return namespace, Service and name of the port (empty if it has none) that a rule is for."""
+    named = nft.port_of_chain(chain)
+    if named is not None:
+        return named
     found = _PORT_NAME.search(comment_of(rule))
     if found is not None:
         return found[1], found[2], found[3] or ""
@@ -194,6 +213,8 @@ def _field(store: Store | None, named: tuple[str, str, str], chain: str, rule: s
     """Return the field of a Service that a rule of kube-proxy follows from."""
     comment = comment_of(rule)
     index = port_index(store, named)
+    if nft.port_of_chain(chain) is not None:
+        return nft.field_of(chain, rule, index)
     if chain.startswith("KUBE-SEP-"):
         masquerades = target_of(rule) == "KUBE-MARK-MASQ"
         return "spec.selector" if masquerades else f"spec.ports[{index}].targetPort"

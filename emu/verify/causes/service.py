@@ -10,10 +10,13 @@ import attrs
 from emu.errors import did_you_mean
 from emu.kube.api.objects import Deployment, EndpointSlice, Pod, ReplicaSet, Service, StatefulSet
 from emu.kube.api.selectors import contains
+from emu.kube.proxy.nft.names import FIREWALL
+from emu.verify.causes import nft
 from emu.verify.causes.codes import (
     LB_SOURCE_RANGE,
     SVC_NO_ENDPOINTS,
     SVC_NO_LOCAL_ENDPOINT,
+    SVC_NO_SUCH_ADDRESS,
     SVC_NO_SUCH_PORT,
 )
 from emu.verify.causes.index import index_of
@@ -33,11 +36,14 @@ _NO_ENDPOINTS: Final = " has no endpoints"
 _NO_LOCAL: Final = " has no local endpoints"
 _NOT_ACCEPTED: Final = " traffic not accepted by "
 _INVALID_PORT: Final = "invalid ports of ClusterIPs"
+_UNALLOCATED: Final = "traffic to unallocated ClusterIPs"
 
 
 def refine(scene: Scene, cause: Cause) -> Cause | None:
     """Return the cause if a rule of kube-proxy refused the packet for want of a backend, None if not."""
     decision, comment = scene.decision, comment_of(cause.rule)
+    if decision is not None and decision.chain is not None and decision.chain[0] == nft.PROXY_TABLE:
+        return _refused_by_nft(scene, cause, decision.chain[1], comment)
     if decision is None or decision.chain is None or not comment:
         return None
     if _INVALID_PORT in comment:
@@ -49,24 +55,61 @@ def refine(scene: Scene, cause: Cause) -> Cause | None:
     whose = f"Service {namespace}/{name}"
     service = None if scene.store is None else scene.store.find(Service, name, namespace)
     if comment.endswith(_NO_ENDPOINTS):
-        why = Why(f"{whose} has no endpoints", whose, "spec.selector")
-        if service is not None and scene.store is not None:
-            why = _why_no_endpoints(scene.store, service, port_index(scene.store, named))
-        return attrs.evolve(
-            cause, code=SVC_NO_ENDPOINTS, words=why.words, object=why.object, field=why.field, fix=why.fix
-        )
+        return _without_endpoints(scene, cause, named)
     if comment.endswith(_NO_LOCAL):
         words, fix = _no_local(scene, service, cause.field)
         return attrs.evolve(
             cause, code=SVC_NO_LOCAL_ENDPOINT, words=f"{whose} {words}", object=whose, fix=fix
         )
     if _NOT_ACCEPTED in comment:
-        ranges = () if service is None else service.spec.load_balancer_source_ranges
-        known = f" ({', '.join(ranges)})" if ranges else ""
-        words = f"{scene.there.src} is in none of the loadBalancerSourceRanges of {whose}{known}"
-        fix = f"add a range with {scene.there.src} to spec.loadBalancerSourceRanges of {whose}"
-        return attrs.evolve(cause, code=LB_SOURCE_RANGE, words=words, object=whose, fix=fix)
+        return _outside_ranges(scene, cause, named)
     return None
+
+
+def _refused_by_nft(scene: Scene, cause: Cause, chain: str, comment: str) -> Cause | None:
+    """Return the cause if a rule of kube-proxy's table refused the packet, None if not."""
+    if _INVALID_PORT in comment:
+        return attrs.evolve(cause, code=SVC_NO_SUCH_PORT)
+    if _UNALLOCATED in comment:
+        words = f"{scene.there.dst} is in the range of Services, and none has it"
+        return attrs.evolve(cause, code=SVC_NO_SUCH_ADDRESS, words=words, object="", field="")
+    named = nft.port_of_chain(chain)
+    if named is not None:
+        return _outside_ranges(scene, cause, named) if chain.startswith(FIREWALL) else None
+    refusal = nft.refusal(scene.net, chain, scene.there)
+    if refusal is None:
+        return None
+    cause = attrs.evolve(cause, rule=refusal.element)
+    if not refusal.is_local:
+        return _without_endpoints(scene, cause, refusal.port)
+    namespace, name, _ = refusal.port
+    field = "spec.internalTrafficPolicy" if refusal.is_internal else "spec.externalTrafficPolicy"
+    words, fix = _no_local(scene, scene.service(namespace, name), field)
+    whose = f"Service {namespace}/{name}"
+    return attrs.evolve(
+        cause, code=SVC_NO_LOCAL_ENDPOINT, words=f"{whose} {words}", object=whose, field=field, fix=fix
+    )
+
+
+def _without_endpoints(scene: Scene, cause: Cause, named: tuple[str, str, str]) -> Cause:
+    """Return the cause of what was refused because a service port has no endpoints at all."""
+    whose, service = f"Service {named[0]}/{named[1]}", scene.service(named[0], named[1])
+    why = Why(f"{whose} has no endpoints", whose, "spec.selector")
+    if service is not None and scene.store is not None:
+        why = _why_no_endpoints(scene.store, service, port_index(scene.store, named))
+    return attrs.evolve(
+        cause, code=SVC_NO_ENDPOINTS, words=why.words, object=why.object, field=why.field, fix=why.fix
+    )
+
+
+def _outside_ranges(scene: Scene, cause: Cause, named: tuple[str, str, str]) -> Cause:
+    """Return the cause of what was dropped because nobody named its source."""
+    whose, service = f"Service {named[0]}/{named[1]}", scene.service(named[0], named[1])
+    ranges = () if service is None else service.spec.load_balancer_source_ranges
+    known = f" ({', '.join(ranges)})" if ranges else ""
+    words = f"{scene.there.src} is in none of the loadBalancerSourceRanges of {whose}{known}"
+    fix = f"add a range with {scene.there.src} to spec.loadBalancerSourceRanges of {whose}"
+    return attrs.evolve(cause, code=LB_SOURCE_RANGE, words=words, object=whose, fix=fix)
 
 
 @attrs.frozen

@@ -70,7 +70,7 @@ class Case:
     @property
     def packet(self) -> Packet | None:
         """The packet that ended: of the request or of the answer."""
-        story = self.outcome.story
+        story = self.outcome.story.last
         return story.answer if self.cause.way is Way.REPLY and story.answer is not None else story.request
 
     @property
@@ -81,8 +81,8 @@ class Case:
 
     @property
     def met(self) -> FiveTuple | None:
-        """Between whom the request travelled at last, after all translations."""
-        request = self.outcome.story.request
+        """Between whom the request travelled at last, after all translations and proxies."""
+        request = self.outcome.story.last.request
         return request.tuples[-1] if request is not None and request.tuples else None
 
     @property

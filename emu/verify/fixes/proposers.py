@@ -13,6 +13,7 @@ from emu.verify.fixes import (
     enforcement,
     forwarding,
     mtu,
+    node_ports,
     policies,
     ranges,
     readiness,
@@ -66,6 +67,7 @@ PROPOSERS: Final[Mapping[str, tuple[Proposer, ...]]] = {
     "REPLY_NOT_UNNATED": (forwarding.translate_on_bridges, conntrack.be_liberal),
     "SVC_NO_ENDPOINTS": _SERVICE,
     "SVC_NO_LOCAL_ENDPOINT": (services.take_endpoints_of_other_nodes,),
+    "SVC_NODEPORT_ADDRESS": (node_ports.serve_them_there, node_ports.ask_where_they_are_served),
     "TTL_EXPIRED": (forwarding.send_with_a_usual_ttl,),
     "UNDERLAY_FILTER": (rules.delete_the_rule, underlay.take_another_way),
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from emu.verify.causes import nft
 from emu.verify.causes.codes import NETPOL_NOT_ENFORCED
 from emu.verify.story import Way
 from emu.verify.telling.fates import fates, listed, merged
@@ -118,7 +119,8 @@ def _when(failing: Fate, ends: Sequence[Fate], verdict: Verdict) -> Iterator[str
 
 
 def _is_kube_proxy(verdict: Verdict) -> bool:
-    return any(taken.question.startswith("KUBE-") for one in verdict.outcomes for taken in one.choices)
+    questions = {taken.question for one in verdict.outcomes for taken in one.choices}
+    return any(each.startswith("KUBE-") or nft.port_of_chain(each) for each in questions)
 
 
 def _are_pods(verdict: Verdict) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from emu.verify.causes import nft
+
 if TYPE_CHECKING:
     from emu.verify.telling.places import Places
     from emu.verify.verdict import Outcome, Verdict
@@ -35,7 +37,10 @@ def _service(outcome: Outcome, places: Places) -> str:
     request = outcome.story.request
     for one in request.line if request is not None else ():
         step = one.step
-        if step.chain is not None and step.chain[1].startswith(_EXTERNAL) and _MARKING in step.rule:
+        if step.chain is None:
+            continue
+        by_iptables = step.chain[1].startswith(_EXTERNAL) and _MARKING in step.rule
+        if by_iptables or (nft.leads_outsiders(step.chain[1]) and nft.marks(step.rule)):
             origin = places.origin(step)
             return "" if origin is None else f"{origin.object} {origin.field}".rstrip()
     return ""

@@ -54,7 +54,7 @@ class Places:
     def endpoint(self, outcome: Outcome) -> str:
         """Return who was picked to answer on a branch; empty if nobody had to be picked."""
         request = outcome.story.request
-        if outcome.dnat and outcome.arrival is not None:
+        if (outcome.dnat or outcome.story.onward is not None) and outcome.arrival is not None:
             return outcome.arrival.pod or outcome.arrival.net
         if request is None or request.tuples[0].dst == request.tuples[-1].dst:
             return ""

@@ -21,7 +21,10 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from emu.kernel.drops import DropReason
+from emu.kube.proxy.nft.ports import MARK
 from emu.observe.recording import Kind
+from emu.verify.causes import nft
 from emu.verify.story import Way, decisive_hops
 
 if TYPE_CHECKING:
@@ -47,6 +50,7 @@ _TO_SOCKETS: Final = "is for sockets only"
 _MEANING: Final = {"TCP ESTAB": ": connected", "TCP UNCONN": ": refused"}  # of a reply, to the client
 _NO_ROUTE: Final = "no route"
 _MARKING: Final = "KUBE-MARK-MASQ"
+_BEFORE: Final = ("nat-prerouting", "nat-output")
 _PAST: Final = "past netfilter: net.bridge.bridge-nf-call-iptables=0"
 
 
@@ -148,7 +152,7 @@ class _Visit:
         if then is not None and then.told.step.stage == "nat":
             self._translated(then, label, steps)
             return 1
-        if then is not None and then.told.step.kind is Kind.DROP:
+        if then is not None and then.told.step.reason is DropReason.NETFILTER_DROP:
             self._ended(then.told.step, label, last)
             return 1
         for step in steps:
@@ -176,6 +180,8 @@ class _Visit:
         notes = [whose, _place(rule)]
         if any(_MARKING in each.rule for each in steps):
             notes.append(f"{_MARKING}: its source is to be masqueraded")
+        elif label.endswith(_BEFORE) and any(nft.marks(each.rule) for each in steps):
+            notes.append(f"{MARK}: its source is to be masqueraded")
         self._add(step, f"{label} {what}{chance}", _change(step), tuple(notes))
 
     def _retranslated(self, hop: Hop) -> None:
@@ -189,7 +195,7 @@ class _Visit:
             self._add(last, f"{label} {last.detail}{reason}", notes=("no rule accepts it",))
             return
         target = _TARGET.search(last.rule)
-        what = target[1] if target else last.rule.rsplit(" ", 1)[-1]
+        what = target[1] if target else _COMMENT.sub("", last.rule).rsplit(" ", 1)[-1]
         notes = (*_words(self._places.origin(last)), _place(last), _COMMENT.sub("", last.rule))
         self._add(last, f"{label} {what}{reason}", notes=notes)
 

@@ -121,13 +121,14 @@ class Telling:
     def halves(self, outcome: Outcome) -> list[Half]:
         """Return both halves of the way of a branch, and what was lost behind them."""
         story = outcome.story
+        lost = [leg.lost[0] for leg in story.legs if leg.lost is not None]
         return [
             Half(
-                way.value if at < _HALVES else "later",
+                "later" if packet in lost else way.value,
                 summary(packet),
                 tuple(rows(outcome, packet, way, self.places)),
             )
-            for at, (packet, way) in enumerate(story.packets())
+            for packet, way in story.packets()
         ]
 
     def remarks(self) -> Iterator[tuple[str, str]]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from emu.kernel.netfilter.jhash import jhash, scale
-from emu.kernel.netfilter.nftables.states import Sequence
+from emu.kernel.netfilter.nftables.states import Sequence as Remembered
 from emu.kernel.netfilter.nftables.typing_of import types_of
 from emu.sim.choice import DrawnChoice, Uniform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from emu.kernel.netfilter.nftables.datatypes import DataType
     from emu.kernel.netfilter.nftables.evaluation import Evaluation, Load
@@ -24,9 +24,9 @@ _REGISTER = 4  # octets; each part of a key begins in a new one
 _SEEDS: Final = Uniform(1 << 32)
 
 
-def _sequence(evaluation: Evaluation, expression: object) -> Sequence:
+def _sequence(evaluation: Evaluation, expression: object) -> Remembered:
     """Return what the rule remembers of an expression."""
-    return evaluation.rule.sequences.setdefault(expression, Sequence())
+    return evaluation.rule.sequences.setdefault(expression, Remembered())
 
 
 def _draw(evaluation: Evaluation, what: str, modulus: int) -> int:
@@ -35,9 +35,17 @@ def _draw(evaluation: Evaluation, what: str, modulus: int) -> int:
     return evaluation.packet.net.choice.pick(f"{what} mod {modulus}", Uniform(modulus))
 
 
-def load_numgen(numgen: Numgen) -> Load:
-    """Return the function that makes the next number."""
+def load_numgen(numgen: Numgen, ways: Sequence[str] = ()) -> Load:
+    """Return the function that makes the next number; `ways` are the chains that the numbers lead to."""
     modulus, offset = numgen.modulus, numgen.offset
+    if numgen.mode == "random" and ways and modulus > 1:
+        odds = Uniform(modulus)
+
+        def led(evaluation: Evaluation) -> int:
+            packet = evaluation.packet
+            return packet.net.choice.pick(packet.chain, odds, ways) + offset
+
+        return led
     if numgen.mode == "random":
 
         def drawn(evaluation: Evaluation) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from emu.kernel.netfilter.nftables import expressions as ex
 from emu.kernel.netfilter.nftables.evaluation import BREAK, outcome
 from emu.kernel.netfilter.nftables.joining import as_number
+from emu.kernel.netfilter.nftables.load_number import load_numgen
 from emu.kernel.netfilter.nftables.loads import index_of, load, load_mapped
 from emu.kernel.netfilter.nftables.lookup import meets
 from emu.kernel.netfilter.nftables.typing_of import type_of
@@ -159,10 +160,19 @@ def compile_vmap(vmap: Vmap) -> Step:
     Raises:
         NotModelledError: it asks for what is not modelled.
     """
-    read = load_mapped(load(vmap.key), vmap.map)
+    key = vmap.key
+    ways = _ways(key, vmap.map) if isinstance(key, ex.Numgen) and isinstance(vmap.map, ex.Members) else ()
+    read = load_mapped(load_numgen(key, ways) if ways and isinstance(key, ex.Numgen) else load(key), vmap.map)
 
     def verdict(evaluation: Evaluation) -> Outcome:
         found = read(evaluation)
         return BREAK if found is None else outcome(found)
 
     return verdict
+
+
+def _ways(key: ex.Numgen, members: ex.Members) -> tuple[str, ...]:
+    """Return where each number leads to, in order; nothing where one of them leads to no chain."""
+    chains = {each.key: getattr(each.data, "chain", "") for each in members.members}
+    ways = tuple([chains.get(number + key.offset, "") for number in range(key.modulus)])
+    return ways if all(ways) else ()

@@ -27,6 +27,7 @@ kind: Cluster
 metadata: {name: demo}
 spec:
   network: {provider: PROVIDER}
+  kubeProxy: {mode: MODE}
   nodes: [{name: cp, role: control-plane}, {name: w1}, {name: w2}]
 ---
 apiVersion: emu/v1
@@ -80,9 +81,9 @@ WEB: Final = (pod("client", "w1", image="busybox"), pod("web-1", "w1"), pod("web
 """A client, and a server on each of two nodes."""
 
 
-def cluster(*manifests: str, provider: str = "flannel") -> Cluster:
+def cluster(*manifests: str, provider: str = "flannel", mode: str = "iptables") -> Cluster:
     """Return a cluster of a control plane `cp`, the workers `w1` and `w2`, and `ext/laptop` outside."""
-    text = "\n---\n".join((_NODES.replace("PROVIDER", provider), *manifests))
+    text = "\n---\n".join((_NODES.replace("PROVIDER", provider).replace("MODE", mode), *manifests))
     return Cluster(load_topology(document.scan(text.encode(), "cluster.yaml")))
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _UNREADY = {"tcpSocket": {"port": 81}, "periodSeconds": 1}
 
 
-@pytest.fixture(scope="module")
-def shop() -> Cluster:
+@pytest.fixture(scope="module", params=["iptables", "nftables"])
+def shop(request: pytest.FixtureRequest) -> Cluster:
     """Services that lead nowhere, each in its own way."""
     return cluster(
         *WEB,
@@ -36,6 +36,7 @@ def shop() -> Cluster:
         service("lb", "web", type="LoadBalancer", loadBalancerSourceRanges=["203.0.113.0/24"]).replace(
             '"spec"', '"status": {"loadBalancer": {"ingress": [{"ip": "172.30.0.5"}]}}, "spec"', 1
         ),
+        mode=request.param,
     )
 
 
@@ -117,9 +118,10 @@ def test_a_source_outside_the_ranges_of_a_load_balancer(shop: Cluster) -> None:
     ],
 )
 def test_a_port_that_a_service_does_not_have_is_hinted_at(shop: Cluster, target: str, hint: str) -> None:
-    """No rule refuses it, so the packet ends for the reason of where it goes."""
+    """In mode iptables no rule refuses it, so the packet ends for the reason of where it goes."""
     found = cause(shop, "client", target)
-    assert found.code == "IP_INNOROUTES"
+    mode = shop.topology.cluster.proxy.mode
+    assert found.code == {"iptables": "IP_INNOROUTES", "nftables": "SVC_NO_SUCH_PORT"}[mode]
     assert found.words.startswith(hint)
     assert (found.object, found.field) == ("Service default/web", "spec.ports")
 
