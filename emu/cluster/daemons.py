@@ -10,7 +10,7 @@ import attrs
 from emu.errors import AddressError
 from emu.kube.api.objects import Node
 from emu.kube.controller import Key, Queue
-from emu.kube.providers import Calico, NodeNetwork, Written, apply
+from emu.kube.providers import Calico, NodeNetwork, Written, apply, look_after
 from emu.wire.addresses import IpAddress, Prefix
 
 if TYPE_CHECKING:
@@ -67,6 +67,20 @@ class Daemons:
         if isinstance(self._provider, Calico):
             self._provider.forget(name)
         self._queue.add(_ALL)
+
+    def forget(self, name: str) -> None:
+        """Take what was written on a node as gone, with all that its kernel knew."""
+        self._written.pop(name, None)
+
+    def look_again(self) -> None:
+        """Have all nodes looked at once more."""
+        self._queue.add(_ALL)
+
+    def look_after(self, name: str) -> None:
+        """Put back the rules of a node where others have taken them away, or come before them."""
+        written, known = self._written.get(name), self._machines.get(name)
+        if written is not None and known is not None and known[0].is_up:
+            look_after(known[0].net, written)
 
     def _hear(self, change: Change) -> None:
         old, new = change

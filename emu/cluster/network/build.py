@@ -2,7 +2,7 @@
 """From a network document to namespaces that run.
 
 Things are made in the order that the format lays down: namespaces and their
-settings, cables, bridges, addresses, VXLAN devices, settings of devices,
+settings, cables, bridges, addresses, tunnels, settings of devices,
 neighbours, routes, rules. What the kernel refuses on the way becomes a fault with the
 line that asked for it.
 """
@@ -17,7 +17,7 @@ from emu.errors import DocumentError, EmuError, Fault, RulesError
 from emu.fabric.driver import Fabric
 from emu.kernel import inetdev, rtnetlink
 from emu.kernel.fib import Nexthop, Route, RouteType, Scope
-from emu.kernel.link import bridge_ports
+from emu.kernel.link import bridge_ports, ipip
 from emu.kernel.link.bridge import Bridge
 from emu.kernel.link.fdb import Fdb, FdbState, FdbWrite
 from emu.kernel.link.veth import Veth
@@ -25,6 +25,7 @@ from emu.kernel.link.vxlan import Vxlan, default_mtu
 from emu.kernel.link.vxlan_fdb import Remote
 from emu.kernel.nud import Nud
 from emu.sim.time import SECOND, START, Instant
+from emu.wire.addresses import ANY_IP4
 from emu.wire.vxlan import Vni
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from emu.cluster.network.model import (
         BridgeSpec,
         EndSpec,
+        IpipSpec,
         LinkSpec,
         NeighbourSpec,
         NetworkDocument,
@@ -110,6 +112,10 @@ class _Builder:
             self._vxlan(vxlan)
         self._configure("vxlans", document.vxlans)
         self._raise(document.vxlans)
+        for tunnel in document.ipips:
+            self._ipip(tunnel)
+        self._configure("ipips", document.ipips)
+        self._raise(document.ipips)
         for spec in document.namespaces:
             net = self.fabric.namespace(spec.name)
             self._sysctls(net, spec.if_sysctls, spec.line, f"$.namespaces.{spec.name}.if_sysctls")
@@ -183,7 +189,19 @@ class _Builder:
             remote = Remote(entry.dst)
             link.fdb.write(entry.mac, remote, FdbState.PERMANENT, self.fabric.loop.now, FdbWrite.APPEND)
 
-    def _configure(self, key: str, specs: Iterable[EndSpec | BridgeSpec | VxlanSpec]) -> None:
+    def _ipip(self, spec: IpipSpec) -> None:
+        link = ipip.Ipip(
+            spec.local or ANY_IP4,
+            spec.remote or ANY_IP4,
+            spec.dev or "",
+            ttl=spec.ttl,
+            tos=spec.tos & ~1,
+            tos_inherit=bool(spec.tos & 1),
+            pmtudisc=spec.pmtudisc,
+        )
+        ipip.add(self.fabric.namespace(spec.ns), spec.iface, link)
+
+    def _configure(self, key: str, specs: Iterable[EndSpec | BridgeSpec | VxlanSpec | IpipSpec]) -> None:
         """Give devices their MTU, addresses and neighbour settings."""
         for spec in specs:
             net = self.fabric.namespace(spec.ns)
@@ -197,7 +215,7 @@ class _Builder:
                 add = partial(_add_address, device=device, address=address)
                 self._try(spec.ns, add, spec.line, f"{path}.addr")
 
-    def _raise(self, specs: Iterable[EndSpec | BridgeSpec | VxlanSpec]) -> None:
+    def _raise(self, specs: Iterable[EndSpec | BridgeSpec | VxlanSpec | IpipSpec]) -> None:
         for spec in specs:
             if spec.up:
                 net = self.fabric.namespace(spec.ns)

@@ -149,6 +149,28 @@ class VxlanSpec:
 
 
 @attrs.frozen
+class IpipSpec:
+    """An IPIP device: a tunnel of IPv4 in IPv4, which has no MAC address.
+
+    Without `remote` the other end of the tunnel is the next hop of a route. A `ttl`
+    of 0 is that of the packet inside; a `tos` of 1, too.
+    """
+
+    ns: str
+    iface: str
+    local: IpAddress | None = None
+    remote: IpAddress | None = None
+    dev: str | None = None
+    addresses: tuple[Interface, ...] = ()
+    mtu: int | None = None
+    up: bool = True
+    ttl: int = 0
+    tos: int = 0
+    pmtudisc: bool = False
+    line: int = _line()
+
+
+@attrs.frozen
 class NeighbourSpec:
     """A neighbour entry; `state` is as `ip neigh add ... nud STATE` takes it."""
 
@@ -231,6 +253,7 @@ class NetworkDocument:
     links: tuple[LinkSpec, ...] = ()
     bridges: tuple[BridgeSpec, ...] = ()
     vxlans: tuple[VxlanSpec, ...] = ()
+    ipips: tuple[IpipSpec, ...] = ()
     neighbours: tuple[NeighbourSpec, ...] = ()
     routes: tuple[RouteSpec, ...] = ()
     ipset: Mapping[str, RulesFile] = attrs.field(factory=dict)

@@ -16,6 +16,7 @@ from emu.cluster.network.model import (
     ETHERNET_MTU,
     BridgeSpec,
     EndSpec,
+    IpipSpec,
     NetworkDocument,
     RouteSpec,
     VxlanSpec,
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
     from emu.document.fields import Place
     from emu.wire.addresses import Interface, Prefix
 
-_DeviceSpec: TypeAlias = EndSpec | BridgeSpec | VxlanSpec
+_DeviceSpec: TypeAlias = EndSpec | BridgeSpec | VxlanSpec | IpipSpec
 
 _IFACE_SYSCTL: Final = re.compile(r"net([./])ipv[46]\1(?:conf|neigh)\1(?P<iface>.+)\1\w+")
 _BEFORE_DEVICES: Final = frozenset({"all", "default", "lo"})
 _VXLAN_HEADROOM: Final = 50  # octets: Ethernet, IPv4, UDP and VXLAN header
+_IPIP_HEADROOM: Final = 20  # an IPv4 header
 _LOOPBACK_MTU: Final = 65536
 
 
@@ -60,6 +62,7 @@ class _Checker:
         self._links()
         self._bridges()
         self._vxlans()
+        self._ipips()
         self._sysctls()
         self._neighbours()
         self._routes()
@@ -128,6 +131,18 @@ class _Checker:
                 limit = f"the MTU of {vxlan.dev} less {_VXLAN_HEADROOM}"
                 place.at("mtu").fault(f"must be {room} at most: {limit}")
             self._new_device(place, vxlan, vxlan.mtu or room)
+
+    def _ipips(self) -> None:
+        ends: dict[tuple[object, ...], IpipSpec] = {}
+        for index, ipip in enumerate(self._network.ipips):
+            place = self._top.at("ipips").at(index)
+            if ipip.dev is not None:
+                self._check_device(place.at("dev"), ipip.ns, ipip.dev)
+            owner = ends.setdefault((ipip.ns, ipip.local, ipip.remote), ipip)
+            if owner is not ipip and ipip.iface:
+                place.fault(f"{owner.iface} has the same ends")
+            lower = self._mtus.get((ipip.ns, ipip.dev or ""), ETHERNET_MTU)
+            self._new_device(place, ipip, ipip.mtu or lower - _IPIP_HEADROOM)
 
     def _new_device(self, place: Place, spec: _DeviceSpec, mtu: int) -> None:
         seen: set[Interface] = set()

@@ -15,6 +15,7 @@ from emu.cluster.network.model import (
     BridgeSpec,
     Compare,
     EndSpec,
+    IpipSpec,
     NeighbourSpec,
     Normalize,
     PortSpec,
@@ -84,6 +85,7 @@ def _document(document: NetworkDocument) -> Iterator[str]:
     yield from _section("links", links)
     yield from _section("bridges", map(_bridge, document.bridges))
     yield from _section("vxlans", map(_vxlan, document.vxlans))
+    yield from _section("ipips", map(_ipip, document.ipips))
     yield from _section("neigh", map(_neighbour, document.neighbours))
     yield from _section("routes", map(_route, document.routes))
     kinds = {"ipset": document.ipset, "iptables": document.iptables, "nft": document.nft}
@@ -210,6 +212,21 @@ def _vxlan(vxlan: VxlanSpec) -> Fields:
     if vxlan.fdb:
         fields["fdb"] = [{"mac": str(entry.mac), "dst": str(entry.dst)} for entry in vxlan.fdb]
     return fields
+
+
+def _ipip(tunnel: IpipSpec) -> Fields:
+    fields: Fields = {"ns": tunnel.ns, "if": tunnel.iface}
+    if tunnel.addresses:
+        fields["addr"] = [str(address) for address in tunnel.addresses]
+    for key in ("local", "remote", "dev"):
+        if (value := getattr(tunnel, key)) is not None:
+            fields[key] = str(value)
+    if tunnel.mtu is not None:
+        fields["mtu"] = tunnel.mtu
+    usual = {"up": True, "ttl": 0, "tos": 0, "pmtudisc": False}
+    return fields | {
+        name: getattr(tunnel, name) for name, value in usual.items() if getattr(tunnel, name) != value
+    }
 
 
 def _neighbour(entry: NeighbourSpec) -> Fields:

@@ -23,6 +23,7 @@ from emu.cluster.network.model import (
     Compare,
     EndSpec,
     FdbSpec,
+    IpipSpec,
     LinkSpec,
     NamespaceSpec,
     NeighbourSpec,
@@ -129,6 +130,7 @@ def _network(place: Place, file: str, folder: Path, checks: Checks) -> NetworkDo
             links=fields.each("links", _link),
             bridges=fields.each("bridges", _bridge),
             vxlans=fields.each("vxlans", _vxlan),
+            ipips=fields.each("ipips", _ipip),
             neighbours=fields.each("neigh", _neighbour),
             routes=fields.each("routes", _route),
             ipset=rules("ipset"),
@@ -255,6 +257,26 @@ def _vxlan(place: Place) -> VxlanSpec:
             udpcsum=fields.get("udpcsum", boolean, True),
             ttl=fields.get("ttl", values.octet, 0),
             fdb=fields.each("fdb", _fdb),
+            line=place.line,
+        )
+    )
+
+
+def _ipip(place: Place) -> IpipSpec:
+    fields = Fields(place)
+    return fields.done(
+        IpipSpec(
+            ns=fields.must("ns", values.ns_name),
+            iface=fields.must("if", values.iface_name),
+            local=fields.get("local", values.ipv4, None),
+            remote=fields.get("remote", values.ipv4, None),
+            dev=fields.get("dev", values.iface_name, None),
+            addresses=fields.each("addr", values.interface),
+            mtu=fields.get("mtu", values.mtu, None),
+            up=fields.get("up", boolean, True),
+            ttl=fields.get("ttl", values.octet, 0),
+            tos=fields.get("tos", values.octet, 0),
+            pmtudisc=fields.get("pmtudisc", boolean, False),
             line=place.line,
         )
     )

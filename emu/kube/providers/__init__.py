@@ -14,7 +14,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from emu.kube.providers.apply import apply
+from emu.kube.providers.apply import apply, look_after
 from emu.kube.providers.calico import Calico
 from emu.kube.providers.flannel import Flannel
 from emu.kube.providers.kindnet import Kindnet
@@ -39,6 +39,7 @@ __all__ = [
     "Provider",
     "Written",
     "apply",
+    "look_after",
 ]
 
 PROVIDERS: Final[Mapping[str, Callable[[Mapping[str, Json]], Provider]]] = MappingProxyType(

@@ -20,7 +20,7 @@ from emu.kernel.link.vxlan_fdb import Remote
 from emu.kernel.nud import Nud
 from emu.kernel.route import Insertion, Route, RouteError, RoutePattern
 from emu.kube.cni.rules import Tables
-from emu.kube.policy.load import load
+from emu.kube.policy.load import is_intact, load
 from emu.kube.policy.wanted import Wanted
 from emu.kube.providers import mesh
 from emu.kube.providers.apply_policy_routing import ensure_addresses, ensure_routing_rules
@@ -177,6 +177,13 @@ def _load(net: Namespace, before: Written, now: Written) -> None:
             load(net, known, each)
     for gone in old.values():
         load(net, gone, Wanted(gone.table, prefixes=gone.prefixes))
+
+
+def look_after(net: Namespace, written: Written) -> None:
+    """Load tables again that are not as they were left, the hooks at the ends of their chains."""
+    for each in written.tables:
+        if not is_intact(net, each):
+            load(net, each, each)
 
 
 # --- ways ---

@@ -13,6 +13,7 @@ from emu.cluster.network.model import (
     BridgeSpec,
     EndSpec,
     FdbSpec,
+    IpipSpec,
     LinkSpec,
     NeighbourSpec,
     PortSpec,
@@ -21,10 +22,12 @@ from emu.cluster.network.model import (
 from emu.kernel.link.bridge import Bridge
 from emu.kernel.link.device import ETHERNET_MTU
 from emu.kernel.link.fdb import DEFAULT_AGEING, FdbState
+from emu.kernel.link.ipip import Ipip
 from emu.kernel.link.veth import Veth
 from emu.kernel.link.vxlan import HEADROOM, Df, Vxlan
 from emu.kernel.nud import Nud
 from emu.wire.addresses import ANY_IP4
+from emu.wire.ipv4 import MIN_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -90,6 +93,8 @@ class DeviceWriter:
             match device.link:
                 case Vxlan():
                     self._vxlan(net, device, device.link)
+                case Ipip():
+                    self._ipip(net, device, device.link)
                 case Veth() | Bridge():
                     pass
                 case _:
@@ -184,6 +189,27 @@ class DeviceWriter:
                     for remote in entry.remotes
                     if is_plain_remote(entry, remote)
                 ),
+            )
+        )
+
+    def _ipip(self, net: Namespace, device: Device, link: Ipip) -> None:
+        ns = self.names[net.name]
+        lower = net.devices.get(link.device)
+        usual = (ETHERNET_MTU if lower is None else _first_mtu(net, lower)) - MIN_HEADER
+        self._begins_up[ns, device.name] = device.up
+        self.draft.ipips.append(
+            IpipSpec(
+                ns,
+                device.name,
+                None if link.local == ANY_IP4 else link.local,
+                None if link.remote == ANY_IP4 else link.remote,
+                link.device or None,
+                plain_addresses(device),
+                mtu=None if device.mtu == usual else device.mtu,
+                up=device.up,
+                ttl=link.ttl,
+                tos=1 if link.tos_inherit else link.tos,
+                pmtudisc=link.pmtudisc,
             )
         )
 

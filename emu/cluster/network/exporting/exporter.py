@@ -86,6 +86,7 @@ def export(
         links=drawn.links,
         bridges=drawn.bridges,
         vxlans=drawn.vxlans,
+        ipips=drawn.ipips,
         neighbours=drawn.neighbours,
         routes=drawn.routes,
         ipset=drawn.ipset,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.cluster.network import values
-from emu.cluster.network.importing.dump import Address, Device, Port, Vxlan
+from emu.cluster.network.importing.dump import Address, Device, Ipip, Port, Vxlan
 from emu.cluster.network.importing.records import device_name, flags, is_ipv6, number_of, records, word
 from emu.document import MappingNode, SequenceNode
 from emu.document.fields import Fields, Place, boolean, text
@@ -143,6 +143,9 @@ def _device(fields: Fields) -> Device:
     vxlan = bridge = port = None
     if details is not None and kind == "vxlan":
         vxlan = details.get("info_data", _vxlan, None)
+    ipip = Ipip() if kind == "ipip" else None
+    if details is not None and ipip is not None:
+        ipip = details.get("info_data", _ipip, ipip)
     if details is not None and kind == "bridge":
         bridge = details.get("info_data", _bridge, None)
     if details is not None and is_port:
@@ -164,6 +167,7 @@ def _device(fields: Fields) -> Device:
         ageing=bridge[0] if bridge else 30_000,
         port=port[0] if port else None,
         vxlan=vxlan,
+        ipip=ipip,
         unlike=(bridge[1] if bridge else ()) + (port[1] if port else ()),
     )
 
@@ -248,6 +252,37 @@ def _vxlan(place: Place) -> Vxlan:
         remote=fields.get("remote", _remote, None),
         unlike=unlike,
     )
+
+
+def _ipip(place: Place) -> Ipip:
+    """Source: iproute2, ip/link_iptnl.c `iptunnel_print_opt`."""
+    fields = Fields(place)
+    switches = [name for name in ("external", "fwmark", "encap") if place.at(name).value not in (None, False)]
+    proto = fields.get("proto", text, "ipip")
+    if proto not in {"ipip", "any"}:
+        switches.append(f"proto {proto}")
+    return Ipip(
+        local=fields.get("local", _end, None),
+        remote=fields.get("remote", _end, None),
+        lower=fields.get("link", _lower, ""),
+        ttl=fields.get("ttl", _ttl, 0),
+        tos=fields.get("tos", _tos, 0),
+        pmtudisc=fields.get("pmtudisc", boolean, False),
+        unlike=tuple(switches),
+    )
+
+
+def _end(place: Place) -> IpAddress | None:
+    return None if place.value == "any" else values.ipv4(place)
+
+
+def _tos(place: Place) -> int:
+    value = place.value
+    try:
+        return int(value, 16) & 0xFF if isinstance(value, str) else values.octet(place)
+    except ValueError:
+        place.wrong("an octet in hexadecimal digits")
+        return 0
 
 
 def _udp_port(place: Place) -> int:

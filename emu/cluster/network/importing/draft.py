@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from emu.cluster.network.actions import Action
     from emu.cluster.network.model import (
         BridgeSpec,
+        IpipSpec,
         IptablesBackend,
         LinkSpec,
         NeighbourSpec,
@@ -54,6 +55,7 @@ class Draft:
     links: list[LinkSpec] = attrs.field(factory=list)
     bridges: list[BridgeSpec] = attrs.field(factory=list)
     vxlans: list[VxlanSpec] = attrs.field(factory=list)
+    ipips: list[IpipSpec] = attrs.field(factory=list)
     neighbours: list[NeighbourSpec] = attrs.field(factory=list)
     routes: list[RouteSpec] = attrs.field(factory=list)
     rules: dict[str, dict[str, RulesFile]] = attrs.field(
@@ -100,6 +102,7 @@ class Draft:
             links=tuple(self.links),
             bridges=tuple(self.bridges),
             vxlans=tuple(self.vxlans),
+            ipips=tuple(self.ipips),
             neighbours=tuple(self.neighbours),
             routes=tuple(self.routes),
             iptables=self.rules["iptables"],

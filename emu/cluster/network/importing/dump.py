@@ -60,6 +60,19 @@ class Vxlan:
 
 
 @attrs.frozen
+class Ipip:
+    """What is special about an IPIP device; `unlike` as with VXLAN."""
+
+    local: IpAddress | None = None
+    remote: IpAddress | None = None
+    lower: str = ""
+    ttl: int = 0
+    tos: int = 0
+    pmtudisc: bool = False
+    unlike: tuple[str, ...] = ()
+
+
+@attrs.frozen
 class Device:
     """A device of a node.
 
@@ -80,6 +93,7 @@ class Device:
         ageing: of a bridge, in hundredths of a second.
         port: of a bridge's port.
         vxlan: of a VXLAN device.
+        ipip: of an IPIP device.
         unlike: settings that a document cannot have, by name.
     """
 
@@ -99,6 +113,7 @@ class Device:
     ageing: int = 30_000
     port: Port | None = None
     vxlan: Vxlan | None = None
+    ipip: Ipip | None = None
     unlike: tuple[str, ...] = ()
 
 

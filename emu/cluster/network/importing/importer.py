@@ -65,6 +65,7 @@ def import_nodes(folder: Path) -> Imported:
         _write_settings(node, draft)
         wiring.write_bridges(node, draft)
         wiring.write_vxlans(node, draft)
+        wiring.write_ipips(node, draft)
         wiring.write_late(node, draft)
         wiring.write_fdb(node, draft)
         Ways(node, draft).write()

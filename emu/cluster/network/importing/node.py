@@ -30,6 +30,7 @@ class Role(enum.Enum):
     LOOPBACK = "lo"
     BRIDGE = "a bridge"
     VXLAN = "a VXLAN device"
+    IPIP = "an IPIP device"
     POD = "a cable to a pod"
     NETWORK = "a cable to a network"
     NOWHERE = "a cable to nobody"
@@ -76,7 +77,7 @@ class Node:
 
     def is_late(self, device: Device) -> bool:
         """Return whether a device is up and will not run: an action takes it up."""
-        if not device.up or self.roles[device.name] in {Role.LOOPBACK, Role.VXLAN}:
+        if not device.up or self.roles[device.name] in {Role.LOOPBACK, Role.VXLAN, Role.IPIP}:
             return False
         if self.roles[device.name] is Role.BRIDGE:
             return not self.has_running_port(device)
@@ -163,6 +164,8 @@ def role_of(device: Device, node: Node) -> tuple[Role, str]:
         return Role.LOOPBACK, ""
     if master is not None and master.kind in _LIKE_A_CABLE:
         return Role.GONE, f"it is a part of {master.name}"
+    if device.kind == "ipip":
+        return Role.IPIP, ""
     if device.layer != "ether":
         return Role.GONE, f"its kind, {device.kind or device.layer}, is not modelled"
     if device.kind == "bridge":

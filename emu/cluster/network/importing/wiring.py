@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Bridges, VXLAN devices and FDBs of a node, and the addresses of all its devices."""
+"""Bridges, tunnels and FDBs of a node, and the addresses of all its devices."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from emu.cluster.network.importing.node import Role
-from emu.cluster.network.model import BridgeSpec, FdbSpec, PortSpec, VxlanSpec
+from emu.cluster.network.model import BridgeSpec, FdbSpec, IpipSpec, PortSpec, VxlanSpec
 from emu.sim.time import MILLISECOND
 from emu.wire.addresses import ZERO_MAC
 
@@ -185,6 +185,36 @@ def write_vxlans(node: Node, draft: Draft) -> None:
                 udpcsum=vxlan.udpcsum,
                 ttl=vxlan.ttl,
                 fdb=tuple(permanent),
+            )
+        )
+
+
+# --- IPIP ---
+
+
+def write_ipips(node: Node, draft: Draft) -> None:
+    """Write the IPIP devices."""
+    for device in node.with_role(Role.IPIP):
+        ipip = device.ipip
+        if ipip is None:
+            continue
+        lower = ipip.lower if node.is_kept(ipip.lower) else ""
+        unlike = (*ipip.unlike, *([f"dev {ipip.lower}"] if ipip.lower and not lower else []))
+        if unlike:
+            draft.left_out.append(f"{node.ns}/{device.name}: {', '.join(unlike)}")
+        draft.ipips.append(
+            IpipSpec(
+                node.ns,
+                device.name,
+                ipip.local,
+                ipip.remote,
+                lower or None,
+                early_addresses(device),
+                mtu=mtu_of(device),
+                up=device.up,
+                ttl=ipip.ttl,
+                tos=ipip.tos,
+                pmtudisc=ipip.pmtudisc,
             )
         )
 
