@@ -126,7 +126,7 @@ class _Ledger:
             return
         link, far_end = self._beyond(step)
         if isinstance(link, Bridge | Vxlan | Ipip | Dummy):
-            if follower.stage != link.kind:
+            if follower.stage != ("bridge" if isinstance(link, Bridge) else link.kind):
                 yield f"a {link.kind} sent it, and then comes {follower.stage or follower.kind.value}"
             return
         target = point if isinstance(link, Loopback) else far_end
@@ -240,7 +240,7 @@ def _wrong_in_packet(octets: bytes) -> list[str]:
     if header.protocol == ipv4.UDP and len(body) >= udp.HEADER_LENGTH:
         if any(body[6:8]) and not sums_up(pseudo + body):
             wrong.append("UDP")
-        if Udp.parse(body).dport in (4789, 8472):
+        if Udp.parse(body).dport in (4789, 6784, 8472):
             inner = body[udp.HEADER_LENGTH + vxlan.HEADER_LENGTH :]
             wrong += [f"{layer} inside" for layer in wrong_checksums(inner)]
     return wrong

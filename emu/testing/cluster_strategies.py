@@ -36,6 +36,7 @@ _NETWORKS: Final[tuple[tuple[ProviderName, dict[str, Any]], ...]] = (
     ("flannel", {}),
     ("flannel", {"backend": "host-gw"}),
     ("flannel", {"directRouting": True}),
+    ("weave", {}),
 )
 _FIRST_PORT: Final = 8000
 _ROLES: Final[st.SearchStrategy[Role]] = st.sampled_from(("control-plane", "worker"))
@@ -78,7 +79,7 @@ def proxies() -> st.SearchStrategy[ProxySpec]:
 
 def _can_cross_segments(network: NetworkSpec) -> bool:
     options = network.options
-    return network.provider == "kubenet" or (
+    return network.provider in {"kubenet", "weave"} or (
         network.provider == "flannel" and options.get("backend") != "host-gw"
     )
 

@@ -15,8 +15,9 @@ import attrs
 
 from emu.kube.api.objects import Service
 from emu.observe.recording import Kind
-from emu.testing.expectations import in_cidr, pod_cidr, sight
+from emu.testing.expectations import sight
 from emu.testing.invariants import check_arrival, check_payload, check_ttl, conversation
+from emu.testing.promises import in_cidr, pod_cidr
 from emu.verify.firstpacket import Question, judge_at
 from emu.verify.journeys import view
 from emu.verify.nodewalk import POD_DEVICE, Word

@@ -26,7 +26,7 @@ _TAPS: Final = frozenset((Kind.IN, Kind.OUT))
 _IPV4: Final = ethernet.IPV4.to_bytes(2, "big")
 _MACS: Final = 12  # octets
 _TUNNEL: Final = udp.HEADER_LENGTH + vxlan.HEADER_LENGTH
-TUNNEL_PORTS: Final = frozenset((4789, 8472))
+TUNNEL_PORTS: Final = frozenset((4789, 6784, 8472))
 TAKEN: Final = frozenset(("socket", "echo", "icmp"))
 """Stages at which a program, or the kernel itself, accepts a packet."""
 

@@ -16,13 +16,14 @@ import attrs
 from hypothesis import HealthCheck, find, settings
 from hypothesis import strategies as st
 
+from emu.cluster.underlay.plain import PlainUnderlay
 from emu.errors import StormError
 from emu.kernel.fib import RoutePattern
 from emu.kernel.link import bridge_ports
 from emu.testing.cluster_strategies import Traffic, plans, traffics
 from emu.testing.clusters import ClusterLab
-from emu.testing.expectations import pod_cidr
 from emu.testing.invariants import Findings
+from emu.testing.promises import pod_cidr
 from emu.testing.talk import talk
 
 if TYPE_CHECKING:
@@ -171,7 +172,9 @@ def tunnel_to_oneself(lab: ClusterLab) -> None:
 def loop_the_switch(lab: ClusterLab) -> None:
     """Plug a cable from the switch into itself, both ends ports of the bridge."""
     net = lab.fabric.namespace("switch/underlay")
-    inside = lab.control_plane.underlay.plug(net, 0)
+    underlay = lab.control_plane.underlay
+    assert isinstance(underlay, PlainUnderlay)
+    inside = underlay.plug(net, 0)
     bridge_ports.attach(net.devices["br0"], inside)
     lab.fabric.loop.budget = 3000  # events: ten times what an exchange takes, and soon spent in a loop
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from emu.cluster.topology import values
+from emu.cluster.topology.ipvs_reader import read_ipvs
 from emu.cluster.topology.spec import (
     POD_CIDR,
     SERVICE_CIDR,
@@ -18,8 +19,8 @@ from emu.document import MappingNode
 from emu.document.fields import Fields, Place, boolean, elements, integer, one_of, text
 from emu.errors import did_you_mean
 from emu.kube.policy.settings import Settings as PolicySettings
-from emu.kube.proxy.modes import MODES, NOT_YET
 from emu.kube.providers import PROVIDERS, OptionsError, weave
+from emu.kube.proxy.modes import MODES, NOT_YET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,6 +150,7 @@ def _proxy(place: Place) -> ProxySpec:
     masquerades = nftables if mode == "nftables" else iptables
     liberal = fields.get("conntrack", _flag("tcpBeLiberal"), False)
     features = fields.get("features", _features, (True, True))
+    ipvs = fields.get("ipvs", read_ipvs, ProxySpec().ipvs)
     return fields.done(
         ProxySpec(
             mode,  # type: ignore[arg-type]  # one of those that there are
@@ -160,6 +162,7 @@ def _proxy(place: Place) -> ProxySpec:
             tcp_be_liberal=liberal,
             nfacct=features[0],
             random_fully=features[1],
+            ipvs=ipvs,
         )
     )
 

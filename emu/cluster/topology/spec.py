@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import attrs
 
 from emu.kube.policy.settings import Settings as PolicySettings
+from emu.kube.proxy.config import IpvsConfig
 from emu.wire.addresses import Prefix
 
 if TYPE_CHECKING:
@@ -32,8 +33,20 @@ STEP_VERBS: Final = (
     "cordon",
     "uncordon",
     "drain",
+    "annotate",
+    "taint",
+    "rollout",
+    "set",
+    "ready",
+    "unready",
+    "probe",
+    "kill",
     "fail",
     "recover",
+    "reboot",
+    "stop",
+    "start",
+    "link",
 )
 """What a step of a `Scenario` may begin with; done by `emu.cluster.scenario`."""
 
@@ -105,6 +118,7 @@ class ProxySpec:
     tcp_be_liberal: bool = False
     nfacct: bool = True
     random_fully: bool = True
+    ipvs: IpvsConfig = attrs.field(factory=IpvsConfig)
 
 
 @attrs.frozen

@@ -117,6 +117,8 @@ class Bridge:
     """
 
     kind: ClassVar[str] = "bridge"
+    meets_netfilter: ClassVar[bool] = True
+    """Whether `bridge-nf-call-iptables` is for it."""
 
     fdb: Fdb = attrs.field(factory=Fdb)
     ports: list[Port] = attrs.field(factory=list)
@@ -202,7 +204,7 @@ def receive(net: Namespace, device: Device, frame: Frame) -> None:
     state = port.state
     if state is not _FORWARDING and state is not _LEARNING:
         _refuse(net, port, frame)
-    elif octets[12:14] != _IPV4 or not br_netfilter.is_on(net):
+    elif octets[12:14] != _IPV4 or not port.link.meets_netfilter or not br_netfilter.is_on(net):
         finish(net, port, frame)
     else:
         br_netfilter.pre_routing(net, port, frame)

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What each network provider promises, said apart from the code that does it.
+
+    source seen by      own node    other node's    remote pod    local pod     outside
+    --------------------------------------------------------------------------------------
+    pod, kubenet        pod         pod or node     pod           pod           pod or node
+    pod, all others     pod         node            pod           pod           node
+    node                node        node            node          gateway       node
+    node, flannel vxlan node        node            flannel.1     gateway       node
+    node, weave         node        node            gateway       gateway       node
+
+*pod or node* of kubenet: the pod within `nonMasqueradeCIDR`, else the node. A node's
+*gateway* is the address that its pods have for their default route: it is the node's own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from emu.kube.api.objects import Node
+from emu.wire.addresses import IpAddress, Prefix
+
+if TYPE_CHECKING:
+    from emu.testing.clusters import ClusterLab, Party
+
+_PRIVATE: Final = "10.0.0.0/8"
+
+
+class Sight(NamedTuple):
+    """What the asked sees of the asker.
+
+    Attributes:
+        address: the source address.
+        is_untouched: nobody rewrites anything on the way, so the port is the asker's own, too.
+    """
+
+    address: IpAddress
+    is_untouched: bool
+
+
+def pod_cidr(lab: ClusterLab, node: str) -> Prefix:
+    """Return the pod CIDR of a node."""
+    return Prefix.parse(lab.store.get(Node, node).spec.pod_cidr)
+
+
+def in_cidr(prefix: Prefix, number: int) -> IpAddress:
+    """Return an address of a range by its number."""
+    return IpAddress.from_int(int(prefix.address) + number)
+
+
+def is_near(lab: ClusterLab, node: str, other: str) -> bool:
+    """Return whether the first devices of two nodes are in one subnet."""
+    own = lab.machines[node].net.devices["eth0"].addresses[0]
+    return lab.internal_ip(other) in own.prefix
+
+
+class Promise:
+    """What holds where nothing else is said: nodes route pods, and masquerade what leaves the pod network.
+
+    Args:
+        lab: the cluster.
+    """
+
+    has_segments = True
+    """Pods of one node are on one segment, behind a bridge."""
+
+    rewrites_own = True
+    """Nodes rewrite their own packets to other machines, to the address that they have."""
+
+    def __init__(self, lab: ClusterLab) -> None:
+        self.lab = lab
+        self.options = lab.topology.cluster.network.options
+
+    def gateway(self, node: str) -> IpAddress:
+        """Return the node's address among its pods."""
+        return in_cidr(pod_cidr(self.lab, node), 1)
+
+    def node_seen_by_pod(self, node: str, other: str) -> Sight:
+        """Return what a pod on node `other` sees of `node`."""
+        del other
+        return Sight(self.lab.internal_ip(node), is_untouched=True)
+
+    def pod_seen_by_machine(self, source: Party, target: Party) -> Sight:
+        """Return what a node that is not its own, or a host outside, sees of a pod."""
+        del target
+        return Sight(self.lab.internal_ip(source.node), is_untouched=False)
+
+    def routers_to_pod(self, node: str, other: str, *, is_pod: bool) -> int:
+        """Return how many routers are between `node`, or a pod (`is_pod`) on it, and a pod on `other`."""
+        return 1 + is_pod + (not is_near(self.lab, node, other))
+
+
+class Kindnet(Promise):
+    """Each pod has a cable of its own to the node."""
+
+    has_segments = False
+
+
+class Kubenet(Promise):
+    """What is private is not rewritten."""
+
+    def pod_seen_by_machine(self, source: Party, target: Party) -> Sight:
+        """Say that within `nonMasqueradeCIDR` the pod is seen."""
+        if target.address in Prefix.parse(self.options.get("nonMasqueradeCIDR", _PRIVATE)):
+            return Sight(source.address, is_untouched=True)
+        return super().pod_seen_by_machine(source, target)
+
+
+class Flannel(Promise):
+    """A tunnel is no router, and nodes have an address in it."""
+
+    rewrites_own = False
+
+    def node_seen_by_pod(self, node: str, other: str) -> Sight:
+        """Say that it is seen by its address in the tunnel."""
+        if self._is_tunnelled(node, other):
+            return Sight(in_cidr(pod_cidr(self.lab, node), 0), is_untouched=True)
+        return Sight(self.lab.internal_ip(node), is_untouched=False)
+
+    def routers_to_pod(self, node: str, other: str, *, is_pod: bool) -> int:
+        """Say that what is between the nodes does not count in a tunnel."""
+        if self._is_tunnelled(node, other):
+            return 1 + is_pod
+        return super().routers_to_pod(node, other, is_pod=is_pod)
+
+    def _is_tunnelled(self, node: str, other: str) -> bool:
+        if self.options.get("backend", "vxlan") != "vxlan":
+            return False
+        return not (self.options.get("directRouting", False) and is_near(self.lab, node, other))
+
+
+class Weave(Promise):
+    """One segment for all: nobody routes between pods, and nodes are on it, too."""
+
+    rewrites_own = False
+
+    def gateway(self, node: str) -> IpAddress:
+        """Say that it is the address of the bridge."""
+        return self.lab.machines[node].net.devices["weave"].addresses[0].address
+
+    def node_seen_by_pod(self, node: str, other: str) -> Sight:
+        """Say that it is on the segment itself."""
+        del other
+        return Sight(self.gateway(node), is_untouched=True)
+
+    def routers_to_pod(self, node: str, other: str, *, is_pod: bool) -> int:
+        """Say that there are none."""
+        del node, other, is_pod
+        return 0
+
+
+_PROMISES: Final = {"kindnet": Kindnet, "kubenet": Kubenet, "flannel": Flannel, "weave": Weave}
+
+
+def promise(lab: ClusterLab) -> Promise:
+    """Return what the provider of a cluster promises."""
+    return _PROMISES[lab.provider](lab)
