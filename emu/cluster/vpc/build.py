@@ -49,7 +49,7 @@ def _warnings(spec: VpcSpec, nodes: Sequence[str]) -> list[str]:
         if each.node not in nodes
     ]
     told += [
-        f"Fabric: $.spec.vpc.routeTables: {table.name} leads {route.to} to node/{route.via}, which there is not"
+        f"Fabric: $.spec.vpc.routeTables: there is no node/{route.via}, where {table.name} leads {route.to}"
         for table in spec.route_tables
         for route in table.routes
         if isinstance(route.via, str) and route.via not in nodes

@@ -29,7 +29,7 @@ from emu.errors import did_you_mean
 from emu.wire.addresses import IpAddress, Prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from emu.document.fields import Place
 
@@ -73,8 +73,21 @@ def vpc(place: Place) -> VpcSpec:
         fields.get("podRoutes", boolean, True),
         fields.get("mtu", integer(_LEAST_MTU, _MOST_MTU), 0),
         fields.get("publicRange", values.prefix, PUBLIC_RANGE),
+        places=dict(_places(place)),
     )
     return fields.done(found)
+
+
+def _places(place: Place, way: str = "") -> Iterator[tuple[str, str]]:
+    """Yield file and line of all that is said, by the way to it."""
+    yield way, f"{place.file}:{place.line}"
+    value = place.value
+    if isinstance(value, MappingNode):
+        for key in value:
+            yield from _places(place.at(key), f"{way}.{key}" if way else key)
+    elif isinstance(value, SequenceNode):
+        for index in range(len(value)):
+            yield from _places(place.at(index), f"{way}[{index}]")
 
 
 def _ranges(place: Place) -> tuple[Prefix, ...]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import enum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
@@ -11,7 +12,7 @@ import attrs
 from emu.wire.addresses import IpAddress, Prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 EVERYWHERE: Final = Prefix.parse("0.0.0.0/0")
 DEFAULT_GROUP: Final = "default"
@@ -22,7 +23,9 @@ PUBLIC_RANGE: Final = Prefix.parse("203.0.113.128/25")
 
 AWS_MTU: Final = 9001
 GCP_MTU: Final = 1460
-INTERNET_MTU: Final = 1500
+
+
+_NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Gate(enum.Enum):
@@ -119,12 +122,13 @@ class SecurityGroupSpec:
 
 @attrs.frozen
 class AclRule:
-    """A rule of a network ACL: the first that fits decides."""
+    """A rule of a network ACL: the first that fits decides. `place` is that in the document's list."""
 
     number: int
     allows: bool
     traffic: Traffic
     who: Prefix = EVERYWHERE
+    place: int = attrs.field(default=0, eq=False, repr=False)
 
 
 @attrs.frozen
@@ -187,6 +191,7 @@ class VpcSpec:
         has_alias_ranges: whether nodes' ranges for pods belong to their interfaces.
         has_host_masks: whether a machine knows no neighbours but the gateway.
         is_made: nobody described it.
+        places: file and line of what it says, by the way to it: `securityGroups[0]`.
     """
 
     cidrs: tuple[Prefix, ...]
@@ -205,6 +210,7 @@ class VpcSpec:
     has_alias_ranges: bool = False
     has_host_masks: bool = False
     is_made: bool = False
+    places: Mapping[str, str] = attrs.field(default=_NOWHERE, eq=False, repr=False)
 
     @property
     def interface_mtu(self) -> int:

@@ -64,7 +64,7 @@ def acl_rules(fields: Fields, key: str, direction: str) -> tuple[AclRule, ...]:
     """Read the rules of a network ACL, and return them in the order of their numbers."""
     found = fields.each(key, _acl_rule(direction))
     numbered = [
-        AclRule(rule.number or _STEP * (index + 1), rule.allows, rule.traffic, rule.who)
+        AclRule(rule.number or _STEP * (index + 1), rule.allows, rule.traffic, rule.who, index)
         for index, rule in enumerate(found)
     ]
     seen: set[int] = set()

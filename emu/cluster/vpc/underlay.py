@@ -28,6 +28,7 @@ from emu.cluster.underlay.base import EVERYWHERE, Underlay
 from emu.cluster.underlay.wiring import mac_of_address
 from emu.cluster.vpc import gateways, rules
 from emu.cluster.vpc.layout import Addresses, Eni, resolver_of, router_of
+from emu.cluster.vpc.names import INTERNET, INTERNET_GATEWAY, NAT_GATEWAY, RESOLVER, ROUTER
 from emu.cluster.vpc.routes import Router
 from emu.kernel import rtnetlink
 from emu.kernel.route import Nexthop, Route, RouteError, Scope
@@ -44,12 +45,6 @@ if TYPE_CHECKING:
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
 
-ROUTER: Final = "vpc/router"
-INTERNET_GATEWAY: Final = "vpc/internet-gateway"
-NAT_GATEWAY: Final = "vpc/nat-gateway"
-INTERNET: Final = "router"
-
-INTERNET_MTU: Final = 1500
 _HOST: Final = 32
 _NAT: Final = "nat"
 _LINKS: Final = Prefix.parse("169.254.100.0/24")
@@ -263,7 +258,7 @@ class VpcUnderlay(Underlay):
     def attach_resolver(self) -> tuple[Namespace, IpAddress]:
         """Make the resolver, which is within the VPC, and return it and its address."""
         address = resolver_of(self.spec)
-        net = self.wiring.host("vpc/resolver")
+        net = self.wiring.host(RESOLVER)
         inside, port = self.wiring.pair((net, "eth0"), (self.router, rules.RESOLVER))
         self.wiring.up(self.router, port)
         self.wiring.up(net, inside)

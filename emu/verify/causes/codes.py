@@ -39,6 +39,11 @@ LB_SOURCE_RANGE: Final = "LB_SOURCE_RANGE"
 BRIDGE_HAIRPIN_OFF: Final = "BRIDGE_HAIRPIN_OFF"
 PMTU_BLACKHOLE: Final = "PMTU_BLACKHOLE"
 UNDERLAY_FILTER: Final = "UNDERLAY_FILTER"
+SRC_DST_CHECK: Final = "SRC_DST_CHECK"
+SG_DENY: Final = "SG_DENY"
+NACL_DENY: Final = "NACL_DENY"
+VPC_NO_ROUTE: Final = "VPC_NO_ROUTE"
+VPC_NO_PUBLIC_ADDRESS: Final = "VPC_NO_PUBLIC_ADDRESS"
 DUP_IP: Final = "DUP_IP"
 CIDR_OVERLAP: Final = "CIDR_OVERLAP"
 DNS_NXDOMAIN: Final = "DNS_NXDOMAIN"
@@ -69,6 +74,11 @@ OURS: Final[Mapping[str, str]] = {
     BRIDGE_HAIRPIN_OFF: "the frame must leave by the port it came in by, and hairpin mode is off",
     PMTU_BLACKHOLE: "it is too large for the way, and nobody told its sender",
     UNDERLAY_FILTER: "a filter between the nodes drops it",
+    SRC_DST_CHECK: "its source or destination is not an address of the interface",
+    SG_DENY: "no rule of a security group lets it pass",
+    NACL_DENY: "a network ACL denies it",
+    VPC_NO_ROUTE: "no route table of the VPC has a way for it",
+    VPC_NO_PUBLIC_ADDRESS: "a private address neither reaches the internet nor is reached from there",
     DUP_IP: "two hosts have one address",
     CIDR_OVERLAP: "a route for another range captures it",
     DNS_NXDOMAIN: "there is no such name",
@@ -101,6 +111,11 @@ EXPLAINED: Final = frozenset(
         PMTU_BLACKHOLE,
         "PKT_TOO_BIG",
         UNDERLAY_FILTER,
+        SRC_DST_CHECK,
+        SG_DENY,
+        NACL_DENY,
+        VPC_NO_ROUTE,
+        VPC_NO_PUBLIC_ADDRESS,
         "IP_RPFILTER",
         "IP_OUTNOROUTES",
         "NEIGH_FAILED",

@@ -26,6 +26,7 @@ from emu.verify.causes import (
     policy,
     service,
     underlay,
+    vpc,
 )
 from emu.verify.causes.cause import Cause
 from emu.verify.causes.codes import (
@@ -53,6 +54,7 @@ _NO_ROUTE_NAMES: Final = frozenset(errno.errorcode[number] for number in _NO_ROU
 _REFINERS: Final = (
     policy.refine,
     service.refine,
+    vpc.refine,
     underlay.refine,
     conntrack.refine,
     bridge.refine,

@@ -21,6 +21,7 @@ from emu.verify.fixes import (
     rules,
     services,
     underlay,
+    vpc,
 )
 from emu.verify.fixes.case import Case
 from emu.verify.fixes.fix import Proposal
@@ -65,6 +66,11 @@ PROPOSERS: Final[Mapping[str, tuple[Proposer, ...]]] = {
     "PKT_TOO_BIG": (mtu.send_smaller_packets,),
     "PMTU_BLACKHOLE": (mtu.send_smaller_packets,),
     "REPLY_NOT_UNNATED": (forwarding.translate_on_bridges, conntrack.be_liberal),
+    "NACL_DENY": (vpc.admit_by_an_acl,),
+    "SG_DENY": (vpc.admit_by_a_group,),
+    "SRC_DST_CHECK": (vpc.switch_the_check_off,),
+    "VPC_NO_PUBLIC_ADDRESS": (vpc.take_a_public_address,),
+    "VPC_NO_ROUTE": (vpc.add_a_route,),
     "SVC_NO_ENDPOINTS": _SERVICE,
     "SVC_NO_LOCAL_ENDPOINT": (services.take_endpoints_of_other_nodes,),
     "SVC_NODEPORT_ADDRESS": (node_ports.serve_them_there, node_ports.ask_where_they_are_served),

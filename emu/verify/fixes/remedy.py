@@ -43,9 +43,6 @@ _OF_THE_SERVER: Final = (
 """Metadata that nobody writes into a manifest."""
 
 
-_CLUSTER: Final = {"apiVersion": OURS, "kind": "Cluster"}
-
-
 class Remedy(Protocol):
     """What somebody can do."""
 
@@ -167,12 +164,14 @@ class Document:
         new: the same, as it should be.
         change: returns the topology with it.
         is_new: there is no such document yet.
+        kind: of the document.
     """
 
     old: Mapping[str, Value]
     new: Mapping[str, Value]
     change: Callable[[Topology], Topology] = attrs.field(eq=False, repr=False)
     is_new: bool = False
+    kind: str = "Cluster"
 
     def applied(self, network: Emulation) -> Emulation:
         """Return a cluster built so, to which has been done what was done to `network`.
@@ -186,8 +185,9 @@ class Document:
     def lines(self, width: int) -> list[str]:
         """Return the lines that change."""
         if self.is_new:
-            return ["Cluster (new)", *patch(None, {**_CLUSTER, "spec": self.new}, width)]
-        return ["Cluster", *patch({"spec": self.old}, {"spec": self.new}, width)]
+            whole: dict[str, Value] = {"apiVersion": OURS, "kind": self.kind, "spec": self.new}
+            return [f"{self.kind} (new)", *patch(None, whole, width)]
+        return [self.kind, *patch({"spec": self.old}, {"spec": self.new}, width)]
 
 
 @attrs.frozen
