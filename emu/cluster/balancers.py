@@ -94,6 +94,15 @@ class Balancers:
         """Whether all of them have seen what has changed."""
         return self.controller.is_settled
 
+    def proxy_of(self, address: IpAddress, port: int) -> LoadBalancerSpec | None:
+        """Return the balancer that takes connections to an address itself, None if none does."""
+        for each in self.machines.values():
+            if each.spec.kind == "proxy" and any(
+                (one.address, one.port) == (address, port) for one in each.frontends
+            ):
+                return each.spec
+        return None
+
     def start(self, machine: Machine) -> None:
         """Hear of a node that has joined, or come back."""
         for each in self.speakers:

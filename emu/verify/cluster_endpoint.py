@@ -16,6 +16,7 @@ from emu.cluster.points import DEFAULT_NAMESPACE, parse_point, pods_of, service_
 from emu.errors import EndPointError, UnknownNameError
 from emu.kube.api.objects import Pod
 from emu.verify import endpoint
+from emu.verify.balanced import address_outside, as_clients_ask
 from emu.verify.endpoint import LITERAL, Protocol, Source, Target
 from emu.verify.names import resolved
 from emu.wire.addresses import ANY_IP4, IpAddress
@@ -55,6 +56,10 @@ def find_target(cluster: Cluster, text: str, source: Source, namespace: str = DE
         UnknownNameError: there is none, or it has no address.
         NotResolvedError: it is a name for DNS, and that gives no address.
     """
+    return as_clients_ask(cluster, _find_target(cluster, text, source, namespace))
+
+
+def _find_target(cluster: Cluster, text: str, source: Source, namespace: str) -> Target:
     rest, protocol = _split_protocol(text)
     name, port = _split_port(rest)
     if LITERAL.fullmatch(name):
@@ -67,7 +72,8 @@ def find_target(cluster: Cluster, text: str, source: Source, namespace: str = DE
         case "svc":
             service = service_of(cluster.store, point)
             number, of_port = _service_port(text, service, port, protocol)
-            return _target(text, str(point), _cluster_ip(service), number, protocol or of_port)
+            address = address_outside(service, source) or _cluster_ip(service)
+            return _target(text, str(point), address, number, protocol or of_port)
         case "node" | "ext":
             host = cluster.host(name, namespace=namespace)
             address = endpoint.first_address(host.net)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from emu.cluster.emulation import Emulation
     from emu.fabric.userland import Userland
     from emu.kernel.namespace import Namespace
+    from emu.sim.time import Duration
     from emu.verify.exchange import Exchange
 
 LITERAL: Final = re.compile(r"[0-9.]+|\[.*|.*:.*:.*")  # no name: digits and dots, or what looks like IPv6
@@ -65,6 +66,9 @@ class Target:
         protocol: what they are.
         port: the destination port, 0 for ICMP.
         payload: octets that are sent, too, and have to arrive; 0 for what the protocol needs.
+        stays: how long a client has to stay connected before it knows that somebody is there, because
+            a proxy takes the connection first, ns; 0: a connection that stands says so.
+        says: what such a client says, and has to be answered; nothing: it only stays.
         lookup: what it took to find the address of a DNS name; None where nobody was asked.
     """
 
@@ -73,6 +77,8 @@ class Target:
     protocol: Protocol
     port: int = 0
     payload: int = 0
+    stays: Duration = 0
+    says: bytes = b""
     lookup: Exchange | None = attrs.field(default=None, eq=False, repr=False)
 
     def __str__(self) -> str:

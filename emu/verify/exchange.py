@@ -36,6 +36,9 @@ PATIENCE: Final = 10 * SECOND
 STORM: Final = "storm"
 """The outcome of an exchange that never came to rest."""
 
+CLOSED: Final = "closed"
+"""The outcome of a connection that stood, and that the other side ended."""
+
 OK: Final = "ok"
 """The outcome of a connection that stands, its data arrived."""
 
@@ -193,6 +196,8 @@ def _program(source: Source, target: Target, *, is_brief: bool = False) -> Progr
     src = source.address or ANY_IP4
     data = bytes(target.payload) or (_QUERY if target.port == _DNS_PORT else _DATAGRAM)
     match target.protocol:
+        case Protocol.TCP if target.stays:
+            return (yield from _stay(target, src))
         case Protocol.TCP if is_brief or target.payload:
             return (yield from _connect(target, src))
         case Protocol.TCP:
@@ -231,3 +236,23 @@ def _connect(target: Target, src: IpAddress) -> Program[str]:
     except OSError as error:
         return word(error)
     return OK
+
+
+def _stay(target: Target, src: IpAddress) -> Program[str]:
+    """Connect, say what a client says first, and see whether the other side stays, or answers."""
+    socket = yield from program.socket(SocketKind.TCP)
+    try:
+        yield from program.bind(socket, src)
+        yield from program.connect(socket, target.address, target.port, timeout=PATIENCE)
+        said = target.says or bytes(target.payload)
+        if said:
+            yield from program.send(socket, said, timeout=PATIENCE)
+        try:
+            heard = yield from program.receive(socket, timeout=target.stays)
+        except TimeoutError:
+            return TIMEOUT if target.says else OK
+    except OSError as error:
+        return word(error)
+    finally:
+        yield from program.close(socket)
+    return OK if heard else CLOSED

@@ -11,6 +11,7 @@ from emu.kernel.drops import DropReason
 from emu.observe.recording import Kind
 from emu.verify import fivetuple, story
 from emu.verify.causes import find
+from emu.verify.exchange import CLOSED
 from emu.verify.verdict import Arrival, Outcome, Result
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from emu.verify.names import NotResolvedError
     from emu.verify.story import Packet, Story
 
-_REFUSALS: Final = frozenset(("ECONNREFUSED", "ECONNRESET"))
+_REFUSALS: Final = frozenset(("ECONNREFUSED", "ECONNRESET", CLOSED))
 
 
 def of_exchange(
@@ -41,14 +42,14 @@ def of_exchange(
     told = story.tell(exchange, source, target)
     result = _result(exchange, told, source)
     delivered = result is Result.DELIVERED
-    tuples = told.request.tuples if told.request is not None else ()
+    requests = [leg.request.tuples for leg in told.legs if leg.request is not None]
     return Outcome(
         choice.probability,
         result,
         None if delivered else find.find_cause(network, exchange, told, source, target),
-        None if told.request is None else _arrival(told.request, network),
-        dnat=any((one.dst, one.dport) != (tuples[0].dst, tuples[0].dport) for one in tuples),
-        masquerade=any((one.src, one.sport) != (tuples[0].src, tuples[0].sport) for one in tuples),
+        None if told.last.request is None else _arrival(told.last.request, network),
+        dnat=any((one.dst, one.dport) != (leg[0].dst, leg[0].dport) for leg in requests for one in leg),
+        masquerade=any((one.src, one.sport) != (leg[0].src, leg[0].sport) for leg in requests for one in leg),
         choices=tuple(choice.taken),
         story=told,
         unknown=() if delivered else _unknown_steps(exchange),
@@ -95,7 +96,7 @@ def _sense(one: Outcome) -> object:
     arrival = one.arrival
     there = None if arrival is None else (arrival.net, arrival.address, arrival.port, arrival.source)
     cause = None if one.cause is None else (one.cause.code, one.cause.way, one.cause.place)
-    request = one.story.request
+    request = one.story.last.request
     last = request.tuples[-1] if request is not None and request.tuples else None
     goal = None if last is None else (last.dst, last.dport)
     return one.result, cause, there, goal, one.dnat, one.masquerade, one.unknown
@@ -113,7 +114,7 @@ def _unknown_steps(exchange: Exchange) -> tuple[str, ...]:
 def _result(exchange: Exchange, told: Story, source: Source) -> Result:
     """Return what the client sees: what its program saw, or an ICMP unreachable that came back."""
     if exchange.is_answered:
-        return Result.DELIVERED
+        return _beyond_proxies(told)
     if exchange.outcome in _REFUSALS or exchange.outcome.startswith("icmp 3/"):
         return Result.REFUSED
     answer = told.answer
@@ -121,6 +122,16 @@ def _result(exchange: Exchange, told: Story, source: Source) -> Result:
         return Result.DROPPED
     complains = fivetuple.is_unreachable(fivetuple.packet_of(answer.end.step))
     return Result.REFUSED if complains else Result.DROPPED
+
+
+def _beyond_proxies(told: Story) -> Result:
+    """Return what became of a connection that stands: of those, too, that proxies made because of it."""
+    for leg in told.legs[1:]:
+        if leg.answer is None or not leg.answer.is_accepted:
+            return Result.DROPPED
+        if not story.is_opening(leg.answer, answer=True):
+            return Result.REFUSED
+    return Result.DELIVERED
 
 
 def _arrival(request: Packet, network: Emulation) -> Arrival | None:

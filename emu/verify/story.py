@@ -9,6 +9,8 @@ got through, or got furthest; the others are *aside*.
     answer    the first packet whose addresses are the request's reversed, as
               they were anywhere on its way, or an ICMP error that quotes them;
               else what its host sends to the asker from another address
+    onward    where a proxy takes the request: the story of the connection that
+              it makes in the asker's place
     ARP       what was asked and answered meanwhile, since packets wait for it
 
 Nothing is looked up here: it all is in the recording of one run.
@@ -26,6 +28,7 @@ from emu.observe.recording import Kind
 from emu.verify import fivetuple
 from emu.verify.exchange import STORM
 from emu.wire.arp import REPLY, REQUEST
+from emu.wire.ipv4 import TCP
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
     from emu.verify.fivetuple import FiveTuple
 
 _STORM_SHOWN: Final = 500  # steps; the others are like them
+_PROTOCOL_AT: Final = 9  # in the header of IPv4
+_FLAGS_AT: Final = 13  # in that of TCP
+_SYN, _SYN_ACK = 0x02, 0x12
 UNROUTED: Final = "unrouted"
 """The stage of an echo request whose reply has no way."""
 
@@ -164,6 +170,8 @@ class Story:
         resent: how often the question was sent again, until there was an answer.
         lost: where both arrived and nothing came of it, the first packet behind them
             that was dropped, with its half of the way.
+        onward: the same of the connection that a proxy made because of the request; None if
+            none did.
     """
 
     start: Instant
@@ -172,6 +180,17 @@ class Story:
     arp: tuple[Packet, ...]
     resent: int
     lost: tuple[Packet, Way] | None = None
+    onward: Story | None = None
+
+    @property
+    def legs(self) -> tuple[Story, ...]:
+        """The story, and those of the connections that proxies made one after the other."""
+        return (self,) if self.onward is None else (self, *self.onward.legs)
+
+    @property
+    def last(self) -> Story:
+        """The story of the connection that got furthest."""
+        return self.legs[-1]
 
     @property
     def request(self) -> Packet | None:
@@ -180,20 +199,28 @@ class Story:
 
     def packets(self) -> list[tuple[Packet, Way]]:
         """Return the packets that decided: the request, the answer, and what was lost behind them."""
-        there = [] if self.request is None else [(self.request, Way.REQUEST)]
-        back = [] if self.answer is None else [(self.answer, Way.REPLY)]
-        return [*there, *back, *([] if self.lost is None else [self.lost])]
+        legs = self.legs
+        there = [(leg.request, Way.REQUEST) for leg in legs if leg.request is not None]
+        back = [(leg.answer, Way.REPLY) for leg in reversed(legs) if leg.answer is not None]
+        return [*there, *back, *(leg.lost for leg in legs if leg.lost is not None)]
 
     def hops(self) -> list[Hop]:
         """Return all steps in order, the request's half first."""
-        turn = None if self.answer is None else self.answer.birth.step.number
-        there = [(packet, Way.REQUEST) for packet in self.requests]
-        back = [] if self.answer is None else [(self.answer, Way.REPLY)]
-        if self.lost is not None:
-            (there if self.lost[1] is Way.REQUEST else back).append(self.lost)
-        for packet in self.arp:
-            is_late = turn is not None and packet.birth.step.number > turn
-            (back if is_late else there).append((packet, Way.REPLY if is_late else Way.REQUEST))
+        there: list[tuple[Packet, Way]] = []
+        back: list[tuple[Packet, Way]] = []
+        known: set[Packet] = set()
+        for leg in self.legs:
+            there += [(packet, Way.REQUEST) for packet in leg.requests]
+            back += [] if leg.answer is None else [(leg.answer, Way.REPLY)]
+            if leg.lost is not None:
+                (there if leg.lost[1] is Way.REQUEST else back).append(leg.lost)
+            turn = None if leg.answer is None else leg.answer.birth.step.number
+            for packet in leg.arp:
+                if packet in known:
+                    continue
+                known.add(packet)
+                is_late = turn is not None and packet.birth.step.number > turn
+                (back if is_late else there).append((packet, Way.REPLY if is_late else Way.REQUEST))
         return [
             hop
             for half in (there, back)
@@ -209,14 +236,19 @@ def tell(exchange: Exchange, source: Source, target: Target) -> Story:
     told = exchange.told[:_STORM_SHOWN] if exchange.outcome == STORM else exchange.told
     packets = [Packet(steps) for steps in _by_birth(told)]
     asked = [packet for packet in packets if _is_question(packet, source, target)]
+    return _story(exchange.start, packets, asked, is_answered=exchange.is_answered)
+
+
+def _story(start: Instant, packets: Sequence[Packet], asked: list[Packet], *, is_answered: bool) -> Story:
+    """Return the story of a question, sent by the packets `asked`, and of what proxies made of it."""
     if not asked:
-        return Story(exchange.start, (), None, _arp(packets, None), 0)
+        return Story(start, (), None, _arp(packets, None), 0)
     first = asked[0]
     asked = [packet for packet in asked if packet.tuples[0] == first.tuples[0]]
     answers = [packet for packet in packets if _answers(packet, asked)] or [
         packet for packet in packets if any(_is_stray(packet, request) for request in asked)
     ]
-    if exchange.is_answered:  # by none that complains
+    if is_answered:  # by none that complains
         answers = [packet for packet in answers if _complaint(packet) is None]
     answer = answers[0] if answers else None
     requests = [first]
@@ -226,8 +258,35 @@ def tell(exchange: Exchange, source: Source, target: Target) -> Story:
             requests += [packet for packet in asked[-1:] if packet is not first and packet.is_accepted]
     end = None if answer is None else answer.told[-1].step.number
     arp = _arp(packets, end)
-    lost = None if exchange.is_answered or answer is None else _lost(packets, requests[-1], answer)
-    return Story(exchange.start, tuple(requests), answer, arp, len(asked) - 1, lost)
+    lost = None if is_answered or answer is None else _lost(packets, requests[-1], answer)
+    onward = _sent_onward(packets, requests[-1])
+    then = _story(start, packets, onward, is_answered=False) if onward else None
+    return Story(start, tuple(requests), answer, arp, len(asked) - 1, lost, then)
+
+
+def _sent_onward(packets: Iterable[Packet], request: Packet) -> list[Packet]:
+    """Return the packets by which whoever took `request` opens a connection to somebody else."""
+    end = request.end.step
+    if not request.is_accepted or request.tuples[-1].protocol != TCP:
+        return []
+    return [
+        packet
+        for packet in packets
+        if packet.birth.step.net == end.net
+        and packet.birth.step.number > end.number
+        and packet.tuples
+        and packet.tuples[0].reverse not in request.tuples
+        and is_opening(packet)
+    ]
+
+
+def is_opening(packet: Packet, *, answer: bool = False) -> bool:
+    """Return whether a packet is a SYN that its namespace sends, by `answer` a SYN-ACK."""
+    step, octets = packet.birth.step, fivetuple.packet_of(packet.birth.step)
+    if step.kind is Kind.IN or not octets or octets[_PROTOCOL_AT] != TCP:
+        return False
+    flags = octets[(octets[0] & 15) * 4 :][_FLAGS_AT : _FLAGS_AT + 1]
+    return bool(flags) and flags[0] & _SYN_ACK == (_SYN_ACK if answer else _SYN)
 
 
 def _lost(packets: Iterable[Packet], request: Packet, answer: Packet) -> tuple[Packet, Way] | None:

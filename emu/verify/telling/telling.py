@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from emu.verify.story import Story
     from emu.verify.verdict import Outcome, Verdict
 
-_HALVES: Final = 2
 _FATES_SHOWN: Final = 12
 
 
