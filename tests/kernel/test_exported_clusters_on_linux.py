@@ -33,7 +33,11 @@ NETWORKS: Final = {
     "kindnet": "{provider: kindnet}",
     "flannel-vxlan": "{provider: flannel}",
     "flannel-host-gw": "{provider: flannel, backend: host-gw}",
+    "nftables": "{provider: kindnet}",
 }
+MODES: Final = {"nftables": "nftables"}
+"""Where kube-proxy's mode is another than iptables."""
+
 MANIFESTS: Final = """
 apiVersion: emu/v1
 kind: Cluster
@@ -41,7 +45,7 @@ metadata: {name: small}
 spec:
   nodes: [{name: one, role: control-plane}, {name: two}]
   network: %s
-  kubeProxy: {mode: iptables, features: {nfacct: false}}
+  kubeProxy: {mode: %s, features: {nfacct: false}}
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -89,7 +93,13 @@ spec: {clusterIP: 10.96.0.82, selector: {app: nobody}, ports: [{port: 80}]}
 """
 FIRST_PORT: Final = 41000
 WEB, NEAR, NOBODY = (IpAddress.parse(f"10.96.0.{number}") for number in (80, 81, 82))
-COMMANDS: Final = ("ip -4 route show table all", "ip rule", "ip -4 -o addr show", "iptables-save")
+COMMANDS: Final = (
+    "ip -4 route show table all",
+    "ip rule",
+    "ip -4 -o addr show",
+    "iptables-save",
+    "nft list table ip kube-proxy",
+)
 _UNLIKE: Final = re.compile(r"^\d+: |@\S+|\[\d+:\d+\]|^#.*\n", re.MULTILINE)
 """Numbers of devices, counters, and comments with the time."""
 
@@ -144,7 +154,9 @@ def known_ports(asked: Sequence[Request]) -> tuple[int, ...]:
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """A cluster whose document was written, read again, and run on Linux."""
     folder = tmp_path_factory.mktemp("exported")
-    (folder / "cluster.yaml").write_text(MANIFESTS % NETWORKS[request.param])
+    (folder / "cluster.yaml").write_text(
+        MANIFESTS % (NETWORKS[request.param], MODES.get(request.param, "iptables"))
+    )
     cluster = read_source([str(folder / "cluster.yaml")]).start()
     assert isinstance(cluster, Cluster)
     asked = requests(cluster)
@@ -192,7 +204,7 @@ def test_linux_has_the_tables_that_the_cluster_has(exported: Exported) -> None:
     for original, ns in exported.export.names.items():
         net = exported.cluster.fabric.namespaces[original]
         for command in COMMANDS:
-            ours = Host(exported.cluster, net).run(command)
+            ours = Host(exported.cluster, net).execute(command.split()).stdout
             theirs = exported.linux.printed[ns, command]
             if "switch" not in original:  # whose loopback is down
                 assert _lines(ours) == _lines(theirs), (ns, command)

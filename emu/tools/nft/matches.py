@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from emu.kernel.netfilter.nftables import expressions as ex
+from emu.kernel.netfilter.nftables.datatypes import MARK
 from emu.kernel.netfilter.nftables.statements import Match, Vmap
 from emu.kernel.netfilter.nftables.typing_of import type_of, types_of
 from emu.tools.nft import elements, expressions
@@ -98,7 +99,7 @@ def _membership(tokens: Tokens, left: ex.Expression, operator: str) -> Match:
 
 
 def simplify(left: ex.Expression, operator: str, right: ex.Single) -> Match:
-    """Return the condition as nft lists it: masks of addresses as prefixes, XOR done to the other side."""
+    """Return the condition as nft lists it: masks of addresses and marks as prefixes, no XOR."""
     if operator not in ("==", "!=") or not isinstance(left, ex.Bitwise):
         return Match(left, operator, right)
     datatype = type_of(left)
@@ -106,7 +107,7 @@ def simplify(left: ex.Expression, operator: str, right: ex.Single) -> Match:
         left, right = ex.Bitwise(left.of, left.mask), right ^ left.xor
     if left.mask == datatype.mask and not left.xor:
         return Match(left.of, operator, right)
-    if datatype.is_address and isinstance(right, int) and not left.xor:
+    if (datatype.is_address or datatype is MARK) and isinstance(right, int) and not left.xor:
         length = left.mask.bit_count()
         if left.mask == prefix_mask(length, datatype) and right & ~left.mask == 0:
             return Match(left.of, operator, ex.Prefix(right, length))

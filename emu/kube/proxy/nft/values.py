@@ -43,6 +43,10 @@ _PROTOCOL: Final = Meta("l4proto")
 _FAMILY_NUMBER: Final = 4
 
 
+_DYNAMIC_SIZE: Final = 65535
+"""What nft gives a set that rules change: see `stmt_evaluate_set`."""
+
+
 def read_rule(line: str) -> kernel.Rule:
     """Return the rule that `add rule ip kube-proxy CHAIN line` makes; frequent ones are read quickly.
 
@@ -135,7 +139,8 @@ class Holder:
         """The set as a value."""
         (command,) = parse(f"add {self.kind} {WHERE} {self.name} {self.what}")
         assert isinstance(command.asked, AddSet)
-        return command.asked.set
+        found = command.asked.set
+        return attrs.evolve(found, size=_DYNAMIC_SIZE) if "dynamic" in found.flags else found
 
 
 class Element(NamedTuple):
