@@ -11,6 +11,7 @@ from emu.errors import AddressError
 from emu.kube.api.objects import Node
 from emu.kube.controller import Key, Queue
 from emu.kube.providers import Calico, NodeNetwork, Written, apply, look_after
+from emu.kube.providers.flannel import Flannel
 from emu.wire.addresses import IpAddress, Prefix
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from emu.cluster.underlay import Underlay
     from emu.fabric.driver import Fabric
+    from emu.kernel.link.device import Device
+    from emu.kernel.namespace import Namespace
     from emu.kube.api.store import Change, Store
     from emu.kube.kubelet.machine import Machine
     from emu.kube.providers import Provider
@@ -30,6 +33,7 @@ class Daemons:
 
     Attributes:
         complaints: what kernels refused the last time, by node.
+        iface: the device of a node that they send by; empty for the one that they find themselves.
         underlay: what the nodes hang on, which may give them interfaces.
     """
 
@@ -48,6 +52,7 @@ class Daemons:
         self._provider = provider
         self._cluster_cidr = cluster_cidr
         self._ready = ready
+        self.iface = ""
         self._machines: dict[str, tuple[Machine, Prefix]] = {}
         self._written: dict[str, Written] = {}
         self._queue = Queue(store, self)
@@ -117,13 +122,13 @@ class Daemons:
         machine, segment = self._machines[node.metadata.name]
         internal = next(iter(node.addresses("InternalIP")), "")
         try:
-            IpAddress.parse(internal)
+            address = IpAddress.parse(internal)
         except AddressError:
             return None
-        device = machine.net.devices["eth0"]
+        device, address, segment = self._way_out(machine.net, address, segment)
         return NodeNetwork(
             node.metadata.name,
-            internal,
+            address,
             node.spec.pod_cidrs,
             self._cluster_cidr,
             device.name,
@@ -134,6 +139,25 @@ class Daemons:
             () if self.underlay is None else self.underlay.ranges,
             None if self.underlay is None else self.underlay.gateways.get(segment),
         )
+
+    def _way_out(
+        self, net: Namespace, internal: IpAddress, segment: Prefix
+    ) -> tuple[Device, IpAddress, Prefix]:
+        """Return the device that the daemon sends by, the address that it tells the others, and its subnet.
+
+        Daemons go by the InternalIP; flannel goes by the device of the default
+        route, unless it is told another (`--iface`).
+        """
+        if not self.iface and not isinstance(self._provider, Flannel):
+            owner = next((each for each in net.devices.values() if _has(each, internal)), None)
+            return owner or net.devices["eth0"], internal, segment
+        device = net.devices.get(self.iface or _of_default_route(net))
+        if device is None or not device.addresses:
+            return net.devices["eth0"], internal, segment
+        if _has(device, internal):
+            return device, internal, segment
+        own = device.addresses[0]
+        return device, own.address, own.prefix
 
     def _annotate(self, name: str, written: Written) -> None:
         node = self._store.find(Node, name)
@@ -146,3 +170,13 @@ class Daemons:
 def _network_of(node: Node) -> tuple[object, ...]:
     """Return what of a Node the daemons act on."""
     return node.addresses("InternalIP"), node.spec.pod_cidrs
+
+
+def _has(device: Device, address: IpAddress) -> bool:
+    return any(each.address == address for each in device.addresses)
+
+
+def _of_default_route(net: Namespace) -> str:
+    """Return the device of a node's default route; `eth0` if it has none."""
+    defaults = (route for route in net.fib.routes() if not route.dst.length and route.nexthops)
+    return next((route.nexthops[0].device for route in defaults), "eth0")

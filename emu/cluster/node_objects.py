@@ -52,11 +52,18 @@ class PlannedNode:
         node: its object.
         devices: the addresses of `eth0`, `eth1`, ...
         sysctls: the last word.
+        entry: what the document says of it; None if it names no such node.
     """
 
     node: Node
     devices: tuple[tuple[Interface, ...], ...]
     sysctls: Mapping[str, str]
+    entry: NodeSpec | None = None
+
+    @property
+    def internal(self) -> Interface:
+        """The InternalIP, with its subnet."""
+        return _internal_of(self.entry, self.devices)
 
     @property
     def is_control_plane(self) -> bool:
@@ -88,6 +95,7 @@ def plan(topology: Topology) -> tuple[PlannedNode, ...]:
             _complete(name, entry, given, addresses[name], topology, is_alone=is_alone),
             addresses[name],
             entry.sysctls if entry is not None else {},
+            entry,
         )
         for name, (entry, given) in zip(names, found, strict=True)
     ]
@@ -138,6 +146,13 @@ def _addresses(
     return own
 
 
+def _internal_of(entry: NodeSpec | None, devices: tuple[tuple[Interface, ...], ...]) -> Interface:
+    """Return the address that a kubelet says is its node's: the one it is told, else the first."""
+    every = [each for device in devices for each in device]
+    told = None if entry is None else entry.node_ip
+    return next((each for each in every if each.address == told), every[0])
+
+
 def _internal(node: Node | None) -> IpAddress | None:
     """Return the first InternalIP of IPv4 that an object names."""
     for text in node.addresses("InternalIP") if node is not None else ():
@@ -173,7 +188,7 @@ def _complete(
         if entry.zone:
             labels[_ZONE] = entry.zone
         labels |= entry.labels
-    internal = tuple(NodeAddress("InternalIP", str(device[0].address)) for device in devices[:1])
+    internal = (NodeAddress("InternalIP", str(_internal_of(entry, devices).address)),)
     others = tuple(each for each in node.status.addresses if each.type not in {"InternalIP", "Hostname"})
     status = attrs.evolve(
         node.status,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from emu.cluster.topology import values
+from emu.cluster.topology import nics, values
 from emu.cluster.topology.ipvs_reader import read_ipvs
 from emu.cluster.topology.spec import (
     POD_CIDR,
@@ -85,7 +85,7 @@ def _nodes(fields: Fields) -> tuple[NodeSpec, ...]:
 
 def _node(place: Place) -> NodeSpec:
     fields = Fields(place)
-    return fields.done(
+    found = fields.done(
         NodeSpec(
             fields.must("name", values.name),
             role=fields.get("role", one_of("control-plane", "worker"), "worker"),
@@ -96,8 +96,15 @@ def _node(place: Place) -> NodeSpec:
             pod_cidr=fields.get("podCIDR", values.prefix, None),
             sysctls=fields.get("sysctls", values.settings, {}),
             subnet=fields.get("subnet", text, ""),
+            node_ip=fields.get("nodeIP", values.address, None),
+            routes=fields.each("routes", nics.route),
+            nics=fields.each("nics", nics.nic),
         )
     )
+    own = [each.address for device in found.addresses for each in device]
+    if found.node_ip is not None and found.node_ip not in own:
+        fields.place.at("nodeIP").fault("is none of the node's addresses")
+    return found
 
 
 def _network(place: Place) -> NetworkSpec:
@@ -108,7 +115,7 @@ def _network(place: Place) -> NetworkSpec:
     value = fields.place.value
     for key, own in value.items() if isinstance(value, MappingNode) else ():
         fields.ignore(key)
-        if key in {"provider", "policy"}:
+        if key in {"provider", "policy", "iface"}:
             continue
         if key == provider and isinstance(own, MappingNode):
             options |= own
@@ -122,7 +129,8 @@ def _network(place: Place) -> NetworkSpec:
             found = _place_of(place, fault.path)
             meant = did_you_mean(fault.path.removeprefix("$."), ("provider", "policy", *PROVIDERS))
             found.fault(fault.message if "did you mean" in fault.message else f"{fault.message}{meant}")
-    return NetworkSpec(provider, options, policy)  # type: ignore[arg-type]  # those that there are
+    iface = fields.get("iface", text, "")
+    return NetworkSpec(provider, options, policy, iface)  # type: ignore[arg-type]  # those that there are
 
 
 def _place_of(network: Place, path: str) -> Place:

@@ -15,11 +15,12 @@ from emu.wire.addresses import Prefix
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from emu.cluster.topology.nics import NicSpec, NodeRoute
     from emu.kube.api.objects import Object
     from emu.kube.api.objects.scheduling import Taint
     from emu.kube.policy.enforcer import PolicyOption
     from emu.sim.time import Duration
-    from emu.wire.addresses import Interface
+    from emu.wire.addresses import Interface, IpAddress
 
 STEP_VERBS: Final = (
     "exec",
@@ -76,6 +77,9 @@ class NodeSpec:
         pod_cidr: None for the next free one.
         sysctls: the last word, whatever a plugin switches on.
         subnet: of a VPC, where it is to be.
+        node_ip: which of the addresses is the InternalIP (kubelet's `--node-ip`); None for the first.
+        routes: that it has from the start.
+        nics: what its network cards do that they should not.
     """
 
     name: str
@@ -87,6 +91,9 @@ class NodeSpec:
     pod_cidr: Prefix | None = None
     sysctls: Mapping[str, str] = _NOTHING
     subnet: str = ""
+    node_ip: IpAddress | None = None
+    routes: tuple[NodeRoute, ...] = ()
+    nics: tuple[NicSpec, ...] = ()
 
 
 @attrs.frozen
@@ -94,11 +101,14 @@ class NetworkSpec:
     """The network provider and its options, by the names that it gives them itself.
 
     `policy` says who enforces NetworkPolicies: see `emu.kube.policy.enforcer`.
+    `iface` is the device of a node that its daemon sends by, and whose address
+    it tells the others; empty for the one that it finds itself.
     """
 
     provider: ProviderName = "kindnet"
     options: Mapping[str, Any] = _NOTHING
     policy: PolicyOption = "provider"
+    iface: str = ""
 
 
 @attrs.frozen

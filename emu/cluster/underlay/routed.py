@@ -88,6 +88,12 @@ class RoutedUnderlay(Underlay):
         super().__init__(fabric)
         self._spec = spec
         self._places = Places(spec, [each.node.metadata.name for each in nodes])
+        self.wiring.reserved = frozenset(
+            (f"{kind}/{end.machine}", end.device)
+            for link in spec.links
+            for end in link.ends
+            for kind in ("switch", "router")
+        )
         self._taken = {each.address for node in nodes for device in node.devices for each in device}
         self._gateways: dict[Prefix, IpAddress] = {}
         self._announced: dict[IpAddress, tuple[Prefix, ...]] = {}
@@ -146,7 +152,7 @@ class RoutedUnderlay(Underlay):
 
     def _port(self, end: EndSpec) -> str:
         """Return the device that the end of a cable is."""
-        return end.device or self.wiring.next_port()
+        return end.device or self.wiring.next_port(self._net_of(end.machine))
 
     def _join(self, net: Namespace, device: str, machine: str) -> None:
         """Make a new device what it is there: a port of the switch, or of a router's subnet, or itself."""

@@ -38,9 +38,13 @@ class Wiring:
 
     Args:
         fabric: where it builds.
+
+    Attributes:
+        reserved: ports, by namespace and name, that nobody gets who names none.
     """
 
     fabric: Fabric
+    reserved: frozenset[tuple[str, str]] = attrs.field(default=frozenset(), init=False)
     _ports: int = attrs.field(default=0, init=False)
 
     # --- machines ---
@@ -117,16 +121,19 @@ class Wiring:
             mac: as of `pair`.
             cable: as of `pair`.
         """
-        inside, outside = self.pair((net, iface), (switch, port or self.next_port()), mac, cable)
+        inside, outside = self.pair((net, iface), (switch, port or self.next_port(switch)), mac, cable)
         self.join(switch, outside, bridge)
         self.up(switch, outside)
         self.up(net, inside)
         return inside
 
-    def next_port(self) -> str:
-        """Return a name for a port that no other has."""
-        self._ports += 1
-        return f"port{self._ports}"
+    def next_port(self, net: Namespace) -> str:
+        """Return a name for a port of `net` that no other has."""
+        while True:
+            self._ports += 1
+            name = f"port{self._ports}"
+            if name not in net.devices and (net.name, name) not in self.reserved:
+                return name
 
     def join(self, net: Namespace, device: Device, bridge: str) -> None:
         """Make `device` a port of the bridge `bridge` beside it."""
