@@ -48,6 +48,7 @@ _BUDGET: Final = 20_000  # events; an exchange takes hundreds
 _IDENTIFIER: Final = 0x656D  # of echoes: none that people write into documents
 _DATAGRAM: Final = b"emu"  # and the message of an SCTP association
 _DNS_PORT: Final = 53
+_BAD_REQUEST: Final = b"HTTP/1.1 400 "
 _NAME: Final = b"\x0akubernetes\x07default\x03svc\x07cluster\x05local\x00"
 _QUERY: Final = bytes.fromhex("656d 0100 0001 0000 0000 0000") + _NAME + bytes.fromhex("0001 0001")
 """What a DNS server answers, whatever it knows: it is silent to what is no query. Source: RFC 1035, 4.1."""
@@ -255,4 +256,4 @@ def _stay(target: Target, src: IpAddress) -> Program[str]:
         return word(error)
     finally:
         yield from program.close(socket)
-    return OK if heard else CLOSED
+    return OK if heard and not heard.startswith(_BAD_REQUEST) else CLOSED

@@ -36,6 +36,9 @@ SVC_NO_SUCH_PORT: Final = "SVC_NO_SUCH_PORT"
 SVC_NO_SUCH_ADDRESS: Final = "SVC_NO_SUCH_ADDRESS"
 SVC_NODEPORT_ADDRESS: Final = "SVC_NODEPORT_ADDRESS"
 LB_SOURCE_RANGE: Final = "LB_SOURCE_RANGE"
+LB_UNHEALTHY: Final = "LB_UNHEALTHY"
+LB_BYPASSED: Final = "LB_BYPASSED"
+LB_PROXY_HEADER: Final = "LB_PROXY_HEADER"
 BRIDGE_HAIRPIN_OFF: Final = "BRIDGE_HAIRPIN_OFF"
 PMTU_BLACKHOLE: Final = "PMTU_BLACKHOLE"
 UNDERLAY_FILTER: Final = "UNDERLAY_FILTER"
@@ -70,6 +73,9 @@ OURS: Final[Mapping[str, str]] = {
     SVC_NO_SUCH_PORT: "the Service has no such port",
     SVC_NO_SUCH_ADDRESS: "no Service has this address of their range",
     SVC_NODEPORT_ADDRESS: "node ports are not served at this address of the node",
+    LB_UNHEALTHY: "no node passes the load balancer's health check",
+    LB_BYPASSED: "kube-proxy leads past the load balancer, whose header the server waits for",
+    LB_PROXY_HEADER: "the server does not know the header that the load balancer begins with",
     LB_SOURCE_RANGE: "the source is in none of the Service's loadBalancerSourceRanges",
     BRIDGE_HAIRPIN_OFF: "the frame must leave by the port it came in by, and hairpin mode is off",
     PMTU_BLACKHOLE: "it is too large for the way, and nobody told its sender",
@@ -100,6 +106,9 @@ EXPLAINED: Final = frozenset(
         SVC_NO_SUCH_ADDRESS,
         SVC_NODEPORT_ADDRESS,
         LB_SOURCE_RANGE,
+        LB_UNHEALTHY,
+        LB_BYPASSED,
+        LB_PROXY_HEADER,
         "NO_SOCKET",
         BRIDGE_HAIRPIN_OFF,
         REPLY_NOT_UNNATED,

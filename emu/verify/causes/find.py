@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from emu.apps.outcome import TIMEOUT
 from emu.kernel.drops import DropReason
 from emu.observe.recording import Kind
 from emu.verify.causes import (
     addressing,
+    balancers,
     bridge,
     conntrack,
     dns,
@@ -40,7 +42,7 @@ from emu.verify.causes.codes import (
 from emu.verify.causes.origin import store_of
 from emu.verify.causes.packets import lost_later
 from emu.verify.causes.scene import Scene
-from emu.verify.exchange import STORM
+from emu.verify.exchange import CLOSED, STORM
 from emu.verify.story import UNROUTED, Way
 
 if TYPE_CHECKING:
@@ -51,8 +53,10 @@ if TYPE_CHECKING:
 
 _NO_ROUTE: Final = frozenset((errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EINVAL))
 _NO_ROUTE_NAMES: Final = frozenset(errno.errorcode[number] for number in _NO_ROUTE)
+_ENDED: Final = frozenset((CLOSED, "ECONNRESET", TIMEOUT))
 _REFINERS: Final = (
     policy.refine,
+    balancers.refine,
     service.refine,
     vpc.refine,
     underlay.refine,
@@ -94,6 +98,9 @@ def _find(network: Emulation, exchange: Exchange, whole: Story, source: Source, 
         return explained(story.request, Way.REQUEST)
     if story.answer is not None and not story.answer.is_accepted:
         return explained(story.answer, Way.REPLY)
+    ended = balancers.of_ended(network, whole, target) if exchange.outcome in _ENDED else None
+    if ended is not None:
+        return ended
     later = lost_later(exchange, story)
     if later is not None:
         return explained(*later)
