@@ -35,6 +35,9 @@ def config_of(spec: ClusterSpec, node: Node) -> ProxyConfig:
         tcp_be_liberal=proxy.tcp_be_liberal,
         features=Features(proxy.nfacct, proxy.random_fully),
         service_cidrs=(str(spec.service_cidr),) if _minor(spec) >= _SERVICE_CIDRS_SINCE else (),
+        ipvs=proxy.ipvs,
+        sync_period=proxy.ipvs.sync_period,
+        min_sync_period=proxy.ipvs.min_sync_period,
     )
 
 

@@ -88,6 +88,24 @@ def add_address(
     return address
 
 
+def add_hosts(fib: Fib, device: Device, interfaces: Iterable[Interface]) -> None:
+    """Give `device` many addresses that are no subnet's (/32): as one after the other, without a search each.
+
+    Raises:
+        RouteError: EEXIST, it has one of them already; those before it have been added.
+    """
+    known = {own.address for own in device.addresses}
+    place = _place_of_primary(device.addresses, "global")
+    for interface in interfaces:
+        if interface.address in known:
+            raise RouteError(errno.EEXIST, "ipv4: Address already assigned")
+        known.add(interface.address)
+        address = IfAddress(interface.address, interface.prefix, None, "global", secondary=False)
+        device.addresses.insert(place, address)
+        place += 1
+        _connect(fib, device, [address])
+
+
 def _place_of_primary(addresses: list[IfAddress], scope: str) -> int:
     """Return the place behind the last primary address of the same or a nearer scope."""
     return max(

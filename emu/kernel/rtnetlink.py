@@ -23,6 +23,8 @@ from emu.kernel.link.veth import Veth
 from emu.kernel.link.vxlan import Vxlan, default_mtu
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
     from emu.wire.addresses import Interface, IpAddress, MacAddress, Prefix
@@ -168,6 +170,17 @@ def add_address(
     """
     inetdev.add_address(net.fib, device, interface, peer=peer, broadcast=broadcast, scope=scope)
     net.sysctl.address_added(device.name)
+
+
+def add_addresses(net: Namespace, device: Device, interfaces: Sequence[Interface]) -> None:
+    """Give `device` many addresses of their own (/32), as `add_address` would one after the other.
+
+    Raises:
+        RouteError: EEXIST, it has one of them.
+    """
+    inetdev.add_hosts(net.fib, device, interfaces)
+    if interfaces:
+        net.sysctl.address_added(device.name)
 
 
 def delete_address(

@@ -56,6 +56,31 @@ class Features:
 
 
 @attrs.frozen
+class IpvsConfig:
+    """What only the mode ipvs asks; a time-out of 0 leaves the kernel's.
+
+    Attributes:
+        scheduler: of all virtual services, empty for round robin.
+        strict_arp: nodes answer ARP only for addresses of the device that is asked.
+        exclude_cidrs: virtual services at these addresses are somebody else's, and stay.
+        tcp_timeout: of connections that stand, ns.
+        tcp_fin_timeout: of connections after a FIN, ns.
+        udp_timeout: of UDP, ns.
+        sync_period: see `ProxyConfig`.
+        min_sync_period: see `ProxyConfig`.
+    """
+
+    scheduler: str = ""
+    strict_arp: bool = False
+    exclude_cidrs: tuple[str, ...] = ()
+    tcp_timeout: Duration = 0
+    tcp_fin_timeout: Duration = 0
+    udp_timeout: Duration = 0
+    sync_period: Duration = 30 * SECOND
+    min_sync_period: Duration = SECOND
+
+
+@attrs.frozen
 class ProxyConfig:
     """The configuration of one node's kube-proxy for one family of addresses.
 
@@ -78,6 +103,7 @@ class ProxyConfig:
         min_sync_period: how long after a sync the next one waits, ns.
         sync_period: how often it looks whether somebody took its rules away, ns.
         service_cidrs: the networks that ClusterIPs are in, as ServiceCIDR objects say; of one mode alone.
+        ipvs: what only the mode ipvs asks.
     """
 
     node_name: str
@@ -97,6 +123,7 @@ class ProxyConfig:
     min_sync_period: Duration = SECOND
     sync_period: Duration = 30 * SECOND
     service_cidrs: tuple[str, ...] = ()
+    ipvs: IpvsConfig = IpvsConfig()
 
     def check(self) -> None:
         """Raise what is wrong with it.
@@ -223,7 +250,7 @@ def place_of(config: ProxyConfig, node: Node | None) -> Place:
 
 def serves_loopback(config: ProxyConfig) -> bool:
     """Return whether node ports answer on loopback addresses: it is asked for, and these serve."""
-    if not config.localhost_node_ports or config.family != 4 or config.mode == "nftables":
+    if not config.localhost_node_ports or config.family != 4 or config.mode != "iptables":
         return False
     served = node_port_networks(config)
     return not served or any(each.address[0] == 127 or _holds_loopback(each) for each in served)

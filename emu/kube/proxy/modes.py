@@ -103,15 +103,28 @@ def _without_nftables(net: Namespace) -> None:
     clean_up(net)
 
 
+def _ipvs(fleet: Fleet) -> Mode:
+    from emu.kube.proxy.ipvs.mode import IpvsMode  # noqa: PLC0415 - only where it is the mode
+
+    return IpvsMode(fleet)
+
+
+def _without_ipvs(net: Namespace) -> None:
+    from emu.kube.proxy.ipvs.mode import clean_up  # noqa: PLC0415 - only where it was the mode
+
+    clean_up(net)
+
+
 MODES: Final[Mapping[str, Kind]] = {
     "iptables": Kind(_iptables, _without_iptables, cleans=("nftables",)),
     "nftables": Kind(
         _nftables, _without_nftables, cleans=("iptables", "ipvs"), node_port_addresses=("primary",)
     ),
+    "ipvs": Kind(_ipvs, _without_ipvs, cleans=("nftables",)),
 }
 """The modes that are modelled, by the names that KubeProxyConfiguration gives them."""
 
-NOT_YET: Final = ("ipvs", "userspace")
+NOT_YET: Final = ("userspace",)
 """The modes that kube-proxy has or had, and that are not modelled."""
 
 

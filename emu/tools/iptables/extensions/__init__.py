@@ -42,6 +42,7 @@ MATCHES: Final[Mapping[str, str]] = {
     "hashlimit": "hashlimit",
     "icmp": "icmp",
     "iprange": "iprange",
+    "ipvs": "ipvs",
     "length": "length",
     "limit": "limit",
     "mac": "mac",

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`kubeProxy.ipvs` of a `Cluster` document: what only the mode ipvs asks.
+
+Source: pkg/proxy/apis/config/types.go `KubeProxyIPVSConfiguration`, validation.go.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+from emu.cluster.topology import values
+from emu.document.fields import Fields, boolean, elements, one_of, text
+from emu.kernel.netfilter.ipvs.schedulers import SCHEDULERS, UNMODELLED
+from emu.kube.proxy.config import IpvsConfig
+from emu.sim.time import MICROSECOND, MILLISECOND, SECOND, Duration
+
+if TYPE_CHECKING:
+    from emu.document.fields import Place
+
+_DEFAULT: Final = IpvsConfig()
+_UNITS: Final = {
+    "ns": 1,
+    "us": MICROSECOND,
+    "ms": MILLISECOND,
+    "s": SECOND,
+    "m": 60 * SECOND,
+    "h": 3600 * SECOND,
+}
+_PART: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ns|us|ms|s|m|h)")
+_WHOLE: Final = re.compile(rf"(?:{_PART.pattern})+")
+
+
+def read_ipvs(place: Place) -> IpvsConfig:
+    """Return the settings of the mode ipvs."""
+    fields = Fields(place)
+    return fields.done(
+        IpvsConfig(
+            fields.get("scheduler", _scheduler, ""),
+            fields.get("strictARP", boolean, False),
+            fields.get("excludeCIDRs", lambda each: elements(each, _network), ()),
+            fields.get("tcpTimeout", _duration, 0),
+            fields.get("tcpFinTimeout", _duration, 0),
+            fields.get("udpTimeout", _duration, 0),
+            fields.get("syncPeriod", _duration, _DEFAULT.sync_period),
+            fields.get("minSyncPeriod", _duration, _DEFAULT.min_sync_period),
+        )
+    )
+
+
+def _scheduler(place: Place) -> str:
+    if place.value in UNMODELLED:
+        place.fault(f"the scheduler {place.value} is not modelled; there are {', '.join(SCHEDULERS)}")
+        return ""
+    return one_of("", *SCHEDULERS)(place)
+
+
+def _network(place: Place) -> str:
+    return str(values.prefix(place))
+
+
+def _duration(place: Place) -> Duration:
+    """Read a duration as Go writes it: `30s`, `15m0s`, `1h`."""
+    found = text(place)
+    if found == "0":
+        return 0
+    if _WHOLE.fullmatch(found) is None:
+        if isinstance(place.value, str):
+            place.wrong("a duration like 30s or 15m0s")
+        return 0
+    return round(sum(Fraction(number) * _UNITS[unit] for number, unit in _PART.findall(found)))
