@@ -23,7 +23,7 @@ from emu.wire.addresses import Interface, IpAddress, Prefix
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emu.cluster.topology.spec import ProviderName, Role
+    from emu.cluster.topology.spec import ProviderName, ProxyMode, Role
     from emu.kube.api.objects import Pod, Service
 
     Workload = Pod | Deployment | DaemonSet | StatefulSet
@@ -37,7 +37,13 @@ _NETWORKS: Final[tuple[tuple[ProviderName, dict[str, Any]], ...]] = (
     ("flannel", {"backend": "host-gw"}),
     ("flannel", {"directRouting": True}),
     ("weave", {}),
+    ("calico", {}),
+    ("calico", {"ipipMode": "CrossSubnet"}),
+    ("calico", {"ipipMode": "Never"}),
+    ("calico", {"vxlanMode": "Always"}),
+    ("calico", {"vxlanMode": "CrossSubnet", "blockSize": 29}),
 )
+PROXY_MODES: Final[tuple[ProxyMode, ...]] = ("iptables", "iptables", "nftables")
 _FIRST_PORT: Final = 8000
 _ROLES: Final[st.SearchStrategy[Role]] = st.sampled_from(("control-plane", "worker"))
 _TAINTS: Final[st.SearchStrategy[tuple[()] | None]] = st.sampled_from(((), None))
@@ -66,6 +72,7 @@ def proxies() -> st.SearchStrategy[ProxySpec]:
     """Settings of kube-proxy; shrinks to the defaults."""
     return st.builds(
         ProxySpec,
+        st.sampled_from(PROXY_MODES),
         cluster_cidr=st.sampled_from((None, None, "")),
         node_port_addresses=st.sampled_from(((), (), ("172.18.0.0/16", "10.1.0.0/16"))),
         masquerade_all=st.sampled_from((False, False, False, True)),
@@ -79,7 +86,7 @@ def proxies() -> st.SearchStrategy[ProxySpec]:
 
 def _can_cross_segments(network: NetworkSpec) -> bool:
     options = network.options
-    return network.provider in {"kubenet", "weave"} or (
+    return network.provider in {"kubenet", "weave", "calico"} or (
         network.provider == "flannel" and options.get("backend") != "host-gw"
     )
 

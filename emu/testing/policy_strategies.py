@@ -59,6 +59,8 @@ NETWORKS: Final = (
     NetworkSpec("flannel", policy="iptables"),
     NetworkSpec("flannel", {"backend": "host-gw"}, policy="iptables"),
     NetworkSpec("kubenet", policy="iptables"),
+    NetworkSpec("calico"),
+    NetworkSpec("calico", {"vxlanMode": "CrossSubnet"}),
 )
 """The networks on which somebody enforces policies."""
 

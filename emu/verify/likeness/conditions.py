@@ -33,16 +33,18 @@ from emu.kernel.netfilter.ruleset import UnknownMatch
 from emu.verify.likeness.doubt import Doubt
 from emu.verify.likeness.packets import meet
 from emu.verify.likeness.sets import NamedPorts
+from emu.verify.likeness.universe import NOBODY, Extent
+from emu.verify.likeness.ways import device_to
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Hashable, Iterable, Mapping
 
     from emu.kernel.namespace import Namespace
     from emu.kernel.netfilter.matches.ports import PortRange
     from emu.kernel.netfilter.ruleset import Match, Rule
     from emu.verify.likeness.packets import Ports, Sort
     from emu.verify.likeness.sets import Sets
-    from emu.verify.likeness.universe import Extent, Universe
+    from emu.verify.likeness.universe import Universe
 
 SOURCE: Final = "src"
 TARGET: Final = "dst"
@@ -65,6 +67,7 @@ _PLAIN: Final = (
 """Matches that look at nothing that tells pods apart: for what `ReversePath` asks, see `hosts`."""
 
 _HOST: Final = b"\xff" * 4
+_LOCAL: Final = int(addrtype.AddressTypes.LOCAL)
 
 
 class Place(NamedTuple):
@@ -75,12 +78,20 @@ class Place(NamedTuple):
         universe: who takes part.
         sets: who reads sets of addresses.
         ports: the devices that lead to pods, by name; of other pods than those asked about too.
+        leads: who is reached by which device, once somebody has asked.
     """
 
     net: Namespace
     universe: Universe
     sets: Sets
     ports: frozenset[str]
+    leads: dict[str, Extent]
+
+    def leading(self) -> Mapping[str, Extent]:
+        """Return who is reached by each device, by its name."""
+        if not self.leads:
+            self.leads.update(self.universe.grouped(partial(device_to, self.net)))
+        return self.leads
 
 
 class Named(NamedTuple):
@@ -139,11 +150,11 @@ class Condition:
 
     # --- may it hold? ---
 
-    def may_hold(self, sort: Sort, *, knows_marks: bool) -> bool:
-        """Return whether a packet of a sort can fulfil it. With `knows_marks` all marks are 0."""
+    def may_hold(self, sort: Sort, *, marks: int) -> bool:
+        """Return whether a packet of a sort can fulfil it, when of its mark these bits may be set."""
         if self.protocol is not None and (self.protocol.number == sort.protocol) is self.protocol.inverted:
             return False
-        if knows_marks and not all(_holds_unmarked(mark) for mark in self.marks):
+        if not all(_may_be(mark, marks) for mark in self.marks):
             return False
         if not self.whole(SOURCE, sort.sources) or not self.whole(TARGET, sort.targets):
             return False
@@ -152,9 +163,9 @@ class Condition:
                 return False
         return True
 
-    def must_hold(self, sort: Sort, *, knows_marks: bool) -> bool:
+    def must_hold(self, sort: Sort, *, marks: int) -> bool:
         """Return whether every packet of a sort fulfils it, given that one may."""
-        if self.asks_more or self.named or (self.marks and not knows_marks):
+        if self.asks_more or self.named or not all(_must_be(mark, marks) for mark in self.marks):
             return False
         if self.sports is not None or self.dports is not None:
             return False
@@ -164,8 +175,15 @@ class Condition:
         )
 
 
-def _holds_unmarked(mark: Mark) -> bool:
-    return (mark.value == 0) is not mark.inverted
+def _may_be(mark: Mark, bits: int) -> bool:
+    """Return whether a mark in which `bits` may be set, and no others, can be what is asked for."""
+    if mark.inverted:
+        return bool(mark.value or mark.mask & bits)
+    return not mark.value & ~(mark.mask & bits)
+
+
+def _must_be(mark: Mark, bits: int) -> bool:
+    return not _may_be(attrs.evolve(mark, inverted=not mark.inverted), bits)
 
 
 def read(rule: Rule, place: Place) -> Condition:
@@ -190,9 +208,12 @@ def _read(match: Match, found: Condition, place: Place) -> None:
             _read_addresses(match, found, place)
         case ip.Protocol() | Mark() | Tcp() | Udp() | Sctp() | Multiport():
             _read_header(match, found)
-        case ip.InInterface() | ip.OutInterface() | Physdev():
-            for name in _device_names(match):
-                _check_device(name, place)
+        case ip.InInterface() | ip.OutInterface():
+            _add_device(found, match, place)
+        case Physdev():
+            for port in (match.came_by, match.leaves_by):
+                if port is not None:
+                    _check_device(port.name, place)
             _add_text(found, match)
         case Conntrack() if not match.addresses and match.expire is None:
             for each in match.ports:
@@ -267,7 +288,8 @@ def _add_prefix(
 def _add_types(found: Condition, asked: addrtype.AddressType, place: Place) -> None:
     """Ask the routing tables of what type each address is."""
     if asked.limit is not None:
-        raise Doubt("a rule asks for types of addresses on one device")
+        _add_types_on_device(found, asked, place)
+        return
     sides = (
         (SOURCE, int(asked.source), asked.source_inverted),
         (TARGET, int(asked.destination), asked.destination_inverted),
@@ -276,6 +298,20 @@ def _add_types(found: Condition, asked: addrtype.AddressType, place: Place) -> N
         if wanted:
             extent = place.universe.who(partial(_is_of_type, place.net, wanted))
             _add(found, end, place.universe, extent, inverted=inverted)
+
+
+def _add_types_on_device(found: Condition, asked: addrtype.AddressType, place: Place) -> None:
+    """Ask whether an address is one of the device's own: no other than one of the node can be."""
+    own = place.universe.who(partial(_is_of_type, place.net, _LOCAL))
+    for end, wanted, inverted in (
+        (SOURCE, int(asked.source), asked.source_inverted),
+        (TARGET, int(asked.destination), asked.destination_inverted),
+    ):
+        if wanted not in {0, _LOCAL}:
+            raise Doubt("a rule asks for types of addresses on one device")
+        if wanted and not inverted:
+            _add(found, end, place.universe, own, inverted=False)
+    _add_text(found, asked)
 
 
 def _is_of_type(net: Namespace, wanted: int, number: int) -> bool:
@@ -330,10 +366,27 @@ def _merged(ranges: Iterable[tuple[int, int]]) -> Ports:
     return tuple(sorted(ranges))
 
 
-def _device_names(match: ip.InInterface | ip.OutInterface | Physdev) -> list[str]:
-    if isinstance(match, Physdev):
-        return [port.name for port in (match.came_by, match.leaves_by) if port is not None]
-    return [match.name]
+def _add_device(found: Condition, match: ip.InInterface | ip.OutInterface, place: Place) -> None:
+    """Ask by which device packets come or leave.
+
+    They leave by the device of the route to their target. Those of a pod with a cable of
+    its own, in no bridge, come by it, and those of nobody else do.
+    """
+    devices = place.net.devices
+    meant = [name for name in devices if ip.matches_name(name, match.name)]
+    is_source = isinstance(match, ip.InInterface)
+    if is_source and not all(name in place.ports and devices[name].port is None for name in meant):
+        _check_device(match.name, place)
+        _add_text(found, match)
+        return
+    leading = place.leading()
+    pods, machines = 0, frozenset[int]()
+    for name in meant:
+        extent = leading.get(name, NOBODY)
+        pods, machines = pods | extent.pods, machines | extent.machines
+    found.is_host |= len(meant) == 1 and not match.name.endswith("+")
+    extent = Extent(pods) if is_source else Extent(pods, machines)
+    _add(found, SOURCE if is_source else TARGET, place.universe, extent, inverted=match.inverted)
 
 
 def _check_device(pattern: str, place: Place) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.kernel.link.bridge import Bridge
+from emu.kernel.link.ipip import Ipip
 from emu.kernel.link.vxlan import Vxlan
 from emu.kernel.netfilter.hooks import Hook
 from emu.kernel.nud import Nud
@@ -20,11 +21,12 @@ from emu.verify.likeness import plan as plans
 from emu.verify.likeness import ways
 from emu.verify.likeness.conditions import Place
 from emu.verify.likeness.doubt import Doubt
-from emu.verify.likeness.packets import sorts
+from emu.verify.likeness.packets import Tunnel, sorts
 from emu.verify.likeness.reach import reach
 from emu.verify.likeness.rules import Meaning, Reader
 from emu.verify.likeness.settings import cable
 from emu.verify.likeness.ways import way
+from emu.wire.ipv4 import IPIP, UDP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from emu.verify.likeness.plan import Home, Plan
     from emu.verify.likeness.sets import Sets
     from emu.verify.likeness.settings import Settings
-    from emu.verify.likeness.universe import Extent
     from emu.wire.addresses import IpAddress
 
 _UNRESOLVED: Final = frozenset((Nud.NONE, Nud.INCOMPLETE, Nud.FAILED))
@@ -126,7 +127,7 @@ class Node:
         if limit and netfilter.conntrack.count + _ROOM > limit:
             raise Doubt("the connection table is nearly full")
         universe = self._plan.universe
-        place = Place(self.net, universe, sets, self._led)
+        place = Place(self.net, universe, sets, self._led, {})
         own = asked.protocol, asked.ports, asked.own
         packets = list(sorts(universe, self.net.name, own, tunnels(self._plan)))
         tables = [table.table for _, table in sorted(netfilter.tables.items())]
@@ -255,7 +256,25 @@ class Node:
         if any(each is not None and each.gateway not in (None, *addresses) for each in found):
             raise Doubt(f"the way from {self.net.name} to {peer.net.name} leads elsewhere")
         told = tuple([None if each is None else each.text for each in found])
-        return told, tuple(neighbours), tuple(self._remotes(peer, call)), tuple(self._switches(peer))
+        ends = tuple(self._ends_of_tunnels(call))
+        remotes = tuple(self._remotes(peer, call))
+        return told, tuple(neighbours), remotes, ends, self._is_tunnelled(peer), tuple(self._switches(peer))
+
+    def _ends_of_tunnels(self, call: Callable[[IpAddress], Hashable]) -> Iterator[Hashable]:
+        for device in self.net.devices.values():
+            if isinstance(device.link, Ipip):
+                yield device.name, call(device.link.local), call(device.link.remote)
+
+    def _is_tunnelled(self, peer: Node) -> bool:
+        """Return whether there is a connection of IPIP with a node: it has no ports to tell two apart by."""
+        netfilter = self.net.used_netfilter
+        if netfilter is None:
+            return False
+        ends = {bytes(each) for each in peer.addresses}
+        return any(
+            connection.protocol == IPIP and {connection.original.src, connection.original.dst} & ends
+            for connection in netfilter.conntrack.entries(self._plan.fabric.loop.now)
+        )
 
     def _neighbour(self, address: IpAddress, peer: Node) -> Hashable:
         """Return what is said for good about who has an address of a node."""
@@ -302,9 +321,10 @@ class Node:
         return ((name, net) for name, (net, _) in self._ends() if name not in self._led)
 
 
-def tunnels(plan: Plan) -> list[tuple[int, Extent]]:
-    """Return the UDP ports of the nodes' tunnels, each with the addresses between which packets go."""
+def tunnels(plan: Plan) -> list[Tunnel]:
+    """Return what goes between nodes around the packets of others."""
     found: dict[int, set[int]] = {}
+    outer: list[Tunnel] = []
     universe = plan.universe
     for net in plan.nodes.values():
         for device in net.devices.values():
@@ -312,10 +332,29 @@ def tunnels(plan: Plan) -> list[tuple[int, Extent]]:
             if isinstance(link, Vxlan):
                 ends = [each.dst for entry in link.fdb.entries(START) for each in entry.remotes]
                 found.setdefault(link.dstport, set()).update(map(int, (link.local, *ends)))
-    return [
-        (port, universe.machines if _ANY in ends else universe.who(ends.__contains__))
+            elif isinstance(link, Ipip) and not outer:
+                around = _ends_of_ipip(plan)
+                outer.append(Tunnel(IPIP, None, universe.who(around.__contains__)))
+    return outer + [
+        Tunnel(UDP, port, universe.machines if _ANY in ends else universe.who(ends.__contains__))
         for port, ends in sorted(found.items())
     ]
+
+
+def _ends_of_ipip(plan: Plan) -> set[int]:
+    """Return between which addresses nodes send packets around others: next hops, and who asks for them."""
+    found: set[int] = set()
+    for net in plan.nodes.values():
+        tunnels = {name: device.link for name, device in net.devices.items() if isinstance(device.link, Ipip)}
+        ends = {int(end) for link in tunnels.values() for end in (link.local, link.remote)}
+        for route in net.fib.routes() if tunnels else ():
+            ends |= {int(hop.gateway) for hop in route.nexthops if hop.device in tunnels and hop.gateway}
+        lower = {ways.device_to(net, end) for end in ends - {_ANY}}
+        found |= ends
+        found |= {
+            int(own.address) for name in lower & net.devices.keys() for own in net.devices[name].addresses
+        }
+    return found
 
 
 def _device_of(net: Namespace, mac: bytes) -> str | None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from emu.verify.likeness.universe import Extent, Universe
 
 ICMP: Final = 1
-_UDP: Final = 17
 _ANY_PORT: Final = ((0, 65535),)
 
 Ports = tuple[tuple[int, int], ...]
@@ -43,8 +42,16 @@ class Sort(NamedTuple):
     complains: bool = False
 
 
+class Tunnel(NamedTuple):
+    """The packets around others: protocol, destination port if they have one, and whose they are."""
+
+    protocol: int
+    port: int | None
+    ends: Extent
+
+
 def sorts(
-    universe: Universe, node: str, asked: tuple[int, Ports, Ports], tunnels: Sequence[tuple[int, Extent]]
+    universe: Universe, node: str, asked: tuple[int, Ports, Ports], tunnels: Sequence[Tunnel]
 ) -> Iterator[Sort]:
     """Yield the packets that `node` may see.
 
@@ -52,7 +59,7 @@ def sorts(
         universe: who takes part.
         node: the network namespace of a node.
         asked: the protocol, the ports that are asked, those that whoever asks may have himself.
-        tunnels: UDP ports of tunnels, each with the addresses between which they are.
+        tunnels: what goes around packets from node to node.
     """
     protocol, there, own = asked
     here = universe.pods._replace(pods=universe.own.get(node, 0))
@@ -63,8 +70,8 @@ def sorts(
             yield Sort(sources, targets, protocol, own, there)
             yield Sort(sources, targets, protocol, there, own)
     yield Sort(universe.everybody, universe.everybody, ICMP, complains=True)
-    for port, ends in tunnels:
-        yield Sort(ends, ends, _UDP, dports=((port, port),))
+    for number, port, ends in tunnels:
+        yield Sort(ends, ends, number, dports=_ANY_PORT if port is None else ((port, port),))
 
 
 def meet(some: Ports, others: Ports) -> bool:

@@ -145,9 +145,18 @@ def _shared(fabric: Fabric) -> frozenset[str]:
         for address in addresses_of(net):
             owners.setdefault(bytes(address), set()).add(name)
         for device in net.devices.values():
-            if any(device.mac):
+            if any(device.mac) and not _is_alone(fabric, net, device):
                 owners.setdefault(bytes(device.mac), set()).add(name)
     return frozenset().union(*(found for found in owners.values() if len(found) > 1))
+
+
+def _is_alone(fabric: Fabric, net: Namespace, device: Device) -> bool:
+    """Return whether a device has one other at its cable, and no switch: nobody else hears its address."""
+    end = fabric.far_end(net, device.name)
+    if end is None or device.port is not None:
+        return False
+    other = end[0].device(end[1])
+    return other.port is None and other.mac != device.mac
 
 
 def answers_for_others(net: Namespace, ports: frozenset[str]) -> bool:

@@ -13,6 +13,7 @@ import attrs
 
 from emu.kernel.netfilter.ruleset import BUILTIN, Decide, Goto, Jump, Return, UnknownTarget
 from emu.kernel.netfilter.targets.connmark import RestoreMark, SaveMark, SetConnmark
+from emu.kernel.netfilter.targets.ct import Notrack
 from emu.kernel.netfilter.targets.log import Log, NfLog
 from emu.kernel.netfilter.targets.mark import SetMark
 from emu.kernel.netfilter.targets.nat import Dnat, Masquerade, Netmap, Redirect, Snat
@@ -33,11 +34,12 @@ _TRANSLATING: Final = (Dnat, Snat, Masquerade, Redirect, Netmap)
 _MARKING: Final = (SetMark, RestoreMark)
 _KNOWN: Final = (
     *(Jump, Goto, Return, Decide, Reject),
-    *(*_MARKING, SaveMark, SetConnmark, SetMss),
+    *(*_MARKING, SaveMark, SetConnmark, SetMss, Notrack),
     *(Log, NfLog, Classify, FillChecksum, Trace),
 )
 _ENDING: Final = (Goto, Return, Decide, Reject)
 _NAT: Final = "nat"
+_ALL_BITS: Final = 0xFFFFFFFF
 
 
 @attrs.define
@@ -62,16 +64,28 @@ def reach(tables: Sequence[Table], sorts: Sequence[Sort], place: Place) -> list[
         Doubt: there is a rule that is not understood.
     """
     read: dict[int, Condition | Doubt] = {}
-    found = [_Walk(table, place, read, knows_marks=True).walk(sorts) for table in tables]
-    if any(_marks(each) for each in found):
-        found = [_Walk(table, place, read, knows_marks=False).walk(sorts) for table in tables]
+    marks, more = 0, 0
+    found: list[Reached] = []
+    while not found or more & ~marks:
+        marks |= more
+        found = [_Walk(table, place, read, marks).walk(sorts) for table in tables]
+        for each in found:
+            more |= _marks(each)
     for each in found:
         _check(each)
     return found
 
 
-def _marks(reached: Reached) -> bool:
-    return any(isinstance(_target(reached, *key), _MARKING) for key in reached.conditions)
+def _marks(reached: Reached) -> int:
+    """Return which bits of a mark may be set behind the rules that are reached."""
+    bits = 0
+    for key in reached.conditions:
+        target = _target(reached, *key)
+        if isinstance(target, SetMark):
+            bits |= target.value
+        elif isinstance(target, RestoreMark):
+            bits |= _ALL_BITS
+    return bits
 
 
 def _target(reached: Reached, chain: str, number: int) -> Target | None:
@@ -96,13 +110,11 @@ def _check(reached: Reached) -> None:
 class _Walk:
     """A walk of sorts of packets through a table."""
 
-    def __init__(
-        self, table: Table, place: Place, read: dict[int, Condition | Doubt], *, knows_marks: bool
-    ) -> None:
+    def __init__(self, table: Table, place: Place, read: dict[int, Condition | Doubt], marks: int) -> None:
         self._table = table
         self._place = place
         self._read = read
-        self._knows_marks = knows_marks
+        self._marks = marks  # the bits that may be set
         self._reached: dict[str, set[int]] = {}
         self._entered: set[tuple[str, Sort]] = set()
         self._found = Reached(table)
@@ -134,13 +146,13 @@ class _Walk:
         reached = self._reached.setdefault(chain, set())
         for number, rule in enumerate(self._table.by_name[chain].rules):
             condition = self._condition(rule)
-            if not condition.may_hold(sort, knows_marks=self._knows_marks):
+            if not condition.may_hold(sort, marks=self._marks):
                 continue
             reached.add(number)
             self._found.conditions[chain, number] = condition
             if isinstance(rule.target, Jump | Goto):
                 entered.append(rule.target.chain)
-            if isinstance(rule.target, _ENDING) and condition.must_hold(sort, knows_marks=self._knows_marks):
+            if isinstance(rule.target, _ENDING) and condition.must_hold(sort, marks=self._marks):
                 break
         return entered
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from emu.kernel.fib import Fib
 from emu.kernel.link.bridge import Bridge
+from emu.kernel.link.ipip import Ipip
 from emu.kernel.link.vxlan import Vxlan
 from emu.sim.time import START
 from emu.verify.likeness.doubt import Doubt
@@ -102,6 +103,8 @@ def _link(device: Device) -> Hashable:
                 *(link.vni, link.device, link.dstport, link.learning, link.udpcsum, link.ttl),
                 *(link.ttl_inherit, link.tos, link.tos_inherit, link.df, link.source_ports),
             )
+        case Ipip():
+            return link.device, link.ttl, link.tos, link.tos_inherit, link.pmtudisc
         case _ if link.kind in {"", "veth", "dummy"}:
             return None
         case _:

@@ -127,6 +127,20 @@ class Universe:
         machines = [place for place, machine in enumerate(self.machine_list) if holds(machine.number)]
         return Extent(pods, frozenset(machines))
 
+    def grouped(self, key: Callable[[int], str]) -> dict[str, Extent]:
+        """Return who has which key of his address."""
+        pods: dict[str, int] = {}
+        machines: dict[str, list[int]] = {}
+        for place, number in enumerate(self._numbers):
+            found = key(number)
+            pods[found] = pods.get(found, 0) | 1 << place
+        for place, machine in enumerate(self.machine_list):
+            machines.setdefault(key(machine.number), []).append(place)
+        return {
+            found: Extent(pods.get(found, 0), frozenset(machines.get(found, ())))
+            for found in (*pods, *machines)
+        }
+
     def others(self, extent: Extent) -> Extent:
         """Return who is not in `extent`."""
         return Extent(self._every & ~extent.pods, self.machines.machines - extent.machines)

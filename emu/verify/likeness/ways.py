@@ -65,6 +65,20 @@ def way(
     return Way(device, gateway, (route.type, hops, source, rest))
 
 
+def device_to(net: Namespace, number: int) -> str:
+    """Return the device by which packets for an address leave, empty for none.
+
+    Raises:
+        Doubt: there is more than one way.
+    """
+    found = net.fib.lookup(Flow(number.to_bytes(4, "big")))
+    if found is None or not found.route.nexthops:
+        return ""
+    if len(found.route.nexthops) > 1:
+        raise Doubt("there are routes with several ways")
+    return found.route.nexthops[0].device
+
+
 def check(net: Namespace) -> None:
     """Check that where packets go depends on nothing but their destinations.
 
