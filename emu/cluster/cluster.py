@@ -118,9 +118,17 @@ class Cluster(Emulation):
             return False
         if self.control_plane.scheduler.is_waiting or not self.control_plane.balancers.is_settled:
             return False
-        up = {name for name, machine in self.machines.items() if machine.is_up}
+        if any(kubelet.is_turning for kubelet in self.kubelets.by_node.values()):
+            return False
+        up = {name for name, machine in self.machines.items() if machine.is_kept}
         pods = (pod for pod in self.store.each(Pod) if pod.spec.node_name in up or not pod.spec.node_name)
-        return all(map(_is_at_rest, pods))
+        return all(_is_at_rest(pod) or self._is_held_unready(pod) for pod in pods)
+
+    def _is_held_unready(self, pod: Pod) -> bool:
+        """Return whether a pod is not ready because somebody wants it so."""
+        kubelet = self.kubelets.by_node.get(pod.spec.node_name)
+        meta = pod.metadata
+        return kubelet is not None and Key(meta.namespace, meta.name) in kubelet.failing
 
     def take(self, step: StepSpec) -> Finished:
         """Wait until it is time for a step, take it, and return what it printed.

@@ -7,13 +7,15 @@ binds them, kubelets run them, daemons and kube-proxies write what packets follo
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from emu.cluster import node_objects, outside, policies, proxying
+from emu.cluster import cards, node_objects, outside, policies, proxying
 from emu.cluster.balancers import Balancers
 from emu.cluster.daemons import Daemons
+from emu.cluster.outages import Outages, boot, forget_everything
 from emu.cluster.ranges import overlaps
-from emu.cluster.underlay import lay
+from emu.cluster.underlay.lay import lay
 from emu.cluster.vpc.nodes import vpc_of
 from emu.cluster.writing import Writer
 from emu.errors import UnknownNameError, did_you_mean
@@ -67,6 +69,7 @@ class ControlPlane:
         policies: what writes the rules of NetworkPolicies; None where nobody enforces them.
         underlay: what the nodes hang on.
         balancers: what stands in front of Services.
+        outages: which nodes have failed.
         userlands: what programs on hosts outside see, by network namespace.
         warnings: what was taken in another way than it was said, a line each.
     """
@@ -95,7 +98,8 @@ class ControlPlane:
         self.kubelets = Kubelets(fabric, self.store, settings)
         self.proxies = Fleet(self.store, fabric=fabric)
         provider = PROVIDERS[spec.network.provider](spec.network.options)
-        self._daemons = Daemons(fabric, self.store, provider, spec.pod_cidr, self._network_is_ready)
+        self._daemons = Daemons(fabric, self.store, provider, spec.pod_cidr, self.network_is_ready)
+        self._daemons.iface = spec.network.iface
         self._planned = node_objects.plan(topology)
         self.warnings += [f"CIDR_OVERLAP: {each}" for each in overlaps(topology, self._planned)]
         if not topology.has_cluster:
@@ -104,6 +108,7 @@ class ControlPlane:
         self.underlay = lay(fabric, topology.fabric, self._planned, vpc_of(topology))
         self._daemons.underlay = self.underlay
         self.warnings += self.underlay.warnings
+        self.underlay.warnings = self.warnings
         self._resolver, self.userlands = outside.build(self.underlay, topology.fabric, epoch)
         self.balancers = Balancers(
             fabric,
@@ -115,6 +120,8 @@ class ControlPlane:
             self._warn,
         )
         self.proxies.listeners.append(lambda _node, _words: self.balancers.controller.stir())
+        self.proxies.listeners.append(lambda node, _words: self._daemons.look_after(node))
+        self.outages = Outages(self)
 
     def start(self) -> None:
         """Begin as an installer does: control planes, their add-ons, workers, then what the input holds.
@@ -127,7 +134,7 @@ class ControlPlane:
         objects = [each for each in self.topology.objects if not isinstance(each, Node)]
         controls = [each for each in self._planned if each.is_control_plane]
         self._register(controls)
-        addresses = [str(each.devices[0][0].address) for each in controls]
+        addresses = [str(each.internal.address) for each in controls]
         self._publish_api(addresses, objects)
         dns = addon.objects(objects, self.topology.cluster.kubernetes, self._ranges.dns_address)
         self.writer.apply(dns)
@@ -155,18 +162,18 @@ class ControlPlane:
         for each, node in zip(planned, given, strict=True):
             machine = self._build(each)
             self.store.put(node)
-            self._daemons.start(machine, each.devices[0][0].prefix)
+            self._daemons.start(machine, each.internal.prefix)
             self.kubelets.start(machine)
             self.nodes.begin(machine.name)
-            self._start_proxy(machine)
+            self.start_proxy(machine)
             self._start_policy_agent(machine)
             self.balancers.start(machine)
             machine.keep_sysctls()
         for each, node in zip(planned, given, strict=True):
             if node.spec.pod_cidr:
-                self.underlay.announce(each.devices[0][0].address, [Prefix.parse(node.spec.pod_cidr)])
+                self.underlay.announce(each.internal.address, [Prefix.parse(node.spec.pod_cidr)])
 
-    def _start_proxy(self, machine: Machine) -> None:
+    def start_proxy(self, machine: Machine) -> None:
         """Start the kube-proxy of a node, unless the cluster has none."""
         if self.topology.cluster.proxy.mode != "none":
             config = proxying.config_of(self.topology.cluster, self.store.get(Node, machine.name))
@@ -184,37 +191,23 @@ class ControlPlane:
 
     # --- nodes that come and go ---
 
-    def fail(self, name: str) -> None:
-        """Cut a node off: its cables are dead, and nobody hears of its kubelet.
+    def lose_state(self, machine: Machine) -> None:
+        """Take from a node all that is gone with its power but the pods, which its kubelet has."""
+        for device in self.fabric.call(machine.net, forget_everything):
+            self.fabric.disconnect(machine.net, device)
+        self._daemons.forget(machine.name)
+        if self.policies is not None:
+            self.policies.forget(machine.name)
 
-        Raises:
-            UnknownNameError: there is no such node.
-        """
-        machine = self.machine(name)
-        if machine.is_up:
-            machine.is_up = False
-            self.underlay.cut(machine.net)
-            self.nodes.end(name)
-            self.balancers.lose(name)
-            proxy = self.proxies.proxies.get(name)
-            if proxy is not None:
-                self.proxies.stop(proxy)
-
-    def recover(self, name: str) -> None:
-        """Let a node that was cut off come back: its kubelet does what it has missed.
-
-        Raises:
-            UnknownNameError: there is no such node.
-        """
-        machine = self.machine(name)
-        if not machine.is_up:
-            machine.is_up = True
-            self.underlay.mend(machine.net)
-            self.nodes.begin(name)
-            self._network_is_ready(machine)
-            self._start_proxy(machine)
-            self._start_policy_agent(machine)
-            self.balancers.start(machine)
+    def come_back(self, machine: Machine) -> None:
+        """Start everything on a node that has failed."""
+        self.fabric.call(machine.net, partial(boot, routes=machine.boot_routes))
+        self.nodes.begin(machine.name)
+        self._daemons.look_again()
+        self.network_is_ready(machine)
+        self.start_proxy(machine)
+        self._start_policy_agent(machine)
+        self.balancers.start(machine)
 
     def machine(self, name: str) -> Machine:
         """Return the machine of a node.
@@ -233,7 +226,8 @@ class ControlPlane:
         net = self.fabric.add_namespace(f"node/{name}")
         net.sysctl.set("net.ipv4.ip_forward", 1)
         self.underlay.attach(net, planned.devices, name=name)
-        address = str(planned.devices[0][0].address)
+        cards.configure(self.fabric, net, planned, self._warn)
+        address = str(planned.internal.address)
         files = {
             "/etc/hosts": hosts.of_node(name, address),
             "/etc/hostname": f"{name}\n",
@@ -242,6 +236,7 @@ class ControlPlane:
         machine = self.machines[name] = Machine(
             name, net, userland=Userland(name, files, epoch=self.store.epoch), sysctls=planned.sysctls
         )
+        machine.boot_routes = tuple(net.fib.routes())
         if planned.is_control_plane:
             names = (name, address, self._ranges.kubernetes_address)
             self.fabric.spawn(net, front.serve(apiserver.PORT, names, self.topology.cluster.kubernetes))
@@ -255,7 +250,7 @@ class ControlPlane:
             made += [apiserver.endpoint_slice(addresses), apiserver.endpoints(addresses)]
         self.writer.apply(each for each in made if (type(each), "default", each.metadata.name) not in known)
 
-    def _network_is_ready(self, machine: Machine) -> None:
+    def network_is_ready(self, machine: Machine) -> None:
         """Let a node become Ready now that pods can be attached to the network, and try those that wait."""
         node = self.store.find(Node, machine.name)
         if node is None:

@@ -52,7 +52,11 @@ class _Words(argparse.ArgumentParser):
         raise CommandError(f"error: {message}", 1)
 
 
-def _parser(verb: str, *, objects: bool = True) -> _Words:
+def parser_of(verb: str, *, objects: bool = True) -> argparse.ArgumentParser:
+    """Return what reads the arguments of a verb: a namespace, and unless told otherwise which `objects`.
+
+    What is wrong with them becomes a `CommandError`.
+    """
     parser = _Words(verb, add_help=False, allow_abbrev=False)
     parser.add_argument("-n", "--namespace", default=DEFAULT_NAMESPACE)
     if objects:
@@ -110,7 +114,7 @@ def _placed(objects: Iterable[Object], namespace: str) -> Iterator[Object]:
 
 
 def _apply(cluster: Cluster, words: Sequence[str], given: Given) -> Finished:
-    parser = _parser("apply", objects=False)
+    parser = parser_of("apply", objects=False)
     _add_files(parser)
     asked = parser.parse_args(list(words))
     if not asked.filename:
@@ -135,7 +139,7 @@ def _found(cluster: Cluster, obj: Object) -> Object | None:
 
 
 def _delete(cluster: Cluster, words: Sequence[str], given: Given) -> Finished:
-    parser = _parser("delete")
+    parser = parser_of("delete")
     _add_files(parser)
     for flag in ("--force", "--now", "--ignore-not-found"):
         parser.add_argument(flag, action="store_true")
@@ -164,14 +168,14 @@ def _those_there(cluster: Cluster, asked: argparse.Namespace, missing: list[str]
     """Yield the objects that words mean and that are there, and say which are not."""
     one_kind = len(asked.words) > 1 and "/" not in asked.words[0]
     if asked.selector is not None or asked.all:
-        yield from _meant(cluster, asked)
+        yield from meant(cluster, asked)
         return
     names = (
         [[asked.words[0], name] for name in asked.words[1:]] if one_kind else [[word] for word in asked.words]
     )
     for words in names:
         try:
-            yield from _meant(cluster, argparse.Namespace(**{**vars(asked), "words": words}))
+            yield from meant(cluster, argparse.Namespace(**{**vars(asked), "words": words}))
         except UnknownNameError as error:
             missing.append(f"Error from server (NotFound): {error}\n")
         except CommandError as error:
@@ -191,16 +195,16 @@ def _of_files(cluster: Cluster, objects: Iterable[Object], missing: list[str]) -
 
 
 def _label(cluster: Cluster, words: Sequence[str], _given: Given) -> Finished:
-    parser = _parser("label")
+    parser = parser_of("label")
     parser.add_argument("--overwrite", action="store_true")
     asked = parser.parse_intermixed_args(list(words))
     changes = [word for word in asked.words if "=" in word or word.endswith("-")]
     asked.words = [word for word in asked.words if word not in changes]
     if not changes or not asked.words:
         raise CommandError("error: label KIND/NAME KEY=VALUE... KEY-... [--overwrite]", 1)
-    wanted = [_change(word) for word in changes]
+    wanted = [change_of(word) for word in changes]
     lines = []
-    for each in _meant(cluster, asked):
+    for each in meant(cluster, asked):
         labels = dict(each.metadata.labels)
         for key, value in wanted:
             if value is None:
@@ -218,7 +222,7 @@ def _label(cluster: Cluster, words: Sequence[str], _given: Given) -> Finished:
     return Finished("".join(lines))
 
 
-def _change(word: str) -> tuple[str, str | None]:
+def change_of(word: str) -> tuple[str, str | None]:
     """Return a label and its new value, None to take it away."""
     key, sign, value = word.partition("=")
     if not sign:
@@ -235,7 +239,7 @@ def _run(cluster: Cluster, words: Sequence[str], _given: Given) -> Finished:
     left = list(words)
     split = left.index("--") if "--" in left else len(left)
     left, args = left[:split], left[split + 1 :]
-    parser = _parser("run", objects=False)
+    parser = parser_of("run", objects=False)
     parser.add_argument("name")
     parser.add_argument("--image", required=True)
     parser.add_argument("-l", "--labels", default="")
@@ -252,7 +256,7 @@ def _run(cluster: Cluster, words: Sequence[str], _given: Given) -> Finished:
     unset = [each for each in asked.env if "=" not in each]
     if unset:
         raise CommandError(f"error: invalid env: {unset[0]}", 1)
-    pairs = [_change(word) for word in asked.labels.split(",") if word]
+    pairs = [change_of(word) for word in asked.labels.split(",") if word]
     if any(value is None for _, value in pairs):
         raise CommandError(f'error: invalid labels: "{asked.labels}"', 1)
     labels = {key: value for key, value in pairs if value is not None} or {"run": asked.name}
@@ -294,7 +298,7 @@ VERBS: Final[Mapping[str, Callable[[Cluster, Sequence[str], Given], Finished]]] 
 # --- which objects ---
 
 
-def _meant(cluster: Cluster, asked: argparse.Namespace) -> list[Known]:
+def meant(cluster: Cluster, asked: argparse.Namespace) -> list[Known]:
     """Return the objects that words mean: `KIND/[NS/]NAME`, `KIND NAME...`, `KIND -l LABELS`, or a pod.
 
     Raises:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.apps.tools.finished import Finished
-from emu.cluster import editing
+from emu.cluster import editing, steps
 from emu.cluster.editing import Given, called
 from emu.cluster.points import DEFAULT_NAMESPACE
 from emu.errors import CommandError, EmuError
@@ -120,16 +120,6 @@ def _drain(cluster: Cluster, words: Sequence[str]) -> Finished:
     return Finished(draining.stdout, draining.stderr, 1 if draining.status is None else draining.status)
 
 
-def _fail(cluster: Cluster, words: Sequence[str]) -> Finished:
-    cluster.control_plane.fail(_node(words))
-    return Finished()
-
-
-def _recover(cluster: Cluster, words: Sequence[str]) -> Finished:
-    cluster.control_plane.recover(_node(words))
-    return Finished()
-
-
 def _node(words: Sequence[str]) -> str:
     """Return the one node that is named."""
     if len(words) != 1:
@@ -145,8 +135,7 @@ VERBS: Final[Mapping[str, Callable[[Cluster, Sequence[str]], Finished]]] = {
     "cordon": _cordon,
     "uncordon": _uncordon,
     "drain": _drain,
-    "fail": _fail,
-    "recover": _recover,
+    **steps.VERBS,
 }
 """What a step may begin with, beside those of `editing`."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, assert
 
 from emu.errors import CommandError
 from emu.fabric.program import Block, Do, Sleep, Spawn
-from emu.kernel import sockets
+from emu.kernel import sctp, sockets, tcp
 
 if TYPE_CHECKING:
     from emu.fabric.driver import Fabric
@@ -124,6 +124,14 @@ class Process(Generic[T]):
                 self._fabric.call(self.net, partial(sockets.close, socket=socket))
         self._threads.clear()
         self._sockets.clear()
+
+    def stop_listening(self) -> None:
+        """Close the sockets on which it takes connections; those that it has taken go on."""
+        for socket in self._sockets:
+            if socket in self.net.sockets and (tcp.is_listening(socket) or sctp.is_listening(socket)):
+                self._fabric.call(self.net, partial(sockets.close, socket=socket))
+        for thread in self._threads:
+            thread.stop_listening()
 
     # --- for whoever holds it still ---
 

@@ -264,7 +264,7 @@ class ClusterLab(Cluster):
             if each.spec.node_name == name:
                 self.writer.delete(each, force=True)
         self.settle_down()
-        self.control_plane.fail(name)
+        self.control_plane.outages.fail(name)
         self.kubelets.stop(name)
         self.control_plane._daemons.stop(name)  # noqa: SLF001 - nobody else has a node leave for good
         self.writer.delete(self.store.get(Node, name))

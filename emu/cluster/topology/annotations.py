@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from emu.document.nodes import path_step
 from emu.errors import did_you_mean
 from emu.kube.api.objects import CronJob, Pod
-from emu.kube.kubelet import serving
+from emu.kube.kubelet import lifecycle, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from emu.kube.api.objects.pod import PodSpec
 
 _OURS = "emu/"
+_SHUTDOWN = "must be exit, ignore, or drain with a number of seconds, like drain 5s"
 
 
 def faults_of(obj: Object) -> Iterator[tuple[str, str]]:
@@ -34,7 +35,8 @@ def faults_of(obj: Object) -> Iterator[tuple[str, str]]:
 
 def _faults(path: str, annotations: Mapping[str, str], spec: PodSpec) -> Iterator[tuple[str, str]]:
     names = [each.name for each in (*spec.init_containers, *spec.containers)]
-    known = [serving.ANNOTATION, *(f"{serving.ANNOTATION}.{name}" for name in names)]
+    both = (serving.ANNOTATION, lifecycle.ANNOTATION)
+    known = [word for note in both for word in (note, *(f"{note}.{name}" for name in names))]
     for key, text in annotations.items():
         if not key.startswith(_OURS):
             continue
@@ -42,6 +44,7 @@ def _faults(path: str, annotations: Mapping[str, str], spec: PodSpec) -> Iterato
         if key not in known:
             yield place, f"no such annotation of emu, or no such container{did_you_mean(key, known)}"
             continue
-        for item in serving.faults(text):
+        is_served = key.startswith(serving.ANNOTATION)
+        for item in serving.faults(text) if is_served else lifecycle.faults(text):
             words = "must be PROTOCOL/PORT, like tcp/80, with =TEXT behind it as wanted, or none"
-            yield place, f'Invalid value: "{item}": {words}'
+            yield place, f'Invalid value: "{item}": {words if is_served else _SHUTDOWN}'

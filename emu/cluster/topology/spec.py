@@ -135,7 +135,8 @@ class ProxySpec:
 class ClusterSpec:
     """A whole `Cluster` document.
 
-    `is_kind` tells that it was kind's own file, whose habits differ in places.
+    `ingress` says whether ingress-nginx is installed: always, never, or where the input has
+    Ingresses for it and does not bring it itself. `is_kind` tells that it was kind's own file, whose habits differ in places.
     """
 
     name: str = "emu"
@@ -147,6 +148,7 @@ class ClusterSpec:
     proxy: ProxySpec = ProxySpec()
     policies: PolicySettings = attrs.field(factory=PolicySettings)
     nodes: tuple[NodeSpec, ...] = ()
+    ingress: IngressAddon = "auto"
     is_kind: bool = False
 
 

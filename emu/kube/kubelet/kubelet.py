@@ -13,8 +13,9 @@ import attrs
 
 from emu.kube import events
 from emu.kube.api.objects import Node, Pod
-from emu.kube.kubelet import lifecycle, sandbox, status, unmodelled
+from emu.kube.kubelet import phrases, sandbox, status, unmodelled
 from emu.kube.kubelet.container import ENDED, ContainerRun, watched
+from emu.kube.kubelet.ending import Ending
 from emu.kube.kubelet.pod import PodRun, of_pod
 from emu.kube.kubelet.prober import Prober
 from emu.kube.kubelet.probes import Kind
@@ -22,7 +23,7 @@ from emu.kube.kubelet.programs import of_container
 from emu.kube.kubelet.sandbox import SandboxError
 from emu.kube.kubelet.surroundings import Surroundings
 from emu.kube.kubelet.variables import Addresses
-from emu.sim.time import SECOND, later
+from emu.sim.time import SECOND
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
 _SANDBOX_RETRY: Final[Duration] = 2 * SECOND
 _RELIST: Final[Duration] = SECOND
 """How long it may take the kubelet to see that a container has ended."""
-
-_NAMELESS_SINCE: Final = (1, 35)
-"""Since when events about a container's start do not name it."""
 
 
 @attrs.frozen(eq=False)
@@ -78,17 +76,19 @@ class Kubelet:
         self.machine = machine
         self.pods: dict[Key, PodRun] = {}
         self._known: dict[Key, Pod] = {}  # as it was when it was last looked at
+        self._lost: dict[Key, PodRun] = {}  # what ran when the power went
         self._fabric = fabric
         self._store = store
         self._settings = settings
         self._surroundings = Surroundings(store, machine, settings.dns)
+        self._ending = Ending(fabric, machine, self._stopped, self._finish)
         self._prober = Prober(fabric, machine, settings.version, self._probed)
 
     # --- one pod ---
 
     def sync(self, key: Key) -> None:
         """Make the pod `key` run, or end, as the API says now."""
-        if not self.machine.is_up:
+        if not self.machine.is_kept:
             return
         pod = self._store.find(Pod, key.name, key.namespace)
         run = self.pods.get(key)
@@ -102,7 +102,7 @@ class Kubelet:
             self._terminate(key, pod, run)
         elif not pod.is_finished:
             if run is None:
-                run = self.pods[key] = of_pod(pod)
+                run = self.pods[key] = of_pod(pod, self._lost.pop(key, None))
                 self._begin(pod)
             self._renew(key, pod, run)
             self._start(key, pod, run)
@@ -121,10 +121,35 @@ class Kubelet:
         return pod is not None and pod.metadata.uid == run.uid and pod.spec.node_name == self.machine.name
 
     def crash(self) -> None:
-        """Lose all that runs, as a machine without power does; the API is not told."""
+        """Lose all that runs, as a machine without power does; the API is not told.
+
+        What the API knows of a pod (how many sandboxes it had, how often its
+        containers were started) goes on counting when it runs again.
+        """
         for key, run in list(self.pods.items()):
             self._remove(key, run)
+            self._lost[key] = run
         self._known.clear()
+
+    def kill(self, run: PodRun, container: ContainerRun, code: int) -> None:
+        """End the programs of a container, as a signal does; its exit code tells which one."""
+        self._ended(run.key, container, container.generation, code, "")
+        for process in container.processes:
+            process.kill()
+
+    def turn_probe(self, run: PodRun, container: ContainerRun, kind: Kind, *, fails: bool) -> None:
+        """Have a probe of a container count as failed from now on, whatever is answered, or no longer."""
+        self._prober.turn(run, container, kind, fails=fails)
+
+    @property
+    def failing(self) -> set[Key]:
+        """Pods of which a probe was told to fail."""
+        return self._prober.failing
+
+    @property
+    def is_turning(self) -> bool:
+        """Whether a probe was told to turn out otherwise, and has not been believed yet."""
+        return self._prober.is_turning
 
     def hold_still(self) -> None:
         """Ask and restart nothing from now on; what runs runs on."""
@@ -210,15 +235,14 @@ class Kubelet:
             return
         container.end(code, self._store.now, message)
         if run.is_ending:
+            self._ending.look(pod, run)
             return
         container.count_end(self._fabric.loop.now)
         if _is_restarted(pod, container):
             delay = container.back_off
             if delay:
-                words = f"back-off {_go(delay)} restarting failed container={container.spec.name} "
-                words += f"pod={key.name}_{key.namespace}({run.uid})"
-                container.wait("CrashLoopBackOff", words)
-                self._tell(pod, events.WARNING, "BackOff", _backing_off(container, key, run), container)
+                container.wait("CrashLoopBackOff", phrases.waiting(container, run))
+                self._tell(pod, events.WARNING, "BackOff", phrases.backing_off(container, run), container)
             self._later(run, delay or _RELIST, self._restart, key, container, generation)
         if container.is_init and container.has_succeeded:
             self._start(key, pod, run)
@@ -228,6 +252,9 @@ class Kubelet:
     def _restart(self, key: Key, container: ContainerRun, generation: int) -> None:
         run, pod = self.pods.get(key), self._known.get(key)
         if run is None or pod is None or run.is_ending or container.generation != generation:
+            return
+        if not self.machine.is_up or not self.machine.has_kubelet:
+            self._later(run, _RELIST, self._restart, key, container, generation)
             return
         if container.state.terminated is not None:
             container.last = container.state
@@ -268,22 +295,26 @@ class Kubelet:
             self._forget(key, pod)
             return
         if not run.is_ending:
-            run.is_ending = True
             for container in run.containers:
                 if container.is_running:
                     words = f"Stopping container {container.spec.name}"
                     self._tell(pod, events.NORMAL, "Killing", words, container)
-        grace = pod.metadata.deletion_grace_period_seconds or 0
-        end = later(self._fabric.loop.now, min(_pre_stop(run), grace) * SECOND)
-        if run.end is None or end < run.end.instant:
-            if run.end is not None:
-                self._fabric.loop.cancel(run.end)
-            run.end = self._fabric.loop.at(end, self._finish, key, run)
+        self._ending.begin(pod, run, (pod.metadata.deletion_grace_period_seconds or 0) * SECOND)
 
-    def _finish(self, key: Key, run: PodRun) -> None:
+    def _stopped(self, run: PodRun, container: ContainerRun, code: int) -> None:
+        """Note that a container of a pod that ends has ended."""
+        container.end(code, self._store.now)
+        if any(each.is_running for each in run.containers):
+            self._report(run.key)
+
+    def _finish(self, run: PodRun) -> None:
         """End what still runs and take the sandbox down; the object is gone with it."""
+        key = run.key
         pod = self._store.find(Pod, key.name, key.namespace)
         if self.pods.get(key) is not run:
+            return
+        if not self.machine.is_kept:
+            run.end, run.is_ending = None, False  # whoever comes back ends it
             return
         self._remove(key, run)
         if pod is not None and pod.metadata.uid == run.uid:
@@ -296,6 +327,8 @@ class Kubelet:
             if other is not None:
                 self._fabric.loop.cancel(other)
         run.timers.clear()
+        for hook in run.hooks:
+            hook.kill()
         for container in run.containers:
             container.end(ENDED, self._store.now)
         pod = self._known.pop(key, None)
@@ -316,7 +349,9 @@ class Kubelet:
     # --- telling ---
 
     def _report(self, key: Key) -> None:
-        """Write the status of a pod."""
+        """Write the status of a pod, if the API can be reached."""
+        if not self.machine.is_kept:
+            return
         pod = self._store.find(Pod, key.name, key.namespace)
         run = self.pods.get(key)
         if pod is None or run is None or pod.metadata.uid != run.uid:
@@ -333,11 +368,7 @@ class Kubelet:
             self._known[key] = self._store.put(attrs.evolve(pod, status=found))
 
     def _tell_start(self, pod: Pod, container: ContainerRun) -> None:
-        name = container.spec.name
-        if _version(self._settings.version) >= _NAMELESS_SINCE:
-            created, started = "Container created", "Container started"
-        else:
-            created, started = f"Created container: {name}", f"Started container {name}"
+        created, started = phrases.of_start(self._settings.version, container.spec.name)
         self._tell(pod, events.NORMAL, "Created", created, container)
         self._tell(pod, events.NORMAL, "Started", started, container)
 
@@ -362,25 +393,3 @@ def _is_restarted(pod: Pod, container: ContainerRun) -> bool:
     if container.stays:
         return policy == "Always" or (policy == "OnFailure" and not container.has_succeeded)
     return policy != "Never" and not container.has_succeeded
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(".") if part.isdecimal())
-
-
-def _go(duration: Duration) -> str:
-    """Return a time of whole seconds as Go writes it: `40s`, `1m20s`, `5m0s`."""
-    minutes, seconds = divmod(duration // SECOND, 60)
-    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
-
-
-def _backing_off(container: ContainerRun, key: Key, run: PodRun) -> str:
-    name = container.spec.name
-    return f"Back-off restarting failed container {name} in pod {key.name}_{key.namespace}({run.uid})"
-
-
-def _pre_stop(run: PodRun) -> int:
-    """Return for how many seconds the containers' preStop hooks sleep."""
-    return max(
-        (lifecycle.pre_stop_seconds(each.spec) for each in run.containers if each.is_running), default=0
-    )

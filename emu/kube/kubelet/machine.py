@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from emu.kernel.namespace import Namespace
+    from emu.kernel.route import Route
     from emu.kube.cni import NetConfList
 
 
@@ -27,7 +28,9 @@ class Machine:
         disk: what CNI plugins and daemons keep.
         userland: host name and files, such as the resolv.conf that pods may inherit.
         network: the first file of `/etc/cni/net.d`; None while the network's daemon has not written it.
-        is_up: it has power, and its kubelet runs.
+        is_up: it has power, and a network.
+        has_kubelet: its kubelet runs, if it is up.
+        boot_routes: those that it has of its own configuration.
         sysctls: what its settings are, whatever plugins and daemons switch on.
     """
 
@@ -37,7 +40,14 @@ class Machine:
     userland: Userland = attrs.field(factory=Userland)
     network: NetConfList | None = None
     is_up: bool = True
+    has_kubelet: bool = True
+    boot_routes: tuple[Route, ...] = ()
     sysctls: Mapping[str, str] = attrs.field(factory=dict)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a kubelet looks after its pods, and the API hears of it."""
+        return self.is_up and self.has_kubelet
 
     def keep_sysctls(self) -> None:
         """Have the last word on the settings that `sysctls` names."""

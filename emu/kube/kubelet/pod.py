@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from emu.kube.controller import Key
 from emu.kube.kubelet.container import INITIALIZING, ContainerRun
+from emu.sim.time import START, Instant
 
 if TYPE_CHECKING:
+    from emu.fabric.process import Process
     from emu.kernel.namespace import Namespace
     from emu.kube.api.objects import Pod
     from emu.kube.cni import NetConfList
@@ -34,9 +36,13 @@ class PodRun:
         attempt: counts the sandboxes.
         is_ending: its containers were told to end.
         tallies: what probes have found, by container and kind.
+        failing: those that count as failed, whatever is answered.
         timers: what is scheduled for it.
         retry: when its sandbox is tried again.
         end: when its containers are to be gone.
+        deadline: when its grace period is over, if it ends.
+        hooks: preStop hooks that run, or have run.
+        told: containers that were told to end.
     """
 
     key: Key
@@ -48,9 +54,13 @@ class PodRun:
     attempt: int = 0
     is_ending: bool = False
     tallies: dict[tuple[str, Kind], Tally] = attrs.field(factory=dict)
+    failing: set[tuple[str, Kind]] = attrs.field(factory=set)
     timers: list[Event] = attrs.field(factory=list)
     retry: Event | None = None
     end: Event | None = None
+    deadline: Instant = START
+    hooks: list[Process[Any]] = attrs.field(factory=list)
+    told: set[str] = attrs.field(factory=set)
 
     @property
     def sandbox_id(self) -> str:
@@ -62,14 +72,20 @@ class PodRun:
         return _digest(f"{self.uid}/{run.spec.name}/{run.generation}")
 
 
-def of_pod(pod: Pod) -> PodRun:
-    """Return a pod that has not begun."""
+def of_pod(pod: Pod, before: PodRun | None = None) -> PodRun:
+    """Return a pod that has not begun; one that ran `before`, and was lost, begins once more."""
     spec = pod.spec
     runs = [ContainerRun(each, is_init=True) for each in spec.init_containers]
     runs += [ContainerRun(each) for each in spec.containers]
     for run in runs if spec.init_containers else ():
         run.state = INITIALIZING
-    return PodRun(Key(pod.metadata.namespace, pod.metadata.name), pod.metadata.uid, runs)
+    made = PodRun(Key(pod.metadata.namespace, pod.metadata.name), pod.metadata.uid, runs)
+    if before is not None and before.uid == made.uid:
+        made.attempt = before.attempt
+        for run, old in zip(runs, before.containers, strict=False):
+            run.generation, run.begun = 0, old.begun
+            run.restarts, run.last = old.restarts + (old.generation > 0), old.state
+    return made
 
 
 def namespace_name(pod: Pod) -> str:

@@ -19,8 +19,8 @@ from emu.apps.outcome import word
 from emu.errors import AddressError
 from emu.fabric import program
 from emu.kernel.sockets import SocketKind
-from emu.kube.api.numbers import whole
 from emu.kube.kubelet import unmodelled
+from emu.kube.kubelet.ports import port_number
 from emu.sim.time import SECOND, Duration, later
 from emu.wire.addresses import IpAddress
 
@@ -76,13 +76,14 @@ def period(probe: Probe) -> Duration:
     return max(probe.period_seconds, 1) * SECOND
 
 
-def port_number(port: int | str, container: Container) -> int:
-    """Return a probe's port; a name is one of the container's own; 0 if there is none."""
-    if isinstance(port, int):
-        return port
-    named = (each.container_port for each in container.ports if each.name == port)
-    number = whole(port)
-    return next(named, 0) if number is None else number
+def bad_answer(probe: Probe, address: IpAddress | None, container: Container) -> Answer:
+    """Return what the kubelet says where a program answers a probe badly."""
+    if probe.http_get is not None:
+        return Answer(is_success=False, words="HTTP probe failed with statuscode: 503")
+    if probe.tcp_socket is not None:
+        port = port_number(probe.tcp_socket.port, container)
+        return Answer(is_success=False, words=f"dial tcp {address}:{port}: connect: connection refused")
+    return Answer(is_success=False)
 
 
 def ask(

@@ -56,11 +56,13 @@ def of_container(
         pod: whose container it is.
         container: the container.
         userland: what its programs see.
-        images: those that are modelled as a whole, by the last part of their names.
+        images: those that are modelled as a whole, by the last part of their names, or the last two.
         lasts: the container is expected to run on.
         warn: is told what is not modelled.
     """
-    image = images.get(serving.image_name(container.image))
+    name = serving.image_name(container.image)
+    place = container.image.partition("@")[0].rpartition("/")[0].rpartition("/")[2]
+    image = images.get(f"{place}/{name}", images.get(name))
     if image is not None:
         return image(pod, container, userland)
     listeners = serving.listeners(pod, container)
@@ -87,6 +89,7 @@ def _listen(listener: Listener, pod: str, userland: Userland) -> Program[int]:
                 _handler(listener, pod, userland),
                 tls=partial(_context, pod) if listener.is_secure else None,
                 plain=_refuse,
+                is_proxied=lambda: listener.is_proxied,
             )
         case "UDP":
             answer = None if text is None else text.encode()

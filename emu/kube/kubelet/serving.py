@@ -9,6 +9,7 @@ port that an image is known for.
     emu/serve: "none"
     emu/serve.sidecar: "tcp/15001"                  # for one container
     emu/serve: "https/8443"                         # TLS below HTTP
+    emu/serve: "tcp/8080+proxy-protocol"            # behind a header of the PROXY protocol, or not at all
 
 A port speaks TLS if it is called `https`, or is 443 or 8443, or a probe asks it by HTTPS (and it is
 not 80 or 8080).
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from emu.kube.api.objects.container import Container, ContainerPort
 
 ANNOTATION: Final = "emu/serve"
-_ITEM: Final = re.compile(r"(?P<protocol>tcp|udp|sctp|https)/(?P<port>\d{1,5})(?:=(?P<text>.*))?")
+_ITEM: Final = re.compile(
+    r"(?P<protocol>tcp|udp|sctp|https)/(?P<port>\d{1,5})(?P<proxied>\+proxy-protocol)?(?:=(?P<text>.*))?"
+)
 _PROTOCOLS: Final = {"https": "TCP"}
 _HIGHEST_PORT: Final = 65535
 _SECURE_PORTS: Final = frozenset((443, 8443))
@@ -45,6 +48,7 @@ class Listener(NamedTuple):
     text: str | None = None
     style: str = ""  # netexec: as agnhost's HTTP server
     is_secure: bool = False  # TLS below HTTP
+    is_proxied: bool = False  # a header of the PROXY protocol below that
 
 
 DEFAULT_PORTS: Final[Mapping[str, int]] = {
@@ -116,6 +120,7 @@ def parse(text: str) -> tuple[Listener, ...]:
             int(item["port"]),
             item["text"],
             is_secure=item["protocol"] == "https",
+            is_proxied=bool(item["proxied"]),
         )
         for item in found
         if item is not None and 0 < int(item["port"]) <= _HIGHEST_PORT

@@ -48,8 +48,8 @@ def _of_container(container: Container) -> Iterator[str]:
     if isinstance(hooks, dict):
         if hooks.get("postStart"):
             yield "postStart hooks are not modelled: nothing is done after the start of a container"
-        if hooks.get("preStop") and not lifecycle.is_modelled(container):
-            yield "preStop hooks are modelled where they sleep: others take no time and do nothing"
+        if hooks.get("preStop") and not lifecycle.is_modelled(container, of_command):
+            yield "preStop hooks whose command is not modelled take no time and do nothing"
     if any("resourceFieldRef" in str(each.rest.get("valueFrom", "")) for each in container.env):
         yield "resourceFieldRef is not modelled: such variables are not set"
     for probe in (container.startup_probe, container.liveness_probe, container.readiness_probe):

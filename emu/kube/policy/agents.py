@@ -72,6 +72,10 @@ class Agents:
         self._allow(machine)
         self._wake()
 
+    def forget(self, node: str) -> None:
+        """Take what was written on a node as gone, with all that its kernel knew."""
+        self.wanted.pop(node, None)
+
     def attached(self, pod: Pod, address: IpAddress) -> None:
         """Learn from a node's runtime that a pod has an address, and that its containers start now."""
         self._early[pod.metadata.uid] = str(address)

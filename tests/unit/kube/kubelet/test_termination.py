@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from emu.errors import CommandError
+from emu.errors import CommandError, DocumentError
 from emu.kube.api.objects import Pod
 from tests.unit.kube.kubelet.lab import container, found, pod, read, seconds, start, told, wait
 
@@ -116,8 +116,8 @@ def test_a_shorter_grace_ends_it_sooner() -> None:
     ("lifecycle", "words"),
     [
         (
-            {"preStop": {"httpGet": {"port": 80, "path": "/stop"}}},
-            "preStop hooks are modelled where they sleep: others take no time and do nothing",
+            {"preStop": {"exec": {"command": ["nginx", "-s", "quit"]}}},
+            "preStop hooks whose command is not modelled take no time and do nothing",
         ),
         (
             {"postStart": {"exec": {"command": ["x"]}}},
@@ -129,3 +129,90 @@ def test_other_hooks_are_named(lifecycle: dict[str, Any], words: str) -> None:
     """In a line of the cluster's warnings."""
     cluster = start(pod("web", container(image="nginx", lifecycle=lifecycle)))
     assert cluster.warnings == [words]
+
+
+class TestHooks:
+    """Hooks that ask, and programs that take their time."""
+
+    def test_a_hook_by_http_asks_from_the_node(self) -> None:
+        """By a request as any other, and the program is told to end when it is answered."""
+        hook = {"httpGet": {"port": 80, "path": "/stop"}}
+        cluster = start(pod("web", hooked(hook)))
+        with cluster.capture("web/eth0", condition="tcp dst port 80") as capture:
+            cluster.do(["delete", "pod/web"])
+        assert any(b"GET /stop HTTP/1.1" in frame for frame in capture.frames)
+        assert not is_there(cluster)
+
+    def test_a_hook_that_is_a_command_runs_in_the_pod(self) -> None:
+        """With the pod's address; SIGTERM comes when it has ended."""
+        cluster = start(pod("other", container(image="nginx", ports=PORTS)), pod("client"))
+        address = found(cluster, "other").status.pod_ip
+        hook = {"exec": {"command": ["curl", "-s", f"http://{address}/bye"]}}
+        cluster.apply(read(pod("web", hooked(hook))))
+        with cluster.capture("other/eth0", condition="tcp dst port 80") as capture:
+            cluster.do(["delete", "pod/web"])
+        assert any(b"GET /bye" in frame for frame in capture.frames)
+        assert not is_there(cluster)
+
+    def test_a_program_that_drains_refuses_new_connections_alone(self) -> None:
+        """Those it has go on until its time is over."""
+        notes = {"emu/shutdown": "drain 6s"}
+        cluster = start(pod("web", container(image="nginx", ports=PORTS), notes=notes), pod("client"))
+        address, begun = found(cluster).status.pod_ip, seconds(cluster)
+        cluster.do(["delete", "pod/web"], settle=False)
+        wait(cluster, begun + 5)
+        assert is_there(cluster)
+        with pytest.raises(CommandError, match=r"Could not connect|refused"):
+            cluster.pod("client").run(f"curl -sS http://{address}")
+        wait(cluster, begun + 6.1)
+        assert not is_there(cluster)
+
+    def test_a_program_that_ignores_sigterm_is_killed(self) -> None:
+        """At the end of its grace period, and answers until then."""
+        notes = {"emu/shutdown.main": "ignore"}
+        sleeper = container(image="nginx", ports=PORTS)
+        cluster = start(pod("web", sleeper, notes=notes, terminationGracePeriodSeconds=8), pod("client"))
+        address, begun = found(cluster).status.pod_ip, seconds(cluster)
+        cluster.do(["delete", "pod/web"], settle=False)
+        wait(cluster, begun + 7.9)
+        assert cluster.pod("client").run(f"curl -s http://{address}") == "web\n"
+        wait(cluster, begun + 8.1)
+        assert not is_there(cluster)
+
+    def test_after_a_hook_there_are_two_seconds_at_least(self) -> None:
+        """Where the hook has taken the whole grace period, a program that ignores SIGTERM gets two more."""
+        notes = {"emu/shutdown": "ignore"}
+        cluster = start(
+            pod("web", hooked({"sleep": {"seconds": 60}}), notes=notes, terminationGracePeriodSeconds=5)
+        )
+        begun = seconds(cluster)
+        cluster.do(["delete", "pod/web"], settle=False)
+        wait(cluster, begun + 6.9)
+        assert is_there(cluster)
+        wait(cluster, begun + 7.1)
+        assert not is_there(cluster)
+
+    def test_sidecars_end_after_the_others(self) -> None:
+        """The proxy still answers while the main container drains."""
+        notes = {"emu/shutdown.main": "drain 4s"}
+        side = container("side", image="nginx", ports=[{"containerPort": 81}], restartPolicy="Always")
+        cluster = start(
+            pod(
+                "web",
+                container(image="nginx", ports=PORTS),
+                notes=notes,
+                initContainers=[side],
+            ),
+            pod("client"),
+        )
+        address, begun = found(cluster).status.pod_ip, seconds(cluster)
+        cluster.do(["delete", "pod/web"], settle=False)
+        wait(cluster, begun + 3.9)
+        assert cluster.pod("client").run(f"curl -s http://{address}:81") == "web\n"
+        wait(cluster, begun + 4.1)
+        assert not is_there(cluster)
+
+    def test_an_annotation_that_makes_no_sense_is_refused(self) -> None:
+        """With the words that it may have."""
+        with pytest.raises(DocumentError, match="must be exit, ignore, or drain"):
+            start(pod("web", container(image="nginx"), notes={"emu/shutdown": "drain"}))
