@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "kube": BELOW_PROGRAMS | {"apps", "document"},
     "cluster": BELOW_PROGRAMS | {"apps", "document", "kube", "observe"},
     "verify": BELOW_PROGRAMS | {"apps", "kube", "observe", "cluster"},
-    "cli": BELOW_PROGRAMS | {"apps", "kube", "observe", "cluster", "verify"},
+    "cli": BELOW_PROGRAMS | {"apps", "kube", "observe", "cluster", "verify", "lab"},
 }
 """What each package may import, beside itself and `errors`. `testing` may import anything."""
 
