@@ -93,6 +93,10 @@ CASES: Final = [
     Case("role-db", "frontend", "svc/db", "ALWAYS", None, ""),
     Case("role-db", "batch", "svc/db", "NEVER", "NETPOL_INGRESS", "ALWAYS"),
     Case("role-db", "staging/frontend", "svc/db", "NEVER", "NETPOL_INGRESS", "ALWAYS"),
+    Case("security-groups", "ext/laptop", "203.0.113.20:30080", "NEVER", "SG_DENY", "ALWAYS"),
+    Case("security-groups", "ext/laptop", "203.0.113.30:30080", "NEVER", "NACL_DENY", "ALWAYS"),
+    Case("security-groups", "node/private", "192.0.2.80:443", "NEVER", "VPC_NO_ROUTE", "ALWAYS"),
+    Case("security-groups", "ext/laptop", "node/public:30080", "NEVER", "VPC_NO_PUBLIC_ADDRESS", "ALWAYS"),
     Case("service-leads-nowhere", "client", "svc/no-endpoints", "NEVER", "SVC_NO_ENDPOINTS", "ALWAYS"),
     Case("service-leads-nowhere", "client", "svc/wrong-selector", "NEVER", "SVC_NO_ENDPOINTS", "ALWAYS"),
     Case("service-leads-nowhere", "client", "svc/wrong-port-name", "NEVER", "SVC_NO_ENDPOINTS", "ALWAYS"),
@@ -105,6 +109,7 @@ CASES: Final = [
         "DNS_NXDOMAIN",
         "ALWAYS",
     ),
+    Case("source-dest-check", "client", "web:8080", "NEVER", "SRC_DST_CHECK", "ALWAYS"),
 ]
 
 

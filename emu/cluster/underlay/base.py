@@ -87,6 +87,11 @@ class Underlay(ABC):
         """The addresses of a cloud's network; none where there is no cloud."""
         return ()
 
+    @property
+    def public(self) -> Mapping[IpAddress, IpAddress]:
+        """The private address of each public one that a cloud translates; none where there is no cloud."""
+        return {}
+
     def attach_resolver(self) -> tuple[Namespace, IpAddress] | None:
         """Make the network's own name server, and return it and its address; None if it has none."""
         return None

@@ -74,6 +74,7 @@ def nat(spec: NatGatewaySpec, own: IpAddress) -> str:
         "-A FORWARD -p udp -j ACCEPT",
         "-A FORWARD -p icmp -j ACCEPT",
         f'-A FORWARD -m comment --comment "{NOT_CARRIED}" -j DROP',
+        "-A INPUT -m conntrack --ctstate NEW -j DROP",
         "COMMIT",
         "",
     )

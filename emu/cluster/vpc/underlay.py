@@ -255,6 +255,11 @@ class VpcUnderlay(Underlay):
         """The VPC's addresses."""
         return self.spec.cidrs
 
+    @property
+    def public(self) -> Mapping[IpAddress, IpAddress]:
+        """The private address of each public one."""
+        return {new: old for old, new in self._public.items()} if self.spec.internet_gateway else {}
+
     def attach_resolver(self) -> tuple[Namespace, IpAddress]:
         """Make the resolver, which is within the VPC, and return it and its address."""
         address = resolver_of(self.spec)

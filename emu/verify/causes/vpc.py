@@ -142,6 +142,12 @@ class _Finder:
         spec = self._vpc.spec
         if net == ROUTER:
             return self._no_route()
+        if net == INTERNET and self._scene.device == "vpc" and self._is_pod(dst) and not spec.pod_routes:
+            words = (
+                f"{dst} left the VPC by a default route: no route table has its node's range for pods "
+                "(podRoutes: false)"
+            )
+            return self._told(VPC_NO_ROUTE, words, "podRoutes", "podRoutes: true, or routes by hand")
         is_ours = spec.holds(dst) or bool(self._scene.store and self._scene.owners(dst))
         if net in {INTERNET, INTERNET_GATEWAY} and is_ours:
             words = f"{dst} is a private address of the VPC: the internet has no way to it"

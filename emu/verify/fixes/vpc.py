@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
@@ -25,19 +25,21 @@ from emu.kube.api.objects import Node
 from emu.verify.causes.rules import comment_of
 from emu.verify.fixes.fix import Proposal
 from emu.verify.fixes.remedy import Document, Question
+from emu.verify.story import Way
 from emu.wire.addresses import Prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from emu.cluster.topology import Topology
-    from emu.cluster.vpc.spec import SubnetSpec, VpcSpec
+    from emu.cluster.vpc.spec import AclSpec, SubnetSpec, VpcSpec
     from emu.verify.fivetuple import FiveTuple
     from emu.verify.fixes.case import Case
     from emu.wire.addresses import IpAddress
 
+Ports: TypeAlias = tuple[tuple[int, int], ...]
 _GROUPS: Final = re.compile(r"VPC security groups ([^,\s]+)\S* of (\S+) \S+: (ingress|egress)")
-_ACL: Final = re.compile(r"VPC network ACL (.+) (ingress|egress)(?: rule (\d+)|: no rule)")
+_ACL: Final = re.compile(r"VPC network ACL (.+) (ingress|egress)(?: rule|: no rule)")
 _EPHEMERAL: Final = (1024, 65535)
 _FREE: Final = 100  # a number for the first rule of an ACL
 
@@ -90,26 +92,38 @@ def admit_by_an_acl(case: Case) -> Iterator[Proposal]:
     if spec is None or there is None or found is None:
         return
     acl = next(each for each in spec.acls if each.name == found[1])
-    direction = found[2]
-    rules = acl.ingress if direction == "ingress" else acl.egress
-    numbers = {rule.number for rule in rules}
-    highest = int(found[3]) if found[3] else max(numbers, default=0) + 2 * _FREE
-    number = next((each for each in range(highest - 1, 0, -1) if each not in numbers), 0)
-    if not number:
+    direction, other = found[2], "egress" if found[2] == "ingress" else "ingress"
+    port = ((there.dport, there.dport),) if there.has_ports else ()
+    answers = (_EPHEMERAL,) if there.has_ports else ()
+    if case.cause.way is Way.REPLY:
+        yield from _acl_with(acl, {direction: (answers,)}, there.protocol)
         return
-    is_answer = there.has_ports and there.dport >= _EPHEMERAL[0] and there.sport < there.dport
-    ports = (_EPHEMERAL,) if is_answer else ((there.dport, there.dport),) if there.has_ports else ()
-    rule = AclRule(number, allows=True, traffic=Traffic(there.protocol, ports))
-    more = tuple(sorted((*rules, rule), key=lambda each: each.number))
-    new = attrs.evolve(acl, ingress=more) if direction == "ingress" else attrs.evolve(acl, egress=more)
-    what = "answers to ports 1024-65535" if is_answer else "it"
-    words = (
-        f"network ACL {acl.name} is asked for every packet and denies this one: allow {what} by rule {number}"
-    )
+    yield from _acl_with(acl, {direction: (port,), other: (answers,)}, there.protocol)
+    if port:
+        both = (port, answers)
+        yield from _acl_with(acl, {"ingress": both, "egress": both}, there.protocol)
+
+
+def _acl_with(acl: AclSpec, wanted: Mapping[str, Sequence[Ports]], protocol: int) -> Iterator[Proposal]:
+    """Yield the proposal of an ACL that allows more, by rules that come first, if there is room for them."""
+    new = acl
+    for direction, every in wanted.items():
+        rules = new.ingress if direction == "ingress" else new.egress
+        first = min((rule.number for rule in rules), default=2 * _FREE)
+        if first <= len(every):
+            return
+        more = [
+            AclRule(first - len(every) + at, allows=True, traffic=Traffic(protocol, ports))
+            for at, ports in enumerate(every)
+        ]
+        both = (*more, *rules)
+        new = attrs.evolve(new, ingress=both) if direction == "ingress" else attrs.evolve(new, egress=both)
 
     def change(vpc: VpcSpec) -> VpcSpec:
         return attrs.evolve(vpc, acls=tuple(new if each.name == new.name else each for each in vpc.acls))
 
+    told = " and ".join(sorted(wanted))
+    words = f"network ACL {acl.name} is asked for every packet, answers too: allow more by {told} rules"
     before, after = {"networkACLs": [writer.acl(acl)]}, {"networkACLs": [writer.acl(new)]}
     yield Proposal(words, (_document(before, after, change),))
 
@@ -223,4 +237,5 @@ def _document(
         assert vpc is not None, "it is described"
         return attrs.evolve(topology, fabric=attrs.evolve(topology.fabric, vpc=change(vpc)))
 
-    return Document({"vpc": dict(old)}, {"vpc": dict(new)}, changed, kind="Fabric")
+    known = {"cidr": "10.0.0.0/16"}  # as before: it tells that there is a vpc, and is not shown
+    return Document({"vpc": {**known, **old}}, {"vpc": {**known, **new}}, changed, kind="Fabric")

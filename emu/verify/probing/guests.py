@@ -59,6 +59,7 @@ def invite(cluster: Cluster, addresses: Mapping[str, Collection[tuple[str, int]]
     """Give addresses that belong to nobody a host outside each, which listens on some ports; return these."""
     made: list[str] = []
     known = {own.address for net in cluster.fabric.namespaces.values() for own in _addresses(net)}
+    known |= set(cluster.control_plane.underlay.public)
     ranges, services = _ranges(cluster), _service_addresses(cluster)
     for text, listening in addresses.items():
         address = IpAddress.parse(text.strip("[]"))
@@ -122,7 +123,7 @@ def _ranges(cluster: Cluster) -> list[Prefix]:
     segments = [
         own.prefix for machine in cluster.machines.values() for own in machine.net.devices["eth0"].addresses
     ]
-    return [*pods, spec.pod_cidr, spec.service_cidr, *segments]
+    return [*pods, spec.pod_cidr, spec.service_cidr, *segments, *cluster.control_plane.underlay.ranges]
 
 
 def _service_addresses(cluster: Cluster) -> set[IpAddress]:
