@@ -118,6 +118,8 @@ class Cluster(Emulation):
             return False
         if self.control_plane.scheduler.is_waiting or not self.control_plane.balancers.is_settled:
             return False
+        if self.control_plane.ingresses.is_waiting:
+            return False
         if any(kubelet.is_turning for kubelet in self.kubelets.by_node.values()):
             return False
         up = {name for name, machine in self.machines.items() if machine.is_kept}

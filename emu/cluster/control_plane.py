@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from emu.cluster import cards, node_objects, outside, policies, proxying
 from emu.cluster.balancers import Balancers
 from emu.cluster.daemons import Daemons
+from emu.cluster.ingresses import Ingresses
 from emu.cluster.outages import Outages, boot, forget_everything
 from emu.cluster.ranges import overlaps
 from emu.cluster.underlay.lay import lay
@@ -68,6 +69,7 @@ class ControlPlane:
         proxies: what writes the rules of Services; without any in the mode `none`.
         policies: what writes the rules of NetworkPolicies; None where nobody enforces them.
         underlay: what the nodes hang on.
+        ingresses: who serves Ingresses.
         balancers: what stands in front of Services.
         outages: which nodes have failed.
         userlands: what programs on hosts outside see, by network namespace.
@@ -91,7 +93,8 @@ class ControlPlane:
         self.scheduler = Scheduler(self.store, fabric.streams, version)
         dns = ClusterDns((self._ranges.dns_address,), _DOMAIN)
         self._core_dns = CoreDns(self.store, fabric.streams)
-        images = {"coredns": self._core_dns}
+        self.ingresses = Ingresses(self.store, fabric.streams, topology, self._warn)
+        images = {"coredns": self._core_dns, **self.ingresses.images}
         self.policies = policies.start(self.store, spec, self._warn)
         attached = {"attached": self.policies.attached} if self.policies is not None else {}
         settings = Settings(dns, spec.kubernetes, images, self._warn, **attached)
@@ -109,7 +112,8 @@ class ControlPlane:
         self._daemons.underlay = self.underlay
         self.warnings += self.underlay.warnings
         self.underlay.warnings = self.warnings
-        self._resolver, self.userlands = outside.build(self.underlay, topology.fabric, epoch)
+        published = self.ingresses.address_of
+        self._resolver, self.userlands = outside.build(self.underlay, topology.fabric, epoch, published)
         self.balancers = Balancers(
             fabric,
             self.underlay,
@@ -144,6 +148,8 @@ class ControlPlane:
         self.fabric.loop.run_until(START)  # users come to a cluster whose nodes are Ready
         self.scheduler.notes.clear()  # what is said is about the input
         self.writer.apply(objects, self.topology.sources_of(objects))
+        self.fabric.loop.run_until(self.fabric.loop.now)
+        self.ingresses.install(self.writer, objects)
         self.fabric.loop.run_until(self.fabric.loop.now)
         self.warnings += [*self._core_dns.warnings, *self.scheduler.notes, *self._lost_pods()]
 

@@ -16,7 +16,7 @@ from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     import dns.message
 
@@ -36,7 +36,10 @@ _HTTPS: Final = 443
 
 
 def build(
-    underlay: Underlay, fabric: FabricSpec, epoch: int = EPOCH
+    underlay: Underlay,
+    fabric: FabricSpec,
+    epoch: int = EPOCH,
+    published: Callable[[str], IpAddress | None] = lambda _: None,
 ) -> tuple[IpAddress, dict[str, Userland]]:
     """Make the hosts outside and the resolver.
 
@@ -44,6 +47,7 @@ def build(
         underlay: what they hang on.
         fabric: who there is.
         epoch: ns since 1970 at the start of the run, for the clocks of hosts.
+        published: gives addresses of other names that the resolver knows.
 
     Returns:
         The address of the nodes' resolver, and what programs on each host see, by its network namespace.
@@ -56,7 +60,11 @@ def build(
         userlands[net.name] = Userland(each.name, files, epoch=epoch)
         for protocol, port in each.serves:
             underlay.fabric.spawn(net, _serve(each, protocol, port))
-    names = {each.name: each.address for each in externals}
+    known = {each.name: each.address for each in externals}
+
+    def names(name: str) -> IpAddress | None:
+        return known.get(name) or published(name)
+
     net = underlay.add_external("resolver", RESOLVER)
     underlay.fabric.spawn(net, dns_server.serve(lambda query, _client, _how: answer(query, names)))
     inner = underlay.attach_resolver()
@@ -88,7 +96,7 @@ def _refuse(_: Request) -> Response:
     return Response.text("Client sent an HTTP request to an HTTPS server.\n", 400)
 
 
-def answer(query: dns.message.Message, names: Mapping[str, IpAddress]) -> dns.message.Message:
+def answer(query: dns.message.Message, names: Callable[[str], IpAddress | None]) -> dns.message.Message:
     """Return what the resolver answers: the hosts outside have addresses, other names do not exist."""
     import dns.flags  # noqa: PLC0415 - dnspython costs 60 ms, and most runs resolve nothing
     import dns.message  # noqa: PLC0415
@@ -102,7 +110,7 @@ def answer(query: dns.message.Message, names: Mapping[str, IpAddress]) -> dns.me
         return reply
     question = query.question[0]
     name = question.name.to_text(omit_final_dot=True).lower()
-    address = names.get(name)
+    address = names(name)
     if address is None:
         reply.set_rcode(dns.rcode.NXDOMAIN)
     elif question.rdtype == dns.rdatatype.A:

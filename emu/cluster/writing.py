@@ -16,7 +16,6 @@ from emu.kube.api.objects import (
     Deployment,
     Endpoints,
     EndpointSlice,
-    Ingress,
     Job,
     Namespace,
     NetworkPolicy,
@@ -31,7 +30,7 @@ from emu.kube.api.objects.meta import Meta
 from emu.kube.ipam.errors import RefusedError, RefusedObjectsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from emu.cluster.topology.spec import Source
     from emu.kube.api.objects import Known, Object
@@ -45,9 +44,6 @@ _NEEDED: Final = (ConfigMap, EndpointSlice, Endpoints, NetworkPolicy, Other)
 """What is there before the first pod starts: its files, its policies, and slices that came with the input."""
 
 _NAME_LABEL: Final = "kubernetes.io/metadata.name"
-_UNFOLLOWED: Final[Mapping[type[Known], str]] = {
-    Ingress: "not modelled: there is no Ingress controller; Ingresses are kept",
-}
 _WORKLOADS: Final = (
     Pod,
     Deployment,
@@ -108,7 +104,6 @@ class Writer:
                 self._write_pod(each)
             elif not isinstance(each, (Namespace, *_NEEDED)):
                 self._store.keep(each if isinstance(each, Other) else self._completed(each))
-        self._tell_unfollowed()
 
     def delete(self, obj: Known, *, grace_seconds: int | None = None, force: bool = False) -> None:
         """Delete an object, or begin to."""
@@ -118,12 +113,6 @@ class Writer:
         """Take back the addresses of a Service that is gone, whoever deleted it."""
         if change.new is None and isinstance(change.old, Service):
             self._ranges.delete(change.old)
-
-    def _tell_unfollowed(self) -> None:
-        """Say once which kinds of objects nobody follows."""
-        for kind, words in _UNFOLLOWED.items():
-            if self._store.count(kind) and words not in self.warnings:
-                self.warnings.append(words)
 
     def _write_services(
         self, services: Sequence[Service], places: dict[int, Source]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import h11
 
+from emu.apps import proxy_protocol
 from emu.apps.channel import Plain
 from emu.apps.http.message import MOST_BODY, MOST_HEAD, Headers, Request, Response
 from emu.fabric import program
@@ -49,6 +50,7 @@ def serve(
     patience: int = _PATIENCE,
     tls: Callable[[], ssl.SSLContext] | None = None,
     plain: Handler | None = None,
+    is_proxied: Callable[[], bool] = lambda: False,
 ) -> Program[None]:
     """Accept connections for ever and answer each request by `handler`, connections side by side.
 
@@ -59,6 +61,7 @@ def serve(
         patience: how long an idle connection is kept, ns.
         tls: gives what is spoken below HTTP (`emu.apps.tls.contexts`) when a client comes; None for nothing.
         plain: answers who does not speak TLS though it is spoken, and who is then left.
+        is_proxied: tells whether connections begin with a header of the PROXY protocol.
 
     Raises:
         OSError: EADDRINUSE, EADDRNOTAVAIL.
@@ -73,41 +76,56 @@ def serve(
         raise
     while True:
         connection = yield from program.accept(listener, repeats=True)
-        yield from program.spawn(_greet(connection, handler, patience, tls, plain))
+        yield from program.spawn(_greet(connection, handler, patience, tls, plain, is_proxied()))
 
 
-def _greet(
+def _greet(  # noqa: PLR0917 - what `serve` was told
     socket: Socket,
     handler: Handler,
     patience: int,
     tls: Callable[[], ssl.SSLContext] | None,
     plain: Handler | None,
+    is_proxied: bool,  # noqa: FBT001
 ) -> Program[None]:
     """Shake hands if TLS is spoken, and answer what comes by one connection."""
     yield from program.call(partial(tcp.set_nodelay, sock=socket, on=True))
+    client, begun = (socket.remote, socket.remote_port), b""
+    if is_proxied:
+        try:
+            ends, begun = yield from proxy_protocol.receive(socket, patience)
+        except (OSError, proxy_protocol.NoHeaderError):
+            yield from program.close(socket)
+            return
+        client = client if ends is None else (ends.src, ends.src_port)
     if tls is None:
-        yield from converse(Plain(socket), handler, patience)
+        yield from converse(Plain(socket), handler, patience, client, begun)
         return
     from emu.apps.tls import channel  # noqa: PLC0415 - most servers speak none, and OpenSSL takes a while
 
     now = yield from program.now()
     try:
-        made = yield from channel.accept(socket, tls(), deadline=later(now, patience))
+        made = yield from channel.accept(socket, tls(), begun, deadline=later(now, patience))
     except OSError:
         yield from program.close(socket)
     except channel.PlainError as error:
         if plain is None:
             yield from program.close(socket)
         else:
-            yield from converse(Plain(socket), plain, patience, error.octets, is_last=True)
+            yield from converse(Plain(socket), plain, patience, client, error.octets, is_last=True)
     except channel.TlsError:
         yield from program.close(socket)
     else:
-        yield from converse(made, handler, patience)
+        yield from converse(made, handler, patience, client)
 
 
 def converse(
-    channel: Channel, handler: Handler, patience: int, begun: bytes = b"", *, is_last: bool = False
+    channel: Channel,
+    handler: Handler,
+    patience: int,
+    client: tuple[IpAddress, int],
+    begun: bytes = b"",
+    *,
+    is_last: bool = False,
 ) -> Program[None]:
     """Answer what comes by one connection, until either side ends it.
 
@@ -115,6 +133,7 @@ def converse(
         channel: the connection.
         handler: makes the responses.
         patience: how long an idle connection is kept, ns.
+        client: who asks: address and port.
         begun: what has been read of it already.
         is_last: one answer ends it.
     """
@@ -125,7 +144,7 @@ def converse(
         while True:
             method = "GET"
             try:
-                request = yield from _read(channel, http, patience)
+                request = yield from _read(channel, http, patience, client)
                 if request is None:
                     break
                 method = request.method
@@ -146,7 +165,9 @@ def converse(
     yield from channel.close()
 
 
-def _read(channel: Channel, http: h11.Connection, patience: int) -> Program[Request | None]:
+def _read(
+    channel: Channel, http: h11.Connection, patience: int, client: tuple[IpAddress, int]
+) -> Program[Request | None]:
     """Return the next request, None if no more comes.
 
     Raises:
@@ -175,8 +196,7 @@ def _read(channel: Channel, http: h11.Connection, patience: int) -> Program[Requ
                 head.target.decode("latin-1"),
                 headers_of(head),
                 bytes(body),
-                channel.socket.remote,
-                channel.socket.remote_port,
+                *client,
             )
         else:
             return None

@@ -132,12 +132,15 @@ def connect(
     return Tls(socket, conversation)
 
 
-def accept(socket: Socket, context: ssl.SSLContext, *, deadline: Instant | None = None) -> Program[Tls]:
+def accept(
+    socket: Socket, context: ssl.SSLContext, begun: bytes = b"", *, deadline: Instant | None = None
+) -> Program[Tls]:
     """Shake hands as a server; the socket stays open if that fails.
 
     Args:
         socket: connected.
         context: of `contexts.server` or `contexts.choosing`.
+        begun: what has been read of the connection already.
         deadline: when to give up, None for never.
 
     Raises:
@@ -146,8 +149,10 @@ def accept(socket: Socket, context: ssl.SSLContext, *, deadline: Instant | None 
         TlsError: the client does not like ours.
     """
     conversation = Conversation(context, is_server=True)
-    left = yield from _left(deadline)
-    first = yield from program.receive(socket, timeout=left)
+    first = begun
+    if not first:
+        left = yield from _left(deadline)
+        first = yield from program.receive(socket, timeout=left)
     if first and first[0] not in _RECORDS:
         raise PlainError(first)
     conversation.take(first)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from emu.cluster.topology import nics, values
 from emu.cluster.topology.ipvs_reader import read_ipvs
@@ -61,8 +61,16 @@ def _spec(place: Place, name: str) -> ClusterSpec:
             proxy=fields.get("kubeProxy", _proxy, ProxySpec()),
             policies=fields.get("networkPolicy", _policies, PolicySettings()),
             nodes=_nodes(fields),
+            ingress=fields.get("addons", _ingress, "auto"),
         )
     )
+
+
+def _ingress(place: Place) -> Literal["auto", "nginx", "none"]:
+    """Read which add-ons are installed that not every cluster has."""
+    fields = Fields(place)
+    found = fields.get("ingress", one_of("auto", "nginx", "none"), "auto")
+    return fields.done(found)  # type: ignore[arg-type]  # one of those
 
 
 def _policies(place: Place) -> PolicySettings:

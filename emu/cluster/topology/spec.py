@@ -54,6 +54,7 @@ STEP_VERBS: Final = (
 ProviderName: TypeAlias = Literal["kubenet", "kindnet", "flannel", "calico", "weave", "vpc", "none"]
 ProxyMode: TypeAlias = Literal["iptables", "nftables", "ipvs", "userspace", "none"]
 Role: TypeAlias = Literal["control-plane", "worker"]
+IngressAddon: TypeAlias = Literal["auto", "nginx", "none"]
 
 DEFAULT_VERSION: Final = "1.35"
 POD_CIDR: Final = Prefix.parse("10.244.0.0/16")
@@ -136,7 +137,8 @@ class ClusterSpec:
     """A whole `Cluster` document.
 
     `ingress` says whether ingress-nginx is installed: always, never, or where the input has
-    Ingresses for it and does not bring it itself. `is_kind` tells that it was kind's own file, whose habits differ in places.
+    Ingresses for it and does not bring it itself. `is_kind` tells that it was kind's own
+    file, whose habits differ in places.
     """
 
     name: str = "emu"

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Keeps what the proxies know current, writes the status of Ingresses, and tells what is amiss.
+
+What has changed is known to the proxies a second later, as the workers of
+nginx look for news every second.
+
+Source: ingress-nginx internal/ingress/{controller/controller,controller/endpointslices,status/status}.go.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import attrs
+
+from emu.kube import events
+from emu.kube.api.objects import ConfigMap, EndpointSlice, Ingress, IngressClass, Node, Pod, Service
+from emu.kube.api.objects.service import LoadBalancerIngress, LoadBalancerStatus
+from emu.kube.controller import Key, Queue
+from emu.kube.endpoints.index import SliceIndex
+from emu.kube.ingress import secrets
+from emu.kube.ingress.balancing import Endpoint
+from emu.kube.ingress.configuration import CLASS, class_of, decide, own
+from emu.kube.ingress.servers import Configuration
+from emu.kube.ingress.settings import Options, options, unknown
+from emu.sim.time import SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from emu.apps.tls.certificates import Credential
+    from emu.kube.api.objects.service import ServicePort
+    from emu.kube.api.store import Change, Store
+    from emu.kube.ingress.servers import Backend
+    from emu.kube.ingress.settings import Arguments
+
+_LAG: Final = SECOND
+_ALL: Final = Key("", "")
+_WATCHED: Final = (Ingress, IngressClass, Service, EndpointSlice, ConfigMap)
+COMPONENT: Final = "nginx-ingress-controller"
+
+
+@attrs.define(eq=False)
+class Known:
+    """What the proxies of one installation know.
+
+    Attributes:
+        configuration: hosts and paths.
+        options: what the ConfigMap says.
+        endpoints: who stands behind each backend.
+    """
+
+    is_still: ClassVar[bool] = True
+
+    configuration: Configuration = attrs.field(factory=Configuration)
+    options: Options = attrs.field(factory=Options)
+    endpoints: Mapping[Backend, tuple[Endpoint, ...]] = attrs.field(factory=dict)
+
+
+class Controllers:
+    """All controllers of a cluster: those whose arguments are the same know the same.
+
+    Args:
+        store: the API server.
+        warn: is told what is not modelled, and what will astonish.
+    """
+
+    is_still: ClassVar[bool] = True
+
+    def __init__(self, store: Store, warn: Callable[[str], None]) -> None:
+        self._store = store
+        self._warn = warn
+        self._known: dict[Arguments, Known] = {}
+        self._pods: dict[Key, Arguments] = {}
+        self._slices: SliceIndex | None = None
+        self._queue = Queue(store, self, delay=_LAG)
+        self.is_waiting = False
+
+    def join(self, pod: Pod, arguments: Arguments) -> Known:
+        """Take a pod whose controller starts, and return what it knows from now on."""
+        if self._slices is None:
+            self._slices = SliceIndex(self._store)
+            for kind in _WATCHED:
+                self._store.watch(kind, self._hear)
+            self._store.watch(Pod, self._hear_pod)
+        self._pods[Key(pod.metadata.namespace, pod.metadata.name)] = arguments
+        known = self._known.setdefault(arguments, Known())
+        self._look(arguments, known)
+        return known
+
+    def certificate(self, arguments: Arguments, name: str | None) -> Credential | None:
+        """Return the certificate for a name that a client asks for, None for the fake one."""
+        known = self._known.get(arguments)
+        server = None if known is None or not name else known.configuration.named(name)
+        if server is not None and server.secret is not None:
+            found = self._credential(server.secret)
+            if found is not None and secrets.is_for(found, server.host):
+                return found
+        return (
+            None if arguments.default_certificate is None else self._credential(arguments.default_certificate)
+        )
+
+    def unserved(self) -> list[str]:
+        """Return what to tell of Ingresses that nobody serves, a line each."""
+        classes = self._store.list(IngressClass)
+        served: set[Key] = set()
+        for arguments in set(self._pods.values()):
+            served |= {_key(each) for each in own(self._store, arguments)}
+        lines = []
+        for ingress in self._store.list(Ingress):
+            if _key(ingress) in served:
+                continue
+            name = ingress.metadata.annotations.get(CLASS) or class_of(ingress, classes)
+            whose = f"no controller that is modelled serves its class {name}" if name else "it has no class"
+            meta = ingress.metadata
+            lines.append(f"Ingress {meta.namespace}/{meta.name}: {whose}, so nobody follows it")
+        return lines
+
+    # --- keeping up ---
+
+    def _hear(self, change: Change) -> None:
+        if isinstance(change.new, Ingress) and isinstance(change.old, Ingress):
+            same = attrs.evolve(change.new, metadata=change.old.metadata, status=change.old.status)
+            if same == change.old and change.new.metadata.annotations == change.old.metadata.annotations:
+                return  # its status, which is our own doing
+        self._stir()
+
+    def _hear_pod(self, change: Change) -> None:
+        meta = change.object.metadata
+        key = Key(meta.namespace, meta.name)
+        if key not in self._pods:
+            return
+        if change.new is None:
+            del self._pods[key]
+        self._stir()
+
+    def _stir(self) -> None:
+        self.is_waiting = True
+        self._queue.add(_ALL)
+
+    def reconcile(self, _: Key) -> None:
+        """Look at everything again."""
+        self.is_waiting = False
+        for arguments, known in self._known.items():
+            self._look(arguments, known)
+
+    def _look(self, arguments: Arguments, known: Known) -> None:
+        """Make what the proxies know what is so now, and write the status of their Ingresses."""
+        data: Mapping[str, str] = {}
+        if arguments.config_map is not None:
+            found = self._store.find(ConfigMap, arguments.config_map.name, arguments.config_map.namespace)
+            data = {} if found is None else found.data
+        known.options = options(data)
+        for key in unknown(data):
+            self._warn(f"ingress-nginx: the ConfigMap's key {key} is not modelled")
+        before = known.configuration
+        known.configuration = decide(self._store, arguments, known.options.handling)
+        for complaint in known.configuration.complaints:
+            self._warn(complaint)
+        known.endpoints = {
+            location.backend: tuple(
+                self._endpoints(location.backend, to_service=location.handling.to_service)
+            )
+            for server in known.configuration.servers.values()
+            for location in server.locations
+        }
+        if known.configuration.servers != before.servers:
+            for ingress in own(self._store, arguments):
+                events.record(self._store, ingress, events.NORMAL, "Sync", "Scheduled for sync", COMPONENT)
+        self._write_status(arguments)
+
+    def _endpoints(self, backend: Backend, *, to_service: bool) -> Iterator[Endpoint]:
+        """Yield who is asked for a backend, sorted; nobody where there is no such Service or port."""
+        service = self._store.find(Service, backend.service, backend.namespace)
+        port = None if service is None else _port(service, backend.port)
+        if service is None or port is None:
+            return
+        if service.spec.type == "ExternalName":
+            number = port.target_port if isinstance(port.target_port, int) else port.port
+            yield Endpoint(service.spec.external_name.rstrip("."), number)
+            return
+        if to_service and not service.is_headless:
+            yield Endpoint(service.spec.cluster_ip, port.port)
+            return
+        assert self._slices is not None, "somebody has joined"
+        found: set[Endpoint] = set()
+        for each in self._slices.of(Key(backend.namespace, backend.service)):
+            numbers = [one.port for one in each.ports if (one.name or "") == (port.name or "") and one.port]
+            for endpoint in each.endpoints:
+                if endpoint.conditions.ready is False or each.address_type != "IPv4":
+                    continue
+                found |= {Endpoint(address, one) for address in endpoint.addresses for one in numbers}
+        yield from sorted(found)
+
+    def _credential(self, secret: Key) -> Credential | None:
+        found = secrets.find(self._store, secret)
+        made = None if found is None else secrets.credential(found)
+        return made if made is not None and not secrets.fault(made) else None
+
+    # --- status ---
+
+    def _write_status(self, arguments: Arguments) -> None:
+        status = LoadBalancerStatus(tuple(self._addresses(arguments)))
+        for ingress in own(self._store, arguments):
+            if ingress.status.load_balancer != status:
+                new = attrs.evolve(ingress.status, load_balancer=status)
+                self._store.put(attrs.evolve(ingress, status=new))
+
+    def _addresses(self, arguments: Arguments) -> Iterator[LoadBalancerIngress]:
+        """Yield where the Ingresses of a controller are reached."""
+        if arguments.publish_addresses:
+            yield from map(_published, arguments.publish_addresses)
+            return
+        if arguments.publish_service is None:
+            yield from map(_published, sorted(self._of_nodes(arguments)))
+            return
+        key = arguments.publish_service
+        service = self._store.find(Service, key.name, key.namespace)
+        if service is None:
+            return
+        external = map(_published, service.spec.external_ips)
+        match service.spec.type:
+            case "LoadBalancer":
+                yield from (attrs.evolve(each, ip_mode=None) for each in service.status.load_balancer.ingress)
+                yield from external
+            case "ExternalName":
+                yield _published(service.spec.external_name)
+            case "NodePort" if service.spec.external_ips:
+                yield from external
+            case _:
+                yield _published(service.spec.cluster_ip)
+
+    def _of_nodes(self, arguments: Arguments) -> set[str]:
+        """Return addresses of the nodes that the pods of a controller are on."""
+        found: set[str] = set()
+        for key, own_arguments in self._pods.items():
+            pod = self._store.find(Pod, key.name, key.namespace)
+            node = None if pod is None else self._store.find(Node, pod.spec.node_name)
+            if node is not None and own_arguments == arguments:
+                kinds = ("InternalIP",) if arguments.node_addresses else ("ExternalIP", "InternalIP")
+                found |= set(next(filter(None, (node.addresses(kind) for kind in kinds)), ())[:1])
+        return found
+
+
+def _key(ingress: Ingress) -> Key:
+    return Key(ingress.metadata.namespace, ingress.metadata.name)
+
+
+def _published(address: str) -> LoadBalancerIngress:
+    is_name = any(letter.isalpha() for letter in address)
+    return LoadBalancerIngress(hostname=address) if is_name else LoadBalancerIngress(ip=address)
+
+
+def _port(service: Service, wanted: int | str) -> ServicePort | None:
+    """Return the port of a Service by number or name; the first if none is said."""
+    for each in service.spec.ports:
+        if wanted in {each.port, each.name, ""}:
+            return each
+    return None
