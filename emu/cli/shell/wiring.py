@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is plugged into what, in the shape in which mininet prints it."""
+"""What is plugged into what, line by line, in the shape in which mininet prints it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 def nodes(emulation: Emulation) -> Iterator[str]:
-    """Yield the lines of `nodes`: everybody who has a network of his own."""
+    """Tell who has a network of his own."""
     yield "available nodes are:"
     yield " ".join(emulation.fabric.namespaces)
 
 
 def net(emulation: Emulation) -> Iterator[str]:
-    """Yield a line for each namespace: its devices, each with what it is plugged into."""
+    """Tell what each device is plugged into."""
     for space in emulation.fabric.namespaces.values():
         devices = [f"{name}:{_far(emulation, space, name)}" for name in _devices(space)]
         yield " ".join([space.name, *devices])
 
 
 def links(emulation: Emulation) -> Iterator[str]:
-    """Yield a line for each cable, with whether its ends have a carrier."""
+    """Tell of each cable whether its ends have a carrier."""
     seen: set[tuple[str, str]] = set()
     for space in emulation.fabric.namespaces.values():
         for name in _devices(space):
@@ -40,13 +40,13 @@ def links(emulation: Emulation) -> Iterator[str]:
 
 
 def intfs(emulation: Emulation) -> Iterator[str]:
-    """Yield a line for each namespace: the names of its devices."""
+    """Tell who has which devices."""
     for space in emulation.fabric.namespaces.values():
         yield f"{space.name}: {','.join(space.devices)}"
 
 
 def dump(emulation: Emulation) -> Iterator[str]:
-    """Yield a line for each namespace: its devices with their addresses."""
+    """Tell which device has which address."""
     for space in emulation.fabric.namespaces.values():
         addresses = [
             f"{name}:{next(iter(map(str, device.addresses)), None)}"
