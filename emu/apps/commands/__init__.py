@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "iptables-legacy-save": "emu.apps.commands.iptables_legacy_save",
     "iptables-legacy-restore": "emu.apps.commands.iptables_legacy_restore",
     "ipset": "emu.apps.commands.ipset",
+    "ipvsadm": "emu.apps.commands.ipvsadm",
     "conntrack": "emu.apps.commands.conntrack",
     "nft": "emu.apps.commands.nft",
 }

@@ -47,7 +47,12 @@ def prepare(argv: Sequence[str]) -> Action:
     """
     asked = request.parse(argv)
     action = _ACTIONS[asked.command]
-    return lambda net: action(net, asked)
+
+    def run(net: Namespace) -> str:
+        net.netfilter.ipvs.sweep(net.now)  # connections that it forgets are forgotten here, too
+        return action(net, asked)
+
+    return run
 
 
 def show(net: Namespace, asked: Request) -> str:

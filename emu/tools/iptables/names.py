@@ -32,7 +32,6 @@ UNMODELLED_MATCHES: Final = frozenset(
         "geoip",
         "helper",
         "ipcomp",
-        "ipvs",
         "ipv4options",
         "l2tp",
         "osf",
