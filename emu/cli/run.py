@@ -101,10 +101,10 @@ def _run_cluster(
         click.echo(line, err=True)
     pods = cluster.store.list(Pod)
     waiting = [each for each in pods if not (each.is_ready or each.is_finished)]
-    expected = bool(found.topology.expectations or found.topology.seen)
+    expected = found.topology.expects
     has_failed = steps.has_failed or bool(waiting)
     if not is_text:
-        findings = check(cluster, found, namespace, is_told=False)
+        findings = [*steps.findings, *check(cluster, found, namespace, is_told=False)]
         write_report(cluster, findings, form)
         has_failed = not all(findings) or bool(steps.refusals) if expected else has_failed
         return 1 if has_failed else 0
@@ -118,7 +118,9 @@ def _run_cluster(
         reasons = (one.message or one.reason for one in each.status.conditions if one.status == "False")
         click.echo(f"  {place}: {each.status.phase}, {next(filter(None, reasons), 'not ready')}")
     if expected:
-        findings = check(cluster, found, namespace)
+        for each in steps.findings:
+            click.echo(each.explain())
+        findings = [*steps.findings, *check(cluster, found, namespace)]
         click.echo(summary(findings, steps.refusals))
         return 0 if all(findings) and not steps.refusals else 1
     return 1 if has_failed else 0

@@ -54,16 +54,19 @@ def _test(given: Input, namespace: str, junit_file: str | None, *, github: bool)
     from emu.verify.expect import report
 
     found = given.source
-    if not isinstance(found, ClusterSource) or not (found.topology.expectations or found.topology.seen):
+    if not isinstance(found, ClusterSource) or not found.topology.expects:
         message = "nothing is expected: a Scenario has spec.expect, a list of FROM -> TO VERDICT"
         raise DocumentError([Fault(given.names[0], 1, "$", message)])
     cluster = found.start(seed=given.seed, epoch=source.instant_of(given.epoch), steps=False)
-    refusals = take_steps(cluster).refusals
+    steps = take_steps(cluster)
+    refusals = steps.refusals
     for line in cluster.warnings:
         click.echo(line, err=True)
     for refused in refusals:
         click.echo(refused.explained)
-    findings = check(cluster, found, namespace)
+    for said in steps.findings:
+        click.echo(said.explain())
+    findings = [*steps.findings, *check(cluster, found, namespace)]
     click.echo(report.summary(findings, refusals))
     if github:
         for line in report.workflow_commands(findings, refusals):
@@ -80,18 +83,22 @@ class Steps:
 
     Attributes:
         refusals: those that could not be done. A program that fails is none: it may be meant to.
-        has_failed: one of them was refused, or a program failed.
+        has_failed: one of them was refused, or a program failed of which nothing else was expected.
+        findings: whether those printed what they were expected to print of which something was.
     """
 
     refusals: tuple[Refusal, ...]
     has_failed: bool
+    findings: tuple[Finding, ...] = ()
 
 
 def take_steps(cluster: Cluster, *, is_told: bool = False) -> Steps:
     """Take the steps of a cluster's scenarios; with `is_told` print them."""
     from emu.verify.expect.report import Refusal
+    from emu.verify.expect.said import check_said
 
     refusals = []
+    findings = []
     has_failed = False
     for step, finished in cluster.play():
         words = " ".join(step.words)
@@ -99,11 +106,14 @@ def take_steps(cluster: Cluster, *, is_told: bool = False) -> Steps:
             click.echo(f"{cluster.fabric.loop.now / 1e9:.3f} s $ {words}")
             click.echo(finished.stdout, nl=False)
             click.echo(finished.stderr, nl=False, err=True)
+        if step.said is not None:
+            findings.append(check_said(step.said, finished))
+            continue
         has_failed |= finished.status != 0
         if finished.status and step.words[0] != "exec":
             told = (finished.stderr or finished.stdout).strip()
             refusals.append(Refusal(words, told, step.file, step.line))
-    return Steps(tuple(refusals), has_failed)
+    return Steps(tuple(refusals), has_failed, tuple(findings))
 
 
 def check(cluster: Cluster, found: ClusterSource, namespace: str, *, is_told: bool = True) -> list[Finding]:

@@ -116,9 +116,8 @@ class Cluster(Emulation):
         """Whether nothing more is to be expected of the control plane without a cause from outside."""
         if any(proxy.is_waiting for proxy in self.proxies.proxies.values()):
             return False
-        if self.control_plane.scheduler.is_waiting or not self.control_plane.balancers.is_settled:
-            return False
-        if self.control_plane.ingresses.is_waiting:
+        plane = self.control_plane
+        if plane.scheduler.is_waiting or plane.ingresses.is_waiting or not plane.balancers.is_settled:
             return False
         if any(kubelet.is_turning for kubelet in self.kubelets.by_node.values()):
             return False

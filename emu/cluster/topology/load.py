@@ -76,6 +76,11 @@ class Topology:
     seen: tuple[TrafficExpectation, ...] = ()
     warnings: tuple[Fault, ...] = ()
 
+    @property
+    def expects(self) -> bool:
+        """Whether anything is expected: of flows, of clients, or of what steps print."""
+        return bool(self.expectations or self.seen or any(each.said for each in self.steps))
+
     def sources_of(self, objects: Iterable[Object]) -> list[Source]:
         """Return where some of the objects stand."""
         places = {id(each): source for each, source in zip(self.objects, self.sources, strict=True)}
@@ -181,7 +186,15 @@ def _steps(drafts: Iterable[Draft], faults: list[Fault]) -> tuple[StepSpec, ...]
     for each in drafts:
         objects, sources = _read(each.manifests, faults)
         steps.append(
-            StepSpec(each.at, each.words, tuple(objects), tuple(sources), file=each.file, line=each.line)
+            StepSpec(
+                each.at,
+                each.words,
+                tuple(objects),
+                tuple(sources),
+                file=each.file,
+                line=each.line,
+                said=each.said,
+            )
         )
     return tuple(sorted(steps, key=lambda step: step.at))
 

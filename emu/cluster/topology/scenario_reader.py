@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.cluster.expectation import Expectation, parse_expectation
+from emu.cluster.said import SaidExpectation, read_said
 from emu.cluster.sources import read_all
 from emu.cluster.timeline.expectation import PREFIX, TrafficExpectation, parse_traffic_expectation
 from emu.cluster.timeline.reader import instant, read_traffic
@@ -43,6 +44,7 @@ class Draft:
         manifests: of the files that it names, or those that stand in it.
         file: where it stands.
         line: the same.
+        said: what it is expected to print; None for anything.
     """
 
     at: Duration
@@ -50,6 +52,7 @@ class Draft:
     manifests: tuple[ManifestNode, ...]
     file: str
     line: int
+    said: SaidExpectation | None = None
 
 
 @attrs.frozen
@@ -113,7 +116,8 @@ def _step(place: Place, file: str) -> tuple[Duration | None, Draft]:
     manifests = (
         tuple(_of_files(place.at("run"), words, file)) if words[:1] and words[0] in _WITH_FILES else ()
     )
-    return fields.done((at, Draft(0, words, manifests, file, place.line)))
+    said = read_said(fields, words, file, place.line)
+    return fields.done((at, Draft(0, words, manifests, file, place.line, said)))
 
 
 def _words(place: Place) -> tuple[str, ...]:

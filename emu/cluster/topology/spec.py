@@ -174,6 +174,7 @@ class StepSpec:
         sources: where each of them stands in the input.
         file: where the step stands.
         line: the same.
+        said: what it is expected to print; None for anything.
     """
 
     at: Duration
@@ -182,3 +183,4 @@ class StepSpec:
     sources: tuple[Source, ...] = attrs.field(default=(), eq=False, repr=False)
     file: str = attrs.field(default="", eq=False, repr=False, kw_only=True)
     line: int = attrs.field(default=0, eq=False, repr=False, kw_only=True)
+    said: SaidExpectation | None = attrs.field(default=None, repr=False, kw_only=True)

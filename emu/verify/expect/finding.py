@@ -9,6 +9,7 @@ import attrs
 
 if TYPE_CHECKING:
     from emu.cluster.expectation import Expectation
+    from emu.cluster.said import SaidExpectation
     from emu.cluster.timeline.expectation import TrafficExpectation
 
 
@@ -39,7 +40,7 @@ class Finding:
         proof: why a denial counts, in words; empty where nothing had to be proved.
     """
 
-    expectation: Expectation | TrafficExpectation
+    expectation: Expectation | TrafficExpectation | SaidExpectation
     is_met: bool
     got: str
     reason: str = ""
