@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SMALLEST_MTU: Final = 1350  # of a pod's device, whatever is drawn
 _POD_CIDRS: Final = tuple(map(Prefix.parse, ("10.244.0.0/16", "10.42.0.0/16", "100.64.0.0/16")))
+_NOT_OUTSIDE: Final = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"]
 _NETWORKS: Final[tuple[tuple[ProviderName, dict[str, Any]], ...]] = (
     ("kindnet", {}),
     ("kubenet", {}),
@@ -42,6 +43,9 @@ _NETWORKS: Final[tuple[tuple[ProviderName, dict[str, Any]], ...]] = (
     ("calico", {"ipipMode": "Never"}),
     ("calico", {"vxlanMode": "Always"}),
     ("calico", {"vxlanMode": "CrossSubnet", "blockSize": 29}),
+    ("vpc", {"style": "aws"}),
+    ("vpc", {"style": "aws", "interfaces": 3, "addressesPerInterface": 3}),
+    ("vpc", {"style": "gke", "nonMasqueradeCIDRs": _NOT_OUTSIDE}),
 )
 PROXY_MODES: Final[tuple[ProxyMode, ...]] = ("iptables", "iptables", "nftables")
 _FIRST_PORT: Final = 8000
@@ -86,7 +90,7 @@ def proxies() -> st.SearchStrategy[ProxySpec]:
 
 def _can_cross_segments(network: NetworkSpec) -> bool:
     options = network.options
-    return network.provider in {"kubenet", "weave", "calico"} or (
+    return network.provider in {"kubenet", "weave", "calico", "vpc"} or (
         network.provider == "flannel" and options.get("backend") != "host-gw"
     )
 

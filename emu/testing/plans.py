@@ -86,20 +86,21 @@ def _spec(spec: ClusterSpec) -> Iterator[tuple[str, object]]:
         yield "podCIDR", str(spec.pod_cidr)
     yield "network", {"provider": spec.network.provider, **spec.network.options}
     proxy, usual = spec.proxy, default.proxy
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     if proxy.cluster_cidr is not None:
         found["clusterCIDR"] = proxy.cluster_cidr
     if proxy.node_port_addresses:
         found["nodePortAddresses"] = list(proxy.node_port_addresses)
     names = {"masquerade_all": "masqueradeAll", "masquerade_bit": "masqueradeBit"}
-    names |= {"localhost_node_ports": "localhostNodePorts"}
-    iptables = {
+    masquerades = {
         text: getattr(proxy, name)
         for name, text in names.items()
         if getattr(proxy, name) != getattr(usual, name)
     }
-    if iptables:
-        found["nftables" if proxy.mode == "nftables" else "iptables"] = iptables
+    if masquerades:
+        found["nftables" if proxy.mode == "nftables" else "iptables"] = masquerades
+    if not proxy.localhost_node_ports:
+        found.setdefault("iptables", {})["localhostNodePorts"] = False
     if proxy.mode != usual.mode:
         found["mode"] = proxy.mode
     if proxy.tcp_be_liberal:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from emu.kube.api.objects.service import Endpoint, EndpointSlice, Service
 
 POD: Final = "10.200.0.9"
+MODES: Final = ("iptables", "nftables")
 
 
 def ask(net: Namespace, to: str, port: int, protocol: str = "TCP", *, pod: str = POD) -> Judgement:
@@ -62,7 +63,7 @@ def without_hints(piece: EndpointSlice) -> tuple[Endpoint, ...]:
     )
 
 
-def check_shares(cluster: list[tuple[Service, EndpointSlice]], name: str) -> None:
+def check_shares(cluster: list[tuple[Service, EndpointSlice]], name: str, mode: str = "iptables") -> None:
     """Ask every port of every ClusterIP from a pod of the node `name`, and compare the shares."""
     proxies = Proxies(Fabric())
     for each, piece in cluster:
@@ -73,7 +74,7 @@ def check_shares(cluster: list[tuple[Service, EndpointSlice]], name: str) -> Non
                 f"ns/{each.metadata.name}", without_hints(piece), listed, protocol=piece.ports[0].protocol
             ),
         )
-    net = proxies.start(ProxyConfig(name, ("192.168.0.2",), cluster_cidr="10.0.0.0/8"))
+    net = proxies.start(ProxyConfig(name, ("192.168.0.2",), mode, cluster_cidr="10.0.0.0/8"))
     for each, piece in cluster:
         for port, target in zip(each.spec.ports, piece.ports, strict=True):
             is_local = each.spec.internal_traffic_policy == "Local"
@@ -87,12 +88,12 @@ def check_shares(cluster: list[tuple[Service, EndpointSlice]], name: str) -> Non
                 assert found.word is (Word.DROP if is_local and elsewhere else Word.REJECT)
 
 
-@given(cluster=clusters(), name=st.sampled_from(NODES))
+@given(cluster=clusters(), name=st.sampled_from(NODES), mode=st.sampled_from(MODES))
 def test_every_usable_endpoint_gets_an_equal_share_and_no_other_any(
-    cluster: list[tuple[Service, EndpointSlice]], name: str
+    cluster: list[tuple[Service, EndpointSlice]], name: str, mode: str
 ) -> None:
-    """Exactly 1/n, as fractions, for any mix of Services and states of endpoints."""
-    check_shares(cluster, name)
+    """Exactly 1/n, as fractions, for any mix of Services and states of endpoints, in each mode."""
+    check_shares(cluster, name, mode)
 
 
 @given(cluster=clusters(), name=st.sampled_from(NODES))
