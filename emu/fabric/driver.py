@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from emu.fabric.cable import Cable
     from emu.fabric.program import Program
     from emu.kernel.effects import Effect
-    from emu.kernel.recorder import Recorder
+    from emu.kernel.recorder import Recorder, Tap
     from emu.sim.choice import Choice
     from emu.sim.loop import Event
     from emu.sim.time import Instant
@@ -80,6 +80,7 @@ class Fabric(Cabling):
         self._passed: dict[int, int] = {}  # cables by packet id
         self._flow_secret = self.streams.stream("flow hash").getrandbits(64)
         self._recorder: Recorder | None = None
+        self._tap: Tap | None = None
         self._attendant: Attendant | None = None
 
     # --- machines and cables ---
@@ -99,7 +100,7 @@ class Fabric(Cabling):
             packet_ids=self.packet_ids,
             flow_secret=self._flow_secret,
         )
-        net.recorder = self._recorder
+        net.recorder, net.tap = self._recorder, self._tap
         self.namespaces[name] = net
         return net
 
@@ -144,6 +145,12 @@ class Fabric(Cabling):
         self._recorder = recorder
         for net in self.namespaces.values():
             net.recorder = recorder
+
+    def tap(self, tap: Tap | None) -> None:
+        """Have `tap` told of what passes devices, and what ends, in all namespaces; None for nobody."""
+        self._tap = tap
+        for net in self.namespaces.values():
+            net.tap = tap
 
     def decide_by(self, choice: Choice) -> None:
         """Have `choice` decide from now on, also what was decided and would be remembered."""
@@ -244,7 +251,7 @@ class Fabric(Cabling):
 
     def _carry_out(self, net: Namespace, effects: list[Effect]) -> None:
         loop = self.loop
-        if len(effects) >= _FLOOD and self._recorder is None:
+        if len(effects) >= _FLOOD and self._recorder is None and self._tap is None:
             effects = self._flood(net, effects)
         for effect in effects:
             if isinstance(effect, Transmit):  # first what there is most of

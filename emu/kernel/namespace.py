@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from emu.kernel.guard import Guard
     from emu.kernel.link.device import Link
     from emu.kernel.netfilter.netfilter import Netfilter
-    from emu.kernel.recorder import Recorder
+    from emu.kernel.recorder import Recorder, Tap
     from emu.kernel.skb import Skb
     from emu.sim.choice import Choice
     from emu.wire.addresses import MacAddress
@@ -71,6 +71,7 @@ class Namespace:
             `egress DEVICE`), and whose they are: frames that come there end.
         guards: filters at the ingress of devices.
         recorder: who looks on; None for nobody.
+        tap: who looks at devices alone, beside the recorder; None for nobody.
         sends_icmp: an ICMP message of the kernel is being sent: meanwhile no other is.
     """
 
@@ -89,6 +90,7 @@ class Namespace:
         self.choice = choice
         self.flow_secret = flow_secret
         self.recorder: Recorder | None = None
+        self.tap: Tap | None = None
         self.sysctl = Sysctl(initial=False)
         self.sysctl.tell_conf(self._conf_replaced)
         self.devices: dict[str, Device] = {}
@@ -192,6 +194,8 @@ class Namespace:
         self._effects.append(drop)
         if self.recorder is not None:
             self.recorder.dropped(self, packet, drop)
+        if self.tap is not None:
+            self.tap.dropped(self, packet, drop)
 
     def ends_unseen(self, frame: Frame, place: str, iface: str) -> bool:
         """End `frame` if rules look at `place` that are not modelled; return whether they do."""

@@ -77,6 +77,8 @@ def deliver(
     if net.recorder is not None:
         frame = frame.copy()
         net.recorder.seen(net, device, Direction.IN, frame)
+    if net.tap is not None:
+        net.tap.seen(net, device, Direction.IN, frame)
     counters = device.counters
     counters.rx_packets += 1
     counters.rx_bytes += len(frame.octets)
@@ -136,6 +138,8 @@ def transmit(net: Namespace, device: Device, frame: Frame) -> None:
     if net.recorder is not None:
         frame = frame.copy()
         net.recorder.seen(net, device, Direction.OUT, frame)
+    if net.tap is not None:
+        net.tap.seen(net, device, Direction.OUT, frame)
     if net.unseen and net.ends_unseen(frame, f"egress {device.name}", device.name):
         return
     counters = device.counters

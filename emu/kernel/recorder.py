@@ -24,6 +24,16 @@ class Direction(enum.Enum):
     OUT = "out"
 
 
+class Tap(Protocol):
+    """Sees what passes devices and what ends, and nothing between: cheaper than a `Recorder`."""
+
+    def seen(self, net: Namespace, device: Device, direction: Direction, frame: Frame) -> None:
+        """`frame` passes the tap of `device`."""
+
+    def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
+        """`packet` ended here."""
+
+
 class Recorder(Protocol):
     """Takes down what happens, in order. It may set `trail` of what it is given, nothing else."""
 

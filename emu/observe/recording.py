@@ -9,6 +9,7 @@ flood makes several steps with one parent. Captures and traces listen.
 from __future__ import annotations
 
 import enum
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol
 
 from emu.kernel.netfilter.conntrack.entry import CtInfo
@@ -17,6 +18,8 @@ from emu.wire.ethernet import HEADER_LENGTH
 from emu.wire.frame import Frame
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from emu.kernel.drops import DropReason
     from emu.kernel.effects import Drop
     from emu.kernel.link.device import Device
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from emu.kernel.netfilter.nftables.ruleset import Rule as NftRule
     from emu.kernel.netfilter.ruleset import Rule
     from emu.kernel.netfilter.verdict import Verdict
+    from emu.kernel.recorder import Recorder
     from emu.kernel.skb import Skb
     from emu.sim.time import Instant
 
@@ -95,15 +99,32 @@ class Recording:
     def __init__(self) -> None:
         self._listeners: list[Listener] = []
         self._count = 0
+        self._record: Callable[[Recorder | None], None] | None = None
         self.key_log: dict[bytes, bytes] = {}  # of TLS connections, the newest ones, by the client's random
 
     def add(self, listener: Listener) -> None:
         """Tell `listener` from now on."""
         self._listeners.append(listener)
+        if self._record is not None:
+            self._record(self)
 
     def remove(self, listener: Listener) -> None:
         """Tell `listener` no more."""
         self._listeners.remove(listener)
+        if self._record is not None and not self._listeners:
+            self._record(None)
+
+    @contextmanager
+    def resting(self, record: Callable[[Recorder | None], None]) -> Iterator[None]:
+        """Be told nothing inside the block as long as nobody listens; `record` sets who is told."""
+        self._record = record
+        if not self._listeners:
+            record(None)
+        try:
+            yield
+        finally:
+            self._record = None
+            record(self)
 
     def seen(self, net: Namespace, device: Device, direction: Side, frame: Frame) -> None:
         """`frame` passes the tap of `device`."""

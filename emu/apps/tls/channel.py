@@ -198,7 +198,7 @@ def _flush(socket: Socket, conversation: Conversation) -> Program[None]:
 def _disclose(net: Namespace, key_log: KeyLog) -> None:
     """Tell who looks on the secrets of connections."""
     secrets = key_log.take()
-    recorder: object = net.recorder
+    recorder: object = net.tap if net.recorder is None else net.recorder
     if isinstance(recorder, Confidant):
         for random, lines in secrets.items():
             recorder.disclosed(random, lines)

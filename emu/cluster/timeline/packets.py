@@ -13,17 +13,22 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import attrs
 
 from emu.kernel.drops import DropReason
-from emu.observe.recording import Kind
+from emu.kernel.recorder import Direction
 from emu.wire import ethernet
 from emu.wire.ipv4 import ICMP, TCP, UDP
 
 if TYPE_CHECKING:
-    from emu.observe.recording import Step
+    from emu.fabric.confidant import Confidant
+    from emu.kernel.effects import Drop
+    from emu.kernel.link.device import Device
+    from emu.kernel.namespace import Namespace
+    from emu.kernel.skb import Skb
+    from emu.wire.frame import Frame
 
 _HEAD: Final = ethernet.HEADER_LENGTH
 _LEAST: Final = _HEAD + 28
 _IP4: Final = b"\x08\x00"
-_IN, _OUT, _NOTE, _DROP = Kind
+_IN, _OUT = Direction
 BETWEEN: Final = "router"
 """A namespace that packets pass through."""
 
@@ -74,33 +79,43 @@ class Flow:
 
 
 class PacketWatch:
-    """Follows what leaves the namespaces of clients."""
+    """Follows what leaves the namespaces of clients.
 
-    def __init__(self) -> None:
+    Args:
+        confidant: who keeps the secrets of TLS connections.
+    """
+
+    def __init__(self, confidant: Confidant) -> None:
+        self._confidant = confidant
         self.clients: set[str] = set()
         self._flows: dict[FlowKey, Flow] = {}
         self._by_packet: dict[int, Flow] = {}
 
-    def hear(self, step: Step) -> None:
-        """Take note of a step: of a packet of a client, or of the beginning of one."""
-        kind = step.kind
-        if kind is _NOTE:
-            return
-        flow = self._by_packet.get(step.packet_id)
-        if flow is not None:
-            if kind is _IN:
-                if step.device != "lo":
-                    flow.come(step.packet_id, step.net)
-            elif kind is _DROP and step.reason is DropReason.OTHERHOST:
-                flow.pass_by(step.packet_id, step.net)
-            elif kind is _DROP:
-                reason = step.reason.name if step.reason is not None else ""
-                flow.drops[step.packet_id] = reason, step.net
-        elif kind is _OUT and step.net in self.clients:
-            self._begin(step)
+    def seen(self, net: Namespace, device: Device, direction: Direction, frame: Frame) -> None:
+        """Take note of where a packet of a client is, or of the beginning of one."""
+        flow = self._by_packet.get(frame.packet_id)
+        if flow is None:
+            if direction is _OUT and net.name in self.clients:
+                self._begin(net.name, frame)
+        elif direction is _IN and device.name != "lo":
+            flow.come(frame.packet_id, net.name)
 
-    def _begin(self, step: Step) -> None:
-        octets = step.octets
+    def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
+        """Take note of the end of a packet of a client."""
+        flow = self._by_packet.get(packet.packet_id)
+        if flow is None:
+            return
+        if drop.reason is DropReason.OTHERHOST:
+            flow.pass_by(packet.packet_id, net.name)
+        else:
+            flow.drops[packet.packet_id] = drop.reason.name, net.name
+
+    def disclosed(self, random: bytes, key_log: bytes) -> None:
+        """Hand on what programs say in secret, for captures that come later."""
+        self._confidant.disclosed(random, key_log)
+
+    def _begin(self, net: str, frame: Frame) -> None:
+        octets = frame.octets
         if len(octets) < _LEAST or octets[12:14] != _IP4:
             return
         protocol = octets[_HEAD + 9]
@@ -111,14 +126,14 @@ class PacketWatch:
             port = octets[at + 4] << 8 | octets[at + 5]
         else:
             return
-        key = FlowKey(step.net, protocol, port)
+        key = FlowKey(net, protocol, port)
         flow = self._flows.get(key)
         if flow is None:
             if len(self._flows) > _MOST_FLOWS:
                 self._flows.clear()
             flow = self._flows[key] = Flow()
-        flow.packets.append(step.packet_id)
-        self._by_packet[step.packet_id] = flow
+        flow.packets.append(frame.packet_id)
+        self._by_packet[frame.packet_id] = flow
 
     def flow(self, key: FlowKey) -> Flow:
         """Return what is known of a flow, which may be nothing."""

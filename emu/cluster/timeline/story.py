@@ -93,7 +93,7 @@ class Story:
         self.begin = self.end = cluster.fabric.loop.now
         self.watch = Watch(cluster)
         self._cluster = cluster
-        self._packets = PacketWatch()
+        self._packets = PacketWatch(cluster.recording)
 
     @property
     def entries(self) -> Sequence[Entry]:
@@ -109,22 +109,32 @@ class Story:
             until: the end of the scenario, if it says one: the block may end sooner.
         """
         cluster = self._cluster
-        with self.watch.listening():
+        with self.watch.listening(), self._tapped():
             if not specs:
                 yield
                 if until is not None:
                     cluster.wait_until(Instant(max(cluster.fabric.loop.now, until)))
             else:
                 traffic = cluster.begin_traffic(specs, until, self._packets)
-                with cluster.listening(self._packets):
-                    yield
-                    ends = [each for each in (until, *(each.until for each in specs)) if each is not None]
-                    cluster.wait_until(Instant(max(cluster.fabric.loop.now, *ends, 0)))
-                    cluster.stop_asking()
-                    cluster.wait_until(later(cluster.fabric.loop.now, traffic.outstanding))
-                    cluster.end_traffic()
+                yield
+                ends = [each for each in (until, *(each.until for each in specs)) if each is not None]
+                cluster.wait_until(Instant(max(cluster.fabric.loop.now, *ends, 0)))
+                cluster.stop_asking()
+                cluster.wait_until(later(cluster.fabric.loop.now, traffic.outstanding))
+                cluster.end_traffic()
                 self.clients = [self._of_client(each) for each in traffic.clients]
         self.end = cluster.fabric.loop.now
+
+    @contextmanager
+    def _tapped(self) -> Iterator[None]:
+        """Look at what passes devices inside the block; the recording rests, unless somebody listens."""
+        fabric = self._cluster.fabric
+        with self._cluster.recording.resting(fabric.record):
+            fabric.tap(self._packets)
+            try:
+                yield
+            finally:
+                fabric.tap(None)
 
     def take(self, step: StepSpec, time: Instant, finished: Finished) -> None:
         """Keep a step that was taken."""
