@@ -85,9 +85,12 @@ def serve(
     except OSError:
         yield from program.close(listener)
         raise
-    while True:
-        client = yield from program.accept(listener, repeats=True)
-        yield from program.spawn(_pass_on(client, choose, source, header, connect_timeout))
+    while True:  # nothing is kept in a name: waiting again it is what it was
+        yield from program.spawn(
+            _pass_on(
+                (yield from program.accept(listener, repeats=True)), choose, source, header, connect_timeout
+            )
+        )
 
 
 def _pass_on(

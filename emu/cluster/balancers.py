@@ -76,6 +76,7 @@ class Balancers:
     ) -> None:
         self._fabric = fabric
         self._underlay = underlay
+        self._warn = warn
         self.machines: dict[str, BalancingMachine] = {}
         self.speakers: list[Speakers] = []
         balancers: list[tuple[LoadBalancerSpec, Sequence[AddressRange], Balancer]] = []
@@ -117,10 +118,10 @@ class Balancers:
         self, spec: LoadBalancerSpec, number: int, segment: Prefix, inside: Sequence[Prefix]
     ) -> BalancingMachine | _Returning:
         net = self._fabric.add_namespace(f"lb/{spec.name}")
-        address = self._underlay.free_address(segment)
-        self._underlay.attach(net, ((Interface(address, segment.length),),))
-        announced = partial(self._underlay.announce, address)
-        machine = BalancingMachine(self._fabric, net, address, spec, inside, announced)
+        address = Interface(self._underlay.free_address(segment), segment.length)
+        self._underlay.attach(net, ((address,),))
+        announced = partial(self._underlay.announce, address.address)
+        machine = BalancingMachine(self._fabric, net, address, spec, inside, announced, self._warn)
         self.machines[spec.name] = machine
         if spec.kind != "nat" or not spec.keeps_source:
             return machine
@@ -170,6 +171,7 @@ class _Returning:
         self._mark = _MARK + number
         self._chain = f"BALANCER-{number}"
         self._written: tuple[str, ...] = ()
+        self._known: dict[str, dict[tuple[str, IpAddress, int], None]] = {}
         device = next(
             name
             for name, each in gateway.devices.items()
@@ -186,11 +188,15 @@ class _Returning:
     def follow(self, frontends: Sequence[Frontend]) -> None:
         """Serve these, and have the answers come back."""
         self._machine.follow(frontends)
+        known = {each.identity: self._known.get(each.identity, {}) for each in frontends}
+        for each in frontends:  # who has left still has connections
+            known[each.identity] |= dict.fromkeys((each.protocol, *target[1:]) for target in each.targets)
+        self._known = known
+        places = dict.fromkeys(place for found in known.values() for place in found)
         rules = tuple(
-            f"-A {self._chain} -s {target.address} -p {each.protocol} -m {each.protocol} "
-            f"--sport {target.port} -j MARK --set-mark {self._mark:#x}"
-            for each in frontends
-            for target in each.targets
+            f"-A {self._chain} -s {address} -p {protocol} -m {protocol} --sport {port} "
+            f"-j MARK --set-mark {self._mark:#x}"
+            for protocol, address, port in places
         )
         if rules != self._written:
             self._fabric.call(self._gateway, partial(_restore, text=self._text(rules)))

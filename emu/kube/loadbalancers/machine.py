@@ -11,6 +11,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
+import attrs
+
 from emu.apps import relay
 from emu.fabric import program
 from emu.kernel import rtnetlink
@@ -51,6 +53,7 @@ class Machine:
         spec: how it works.
         inside: where clients are whose answers would not pass it: nodes and pods.
         announced: is told which addresses lead to it.
+        warn: is told what a user should know.
     """
 
     is_still: ClassVar[bool] = True
@@ -59,24 +62,27 @@ class Machine:
         self,
         fabric: Fabric,
         net: Namespace,
-        address: IpAddress,
+        address: Interface,
         spec: LoadBalancerSpec,
         inside: Sequence[Prefix],
         announced: Callable[[Sequence[Prefix]], None],
+        warn: Callable[[str], None],
     ) -> None:
         self.net = net
-        self.address = address
+        self.address = address.address
+        self.segment = address.prefix
         self.spec = spec
         self.frontends: tuple[Frontend, ...] = ()
         self._fabric = fabric
         self._inside = tuple(inside)
         self._announced = announced
+        self._warn = warn
         self._checks = Checks(fabric, net, spec.health, self._write)
         self._marks: dict[str, int] = {}
         self._ways: dict[str, IpAddress] = {}
         self._written = Ruleset()
         self._addresses: tuple[IpAddress, ...] = ()
-        self._servers: dict[Frontend, Process[None]] = {}
+        self._servers: dict[tuple[IpAddress, int], Process[None]] = {}
         for name in ("all", _IFACE):  # it sends out what came in there: that is its business
             net.sysctl.set(f"net.ipv4.conf.{name}.send_redirects", 0)
         if spec.kind != "proxy":
@@ -84,17 +90,30 @@ class Machine:
 
     def follow(self, frontends: Sequence[Frontend]) -> None:
         """Serve these and nothing else."""
-        self.frontends = tuple(frontends)
-        for each in frontends:
+        self.frontends = tuple(map(self._reachable, frontends))
+        for each in self.frontends:
             for target in each.targets:
                 self._marks.setdefault(target.node, len(self._marks) + 1)
         self._checks.follow(
             Asked(target.node, target.address, each.check)
-            for each in frontends
+            for each in self.frontends
             if each.check is not None
             for target in each.targets
         )
         self._write()
+
+    def _reachable(self, frontend: Frontend) -> Frontend:
+        """Return a frontend without the nodes that nothing can be passed on to by MAC address."""
+        if self.spec.kind != "passthrough":
+            return frontend
+        near = tuple(each for each in frontend.targets if each.address in self.segment)
+        if len(near) < len(frontend.targets):
+            far = ", ".join(each.node for each in frontend.targets if each not in near)
+            self._warn(
+                f"load balancer {self.spec.name} passes nothing on to {far}: it hands packets on by "
+                f"MAC address, and its subnet is {self.segment}"
+            )
+        return attrs.evolve(frontend, targets=near)
 
     def healthy(self, frontend: Frontend) -> list[Target]:
         """Return the nodes that work."""
@@ -117,7 +136,7 @@ class Machine:
             self._write_ways()
         healthy = {each.identity: {one.node for one in self.healthy(each)} for each in self.frontends}
         inside = self._inside if self.spec.kind == "nat" else ()
-        wanted = ruleset(self.spec, self.frontends, healthy, self._marks, inside)
+        wanted = ruleset(self.spec, self.frontends, healthy, self._marks, inside, self.segment)
         text = commands(self._written, wanted)
         if text:
             self._fabric.call(self.net, partial(_load, text=text))
@@ -163,23 +182,26 @@ class Machine:
 
     def _serve(self) -> None:
         """Have a server for each frontend, and no other."""
-        for known in [each for each in self._servers if each not in self.frontends]:
+        wanted = [(each.address, each.port) for each in self.frontends]
+        for known in [each for each in self._servers if each not in wanted]:
             self._servers.pop(known).kill()
-        for each in self.frontends:
-            if each not in self._servers:
+        for address, port in wanted:
+            if (address, port) not in self._servers:
                 server = relay.serve(
-                    each.port,
-                    partial(self._choose, each),
-                    address=each.address,
+                    port,
+                    self._choose,
+                    address=address,
                     source=self.address,
                     header=self.spec.proxy_protocol,
                 )
-                self._servers[each] = self._fabric.spawn(self.net, server)
+                self._servers[address, port] = self._fabric.spawn(self.net, server)
 
-    def _choose(self, frontend: Frontend, _: Socket) -> Program[relay.Peer | None]:
+    def _choose(self, client: Socket) -> Program[relay.Peer | None]:
         """Draw a node for a connection."""
-        targets = self.healthy(frontend)
-        if not targets:
+        there = client.local, client.local_port
+        frontend = next((each for each in self.frontends if (each.address, each.port) == there), None)
+        targets = [] if frontend is None else self.healthy(frontend)
+        if frontend is None or not targets:
             return None
         names = [target.node for target in targets]
         question = f"{self.spec.name} for {frontend.name}"

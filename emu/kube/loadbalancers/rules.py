@@ -60,12 +60,13 @@ class _Draft:
         return Ruleset(self.maps, self.bases, {name: tuple(rules) for name, rules in self.chains.items()})
 
 
-def ruleset(
+def ruleset(  # noqa: PLR0917 - what the balancer is, what it serves, and where it stands
     spec: LoadBalancerSpec,
     frontends: Sequence[Frontend],
     healthy: Mapping[str, Collection[str]],
     marks: Mapping[str, int],
     inside: Sequence[Prefix] = (),
+    segment: Prefix | None = None,
 ) -> Ruleset:
     """Return the table of a balancer.
 
@@ -76,6 +77,7 @@ def ruleset(
         marks: a number for each node, which stays the same.
         inside: where clients are whose answers would not come back this way: of `nat` they get the
             balancer's address in the place of theirs.
+        segment: the balancer's own subnet: answers of nodes elsewhere would not come back either.
     """
     draft = _Draft()
     match spec.kind:
@@ -93,6 +95,9 @@ def ruleset(
             elif inside:
                 known = _set([str(each) for each in inside])
                 draft.chains["postrouting"].append(f"ct status dnat ip saddr {known} masquerade")
+            targets = [target.address for each in frontends for target in each.targets]
+            if spec.keeps_source and segment is not None and not all(each in segment for each in targets):
+                draft.chains["postrouting"].append(f"ct status dnat ip daddr != {segment} masquerade")
         case "proxy":
             draft.base("input", "filter", "input", "filter")
             for each in frontends:

@@ -93,9 +93,15 @@ def answer(device: str, addresses: Callable[[], Collection[IpAddress]]) -> Progr
     """
     socket = yield from program.socket(SocketKind.PACKET)
     yield from program.call(lambda net: packet.bind(net, socket, device, ethernet.ARP))
-    while True:
-        heard = yield from program.receive_from(socket, repeats=True)
-        yield from program.call(partial(_reply, device=device, octets=heard.data, addresses=addresses()))
+    while True:  # nothing is kept in a name: waiting again it is what it was
+        yield from program.call(
+            partial(
+                _reply,
+                device=device,
+                octets=(yield from program.receive_from(socket, repeats=True)).data,
+                addresses=addresses(),
+            )
+        )
 
 
 def _reply(net: Namespace, device: str, octets: bytes, addresses: Collection[IpAddress]) -> None:
