@@ -7,6 +7,7 @@
     pod, all others     pod         node            pod           pod           node
     node                node        node            node          gateway       node
     node, flannel vxlan node        node            flannel.1     gateway       node
+    node, calico        node        node            node, tunnel  node          node
     node, weave         node        node            gateway       gateway       node
 
 *pod or node* of kubenet: the pod within `nonMasqueradeCIDR`, else the node. A node's
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from emu.testing.clusters import ClusterLab, Party
 
 _PRIVATE: Final = "10.0.0.0/8"
+_NAT_GATEWAY: Final = IpAddress.parse("203.0.113.9")
 
 
 class Sight(NamedTuple):
@@ -89,6 +91,23 @@ class Promise:
         """Return how many routers are between `node`, or a pod (`is_pod`) on it, and a pod on `other`."""
         return 1 + is_pod + (not is_near(self.lab, node, other))
 
+    def is_hidden(self, target: Party) -> bool:
+        """Return whether hosts outside have no way to it."""
+        del target
+        return False
+
+    def node_seen_outside(self, source: Party) -> Sight:
+        """Return what a host outside sees of a node."""
+        return Sight(source.address, is_untouched=not self.rewrites_own)
+
+    def routers_outside(self) -> int:
+        """Return how many routers are between a node and a host outside."""
+        return 1
+
+    def routers_between(self, node: str, other: str) -> int:
+        """Return how many routers are between two nodes."""
+        return int(not is_near(self.lab, node, other))
+
 
 class Kindnet(Promise):
     """Each pod has a cable of its own to the node."""
@@ -129,6 +148,37 @@ class Flannel(Promise):
         return not (self.options.get("directRouting", False) and is_near(self.lab, node, other))
 
 
+class Calico(Promise):
+    """Pods have cables of their own, nodes no address among them; a tunnel is no router, but has one."""
+
+    has_segments = False
+    rewrites_own = False
+
+    def gateway(self, node: str) -> IpAddress:
+        """Say that it is the node's own."""
+        return self.lab.internal_ip(node)
+
+    def node_seen_by_pod(self, node: str, other: str) -> Sight:
+        """Say that it is seen by its address in the tunnel, if there is one between the two."""
+        if not self._is_tunnelled(node, other):
+            return super().node_seen_by_pod(node, other)
+        devices = self.lab.machines[node].net.devices
+        tunnel = devices.get("tunl0") or devices["vxlan.calico"]
+        return Sight(tunnel.addresses[0].address, is_untouched=True)
+
+    def routers_to_pod(self, node: str, other: str, *, is_pod: bool) -> int:
+        """Say that what is between the nodes does not count in a tunnel."""
+        if self._is_tunnelled(node, other):
+            return 1 + is_pod
+        return super().routers_to_pod(node, other, is_pod=is_pod)
+
+    def _is_tunnelled(self, node: str, other: str) -> bool:
+        vxlan = self.options.get("vxlanMode", "Never")
+        mode = self.options.get("ipipMode", "Always" if vxlan == "Never" else "Never")
+        used = vxlan if mode == "Never" else mode
+        return used == "Always" or (used == "CrossSubnet" and not is_near(self.lab, node, other))
+
+
 class Weave(Promise):
     """One segment for all: nobody routes between pods, and nodes are on it, too."""
 
@@ -149,7 +199,59 @@ class Weave(Promise):
         return 0
 
 
-_PROMISES: Final = {"kindnet": Kindnet, "kubenet": Kubenet, "flannel": Flannel, "weave": Weave}
+class Vpc(Promise):
+    """The network knows pods' addresses, and nodes are private: a NAT gateway is seen in their place outside.
+
+    The VPC's router and its internet gateway take nothing from the TTL.
+    """
+
+    has_segments = False
+    rewrites_own = False
+
+    def gateway(self, node: str) -> IpAddress:
+        """Say that with aws the node has no address among its pods but its own."""
+        if self.options.get("style") == "gke":
+            return super().gateway(node)
+        return self.lab.internal_ip(node)
+
+    def pod_seen_by_machine(self, source: Party, target: Party) -> Sight:
+        """Say that within the VPC it is the pod."""
+        if target.role == "ext":
+            return Sight(_NAT_GATEWAY, is_untouched=False)
+        return Sight(source.address, is_untouched=True)
+
+    def node_seen_outside(self, source: Party) -> Sight:
+        """Say that it is the NAT gateway."""
+        del source
+        return Sight(_NAT_GATEWAY, is_untouched=False)
+
+    def is_hidden(self, target: Party) -> bool:
+        """Say that all is private."""
+        return target.role != "ext"
+
+    def routers_to_pod(self, node: str, other: str, *, is_pod: bool) -> int:
+        """Say that only nodes count."""
+        del node, other
+        return 1 + is_pod
+
+    def routers_outside(self) -> int:
+        """Say that the NAT gateway counts."""
+        return 2
+
+    def routers_between(self, node: str, other: str) -> int:
+        """Say that there is none to be seen."""
+        del node, other
+        return 0
+
+
+_PROMISES: Final = {
+    "kindnet": Kindnet,
+    "kubenet": Kubenet,
+    "flannel": Flannel,
+    "calico": Calico,
+    "weave": Weave,
+    "vpc": Vpc,
+}
 
 
 def promise(lab: ClusterLab) -> Promise:

@@ -120,11 +120,18 @@ def check_shares(found: Findings, lab: ClusterLab) -> None:
             _check_share(found, lab, door, node, is_outside=is_outside)
 
 
+def _a_pod(lab: ClusterLab, node: str) -> tuple[IpAddress, str]:
+    """Return a pod's address and the device it comes by: calico looks whether the two belong together."""
+    if lab.provider == "calico":
+        for route in lab.machines[node].net.fib.routes():
+            if route.dst.is_host and route.nexthops[0].device.startswith("cali"):
+                return route.dst.address, route.nexthops[0].device
+    return in_cidr(pod_cidr(lab, node), 50), POD_DEVICE
+
+
 def _check_share(found: Findings, lab: ClusterLab, door: Door, node: str, *, is_outside: bool) -> None:
-    source = _STRANGER if is_outside else in_cidr(pod_cidr(lab, node), 50)
-    question = Question(
-        source, door.address, door.number, door.port.protocol, "eth0" if is_outside else POD_DEVICE
-    )
+    source, device = (_STRANGER, "eth0") if is_outside else _a_pod(lab, node)
+    question = Question(source, door.address, door.number, door.port.protocol, device)
     judged = judge_at(lab.machines[node].net, question)
     what = f"{door} on {node}"
     if door.entrance == "node port" and not _serves_node_ports(lab, door.address):
