@@ -118,8 +118,8 @@ def _run_cluster(
         reasons = (one.message or one.reason for one in each.status.conditions if one.status == "False")
         click.echo(f"  {place}: {each.status.phase}, {next(filter(None, reasons), 'not ready')}")
     if expected:
-        for each in steps.findings:
-            click.echo(each.explain())
+        for said in steps.findings:
+            click.echo(said.explain())
         findings = [*steps.findings, *check(cluster, found, namespace)]
         click.echo(summary(findings, steps.refusals))
         return 0 if all(findings) and not steps.refusals else 1

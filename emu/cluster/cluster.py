@@ -75,6 +75,7 @@ class Cluster(Emulation):
         with garbage_kept():
             plane.start()
             self.settle_down()
+        self.warnings += plane.ingresses.unserved()
         fabric.record(self.recording)
 
     def _rebuilt(self) -> Cluster:
@@ -116,8 +117,7 @@ class Cluster(Emulation):
         """Whether nothing more is to be expected of the control plane without a cause from outside."""
         if any(proxy.is_waiting for proxy in self.proxies.proxies.values()):
             return False
-        plane = self.control_plane
-        if plane.scheduler.is_waiting or plane.ingresses.is_waiting or not plane.balancers.is_settled:
+        if self.control_plane.is_waiting:
             return False
         if any(kubelet.is_turning for kubelet in self.kubelets.by_node.values()):
             return False

@@ -153,6 +153,11 @@ class ControlPlane:
         self.fabric.loop.run_until(self.fabric.loop.now)
         self.warnings += [*self._core_dns.warnings, *self.scheduler.notes, *self._lost_pods()]
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether somebody still has to act on what has changed."""
+        return self.scheduler.is_waiting or self.ingresses.is_waiting or not self.balancers.is_settled
+
     def _lost_pods(self) -> list[str]:
         """Tell of pods that name a node that there is not: no kubelet ever looks at them."""
         return [

@@ -15,6 +15,7 @@ from emu.wire.addresses import Prefix
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from emu.cluster.said import SaidExpectation
     from emu.cluster.topology.nics import NicSpec, NodeRoute
     from emu.kube.api.objects import Object
     from emu.kube.api.objects.scheduling import Taint

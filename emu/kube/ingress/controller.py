@@ -106,14 +106,16 @@ class Controllers:
         served: set[Key] = set()
         for arguments in set(self._pods.values()):
             served |= {_key(each) for each in own(self._store, arguments)}
-        lines = []
+        alone: dict[str | None, list[str]] = {}
         for ingress in self._store.list(Ingress):
-            if _key(ingress) in served:
-                continue
-            name = ingress.metadata.annotations.get(CLASS) or class_of(ingress, classes)
-            whose = f"no controller that is modelled serves its class {name}" if name else "it has no class"
-            meta = ingress.metadata
-            lines.append(f"Ingress {meta.namespace}/{meta.name}: {whose}, so nobody follows it")
+            if _key(ingress) not in served:
+                name = ingress.metadata.annotations.get(CLASS) or class_of(ingress, classes)
+                alone.setdefault(name, []).append(f"{ingress.metadata.namespace}/{ingress.metadata.name}")
+        lines = []
+        for name, found in alone.items():
+            whose = f"no controller that is modelled serves the class {name}" if name else "of no class"
+            others = f" and {len(found) - 1} more" if len(found) > 1 else ""
+            lines.append(f"Ingress {found[0]}{others}: {whose}, so nobody follows what it says")
         return lines
 
     # --- keeping up ---
