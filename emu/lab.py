@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Asked(emulation.Emulation):
     """An emulation that answers whether somebody reaches somebody."""
 
-    def flow(self, source: str, target: str, *, namespace: str = "default") -> Flow:
+    def flow(self, source: str, target: str, *, namespace: str = "default", payload: int = 0) -> Flow:
         """Return the question whether `source` reaches `target`, on every branch of chance.
 
         It is asked in the state that this emulation is in when the answer is first
@@ -35,8 +35,9 @@ class Asked(emulation.Emulation):
             source: an end point.
             target: an end point, with `:PORT` and `/PROTOCOL`.
             namespace: of names of Kubernetes without one.
+            payload: octets to send behind the handshake, or in the datagram, that have to arrive.
         """
-        return Flow(self, source, target, namespace=namespace)
+        return Flow(self, source, target, namespace=namespace, payload=payload)
 
     def check(self, line: str, *, namespace: str = "default") -> Finding:
         """Return whether a line of `expect` is met: `any pod -> any pod NO-NAT`.

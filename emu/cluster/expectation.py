@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What is expected to become of packets, in a line: the `expect` of a `Scenario`.
 
-    EXPECT  = SOURCE "->" TARGET VERDICT ["because" CODE]
+    EXPECT  = SOURCE "->" TARGET VERDICT ["because" CODE] ["with" N "octets"]
     SOURCE  = POINT | "any pod" ["{" selector "}"] ["in" NAMESPACE] | "any node"
     TARGET  = the same, then [":" PORT] ["/" PROTOCOL]
     VERDICT = "ALWAYS" | "NEVER" | "SOMETIMES" [k "/" n] | "UNKNOWN" | "NO-NAT"
@@ -34,6 +34,7 @@ _ANY: Final[tuple[Literal["pod", "node"], ...]] = ("pod", "node")
 _PROTOCOLS: Final = ("tcp", "udp", "sctp", "icmp")
 _HIGHEST_PORT: Final = 65535
 
+_PAYLOAD: Final = re.compile(r"\s+with (\d{1,6}) octets$")
 _FORM: Final = "it is FROM -> TO VERDICT [because CODE]"
 _ANYBODY: Final = re.compile(
     r"any\s+(?P<kind>[^\s{}:/]+)\s*(?:\{(?P<selector>[^{}]*)\}?)?"
@@ -77,6 +78,7 @@ class Expectation:
         wanted: what is to come of it.
         share: how much of it SOMETIMES is, None for any.
         code: the reason why something is not delivered, empty for any.
+        payload: octets that have to arrive, too: behind the handshake, or in the datagram.
         file: where the line stands, empty if in none.
         line: the same, counted from 1.
         path: the way to it from the top of the document.
@@ -88,6 +90,7 @@ class Expectation:
     wanted: Wanted
     share: Fraction | None = None
     code: str = ""
+    payload: int = 0
     file: str = attrs.field(default="", kw_only=True, eq=False)
     line: int = attrs.field(default=0, kw_only=True, eq=False)
     path: str = attrs.field(default="$", kw_only=True, eq=False)
@@ -96,7 +99,8 @@ class Expectation:
     def verdict(self) -> str:
         """What is expected, as it is written."""
         share = "" if self.share is None else f" {self.share}"
-        return f"{self.wanted}{share}" + (f" because {self.code}" if self.code else "")
+        laden = f" with {self.payload} octets" if self.payload else ""
+        return f"{self.wanted}{share}" + (f" because {self.code}" if self.code else "") + laden
 
     @property
     def parties(self) -> str:
@@ -125,7 +129,9 @@ def parse_expectation(text: str, *, file: str = "", line: int = 0, path: str = "
     """
     words = " ".join(text.split())
     faults = _Faults()
-    left, arrow, right = (part.strip() for part in words.partition("->"))
+    laden = _PAYLOAD.search(words)
+    said = words if laden is None else words[: laden.start()]
+    left, arrow, right = (part.strip() for part in said.partition("->"))
     if not arrow:
         raise ExpectationError([f"has no '->': {_FORM}"])
     source, rest = _party(left, "FROM", faults)
@@ -137,7 +143,8 @@ def parse_expectation(text: str, *, file: str = "", line: int = 0, path: str = "
     _check_flow(target, faults)
     wanted, share, code = _verdict(rest, faults)
     faults.check()
-    return Expectation(words, source, target, wanted, share, code, file=file, line=line, path=path)
+    payload = 0 if laden is None else int(laden[1])
+    return Expectation(words, source, target, wanted, share, code, payload, file=file, line=line, path=path)
 
 
 # --- who ---

@@ -29,13 +29,17 @@ class Flow:
         source: who asks.
         target: whom, with port and protocol.
         namespace: of names without one.
+        payload: octets that have to arrive, too.
     """
 
-    def __init__(self, network: Emulation, source: str, target: str, *, namespace: str = "default") -> None:
+    def __init__(
+        self, network: Emulation, source: str, target: str, *, namespace: str = "default", payload: int = 0
+    ) -> None:
         self.source = source
         self.target = target
         self._network = network
         self._namespace = namespace
+        self._payload = payload
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -45,7 +49,9 @@ class Flow:
             EndPointError: an end point is wrong.
             UnknownNameError: there is none such.
         """
-        return Asker(self._network).judge(self.source, self.target, namespace=self._namespace)
+        return Asker(self._network).judge(
+            self.source, self.target, namespace=self._namespace, payload=self._payload
+        )
 
     @property
     def always(self) -> bool:

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 FOLDER: Final = Path(__file__).parents[2] / "topologies" / "failures"
 FILES: Final = sorted(FOLDER.glob("*.yaml"))
 _TOLD: Final = re.compile(
-    r"^#   \$ emu trace -f topologies/failures/(\S+) (\S+) (\S+)\n#   (.+)$", re.MULTILINE
+    r"^#   \$ emu trace -f topologies/failures/(\S+)(?: --payload (\d+))? (\S+) (\S+)\n#   (.+)$",
+    re.MULTILINE,
 )
 _COMMAND: Final = re.compile(r"^#   \$ emu (?!trace |test )(.+)$", re.MULTILINE)
 TOLD: Final = [
-    pytest.param(path, *found.groups(), id=f"{path.stem}: {found[2]} {found[3]}")
+    pytest.param(path, *found.groups(), id=f"{path.stem}: {found[3]} {found[4]}")
     for path in FILES
     for found in _TOLD.finditer(path.read_text())
 ]
@@ -39,7 +40,8 @@ COMMANDS: Final = [
 class Case(NamedTuple):
     """A question, and what comes of it.
 
-    `fixed` is the verdict behind the fix that is shown, empty if there is none.
+    `fixed` is the verdict behind the fix that is shown, empty if there is none;
+    `payload` the octets that have to arrive, too.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Case(NamedTuple):
     verdict: str
     code: str | None
     fixed: str
+    payload: int = 0
 
 
 CASES: Final = [
@@ -84,6 +87,8 @@ CASES: Final = [
         "SVC_NO_LOCAL_ENDPOINT",
         "ALWAYS",
     ),
+    Case("mtu-black-hole", "client", "svc/web", "NEVER", "PMTU_BLACKHOLE", "ALWAYS", 2000),
+    Case("mtu-black-hole", "client", "svc/web", "ALWAYS", None, ""),
     Case("ndots", "client", "api.example.com:80", "ALWAYS", None, ""),
     Case("overlapping-ranges", "client", "web:8080", "NEVER", "CIDR_OVERLAP", "ALWAYS"),
     Case("policies-not-enforced", "batch", "svc/db", "ALWAYS", None, "NEVER"),
@@ -97,6 +102,8 @@ CASES: Final = [
     Case("security-groups", "ext/laptop", "203.0.113.30:30080", "NEVER", "NACL_DENY", "ALWAYS"),
     Case("security-groups", "node/private", "192.0.2.80:443", "NEVER", "VPC_NO_ROUTE", "ALWAYS"),
     Case("security-groups", "ext/laptop", "node/public:30080", "NEVER", "VPC_NO_PUBLIC_ADDRESS", "ALWAYS"),
+    Case("tunnel-filtered", "client", "svc/web", "NEVER", "UNDERLAY_FILTER", "ALWAYS"),
+    Case("wrong-underlay-interface", "client", "svc/web", "NEVER", "TUNNEL_TO_ITSELF", "ALWAYS"),
     Case("service-leads-nowhere", "client", "svc/no-endpoints", "NEVER", "SVC_NO_ENDPOINTS", "ALWAYS"),
     Case("service-leads-nowhere", "client", "svc/wrong-selector", "NEVER", "SVC_NO_ENDPOINTS", "ALWAYS"),
     Case("service-leads-nowhere", "client", "svc/wrong-port-name", "NEVER", "SVC_NO_ENDPOINTS", "ALWAYS"),
@@ -122,9 +129,9 @@ def cluster_of(name: str) -> lab.Cluster:
 
 
 @cache
-def flow_of(name: str, source: str, target: str) -> Flow:
+def flow_of(name: str, source: str, target: str, payload: int = 0) -> Flow:
     """Return a question that is asked once."""
-    return cluster_of(name).flow(source, target)
+    return cluster_of(name).flow(source, target, payload=payload)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -138,7 +145,7 @@ def test_all_that_a_file_expects_comes_true(path: Path) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name}: {case.source} {case.target}")
 def test_the_failure_has_its_code_and_its_fix_turns_the_verdict(case: Case) -> None:
     """The fix that a trace shows, done to another copy of the cluster, gives the other answer there."""
-    flow = flow_of(case.name, case.source, case.target)
+    flow = flow_of(case.name, case.source, case.target, case.payload)
     assert (flow.verdict.word.value, flow.reason) == (case.verdict, case.code)
     fix = flow.fix
     assert (fix is not None) == bool(case.fixed)
@@ -148,18 +155,20 @@ def test_the_failure_has_its_code_and_its_fix_turns_the_verdict(case: Case) -> N
     healthy = fix.apply(cluster_of(case.name).again())
     assert isinstance(healthy, lab.Cluster)
     after = healthy.flow(
-        case.source if asked is None else asked.source, case.target if asked is None else asked.target
+        case.source if asked is None else asked.source,
+        case.target if asked is None else asked.target,
+        payload=case.payload,
     )
     assert after.verdict.word.value == case.fixed
 
 
-@pytest.mark.parametrize(("path", "name", "source", "target", "line"), TOLD)
+@pytest.mark.parametrize(("path", "name", "payload", "source", "target", "line"), TOLD)
 def test_the_comment_of_a_file_says_what_emu_says(
-    path: Path, name: str, source: str, target: str, line: str
+    path: Path, name: str, payload: str | None, source: str, target: str, line: str
 ) -> None:
     """The first line of a trace is that below the command."""
     assert name == path.name
-    assert flow_of(path.stem, source, target).explain().splitlines()[0] == line
+    assert flow_of(path.stem, source, target, int(payload or 0)).explain().splitlines()[0] == line
 
 
 @pytest.mark.parametrize("words", COMMANDS)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How namespaces of an underlay are called: `KIND/NAME`, and `router` for the one of the default."""
+"""How namespaces between the nodes are called: `KIND/NAME`, and `router` for the one of the default."""
 
 from __future__ import annotations
 
 from typing import Final
 
-KINDS: Final = frozenset(("switch", "router", "vpc"))
+KINDS: Final = frozenset(("switch", "router", "vpc", "lb"))
 """What stands between machines: what comes before the slash, or the whole name."""
 
 

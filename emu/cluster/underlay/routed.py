@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from emu.cluster.topology.fabric.routers import InterfaceSpec, RouterSpec
+from emu.cluster.topology.fabric.routers import InterfaceSpec, RouterSpec, WaySpec
 from emu.cluster.underlay.base import EVERYWHERE, Underlay
 from emu.cluster.underlay.filtering import place_filters
 from emu.cluster.underlay.learning import Learning, Speaker
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from emu.wire.addresses import IpAddress, MacAddress
 
 _HOST: Final = 32
-_LOOPBACK: Final = 127
 
 
 @attrs.define(eq=False)
@@ -49,27 +48,28 @@ class _Router:
 
     spec: RouterSpec
     net: Namespace
-    learned: dict[Prefix, Route] = attrs.field(factory=dict)
+    waiting: list[WaySpec] = attrs.field(init=False)
+    learned: dict[Prefix, Route] = attrs.field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.waiting = list(self.spec.routes)
+
+    def interface(self, device: str) -> InterfaceSpec | None:
+        """Return what is said of a device."""
+        return next((each for each in self.spec.interfaces if each.name == device), None)
 
     def bridge_of(self, port: str) -> str:
         """Return the subnet's bridge that a port is of, empty for a device of its own."""
         return next((each.name for each in self.spec.interfaces if port in (each.ports or ())), "")
 
-    def is_bridge(self, device: str) -> bool:
-        """Return whether a device has ports, and may get more."""
-        return any(each.name == device and each.ports is not None for each in self.spec.interfaces)
+    @property
+    def addresses(self) -> tuple[tuple[str, Interface], ...]:
+        """Its devices, each with its addresses: those that will be there, too."""
+        return tuple((each.name, address) for each in self.spec.interfaces for address in each.addresses)
 
     def device_in(self, address: IpAddress) -> str:
         """Return the device in whose subnet `address` is, empty if none is."""
-        return next(
-            (
-                device.name
-                for device in self.net.devices.values()
-                for each in device.addresses
-                if address in each.prefix and each.prefix.length < _HOST and not device.is_loopback
-            ),
-            "",
-        )
+        return next((name for name, own in self.addresses if address in own.prefix), "")
 
 
 class RoutedUnderlay(Underlay):
@@ -105,12 +105,11 @@ class RoutedUnderlay(Underlay):
         for name in self._places.switches:
             self._switch(name)
         self._connect()
-        for each in self._routers.values():
-            self._configure(each)
+        self._check_routers()
         self._find_gateways(segments)
         learners = [each for each in self._routers.values() if each.spec.learns]
         self._learning = Learning(
-            [Speaker(each.spec.name, _addresses(each.net), each.spec.multipath) for each in learners]
+            [Speaker(each.spec.name, each.addresses, each.spec.multipath) for each in learners]
         )
         self._tell_networks()
         for name, router in self._routers.items():
@@ -131,9 +130,13 @@ class RoutedUnderlay(Underlay):
         wiring = self.wiring
         name = ROUTER if spec.name == ROUTER else f"router/{spec.name}"
         router = self._routers[spec.name] = _Router(spec, wiring.router(name))
+        for option, value in spec.sysctls.items():
+            router.net.sysctl.set(option, value)
+        self._taken.update(address.address for _, address in router.addresses)
         for each in spec.interfaces:
             if each.ports is not None:
                 wiring.bridge(router.net, each.name)
+                self._configure(router, each)
 
     def _connect(self) -> None:
         """Lay the cables between switches and routers, and one from each router's device that has none."""
@@ -144,7 +147,9 @@ class RoutedUnderlay(Underlay):
             for (net, device), end in zip((a, b), link.ends, strict=True):
                 self._join(net, device, end.machine)
         if not self._spec.routers:
-            self._plug_in(self._routers[ROUTER].net, "eth0", self._places.home)
+            router = self._routers[ROUTER]
+            self._plug_in(router.net, "eth0", self._places.home)
+            self._configure(router, router.spec.interfaces[0])
 
     def _net_of(self, machine: str) -> Namespace:
         router = self._routers.get(machine)
@@ -161,6 +166,9 @@ class RoutedUnderlay(Underlay):
         if bridge:
             self.wiring.join(net, net.device(device), bridge)
         self.wiring.up(net, net.device(device))
+        spec = None if router is None else router.interface(device)
+        if router is not None and spec is not None:
+            self._configure(router, spec)
 
     def _switch(self, name: str) -> Namespace:
         found = self._switches.get(name)
@@ -169,29 +177,33 @@ class RoutedUnderlay(Underlay):
             self._guard(name, found)
         return found
 
-    def _configure(self, router: _Router) -> None:
-        """Give a router its addresses, its settings and the routes that somebody entered."""
+    def _configure(self, router: _Router, spec: InterfaceSpec) -> None:
+        """Give a router's device its settings and addresses, and enter the routes that lead through it."""
         wiring, net = self.wiring, router.net
-        for each in router.spec.interfaces:
-            device = net.devices.get(each.name)
-            if device is None:
-                self.warnings.append(f"router {router.spec.name}: no cable is in {each.name}")
-                continue
-            wiring.mtu(net, device, each.mtu)
-            for address in each.addresses:
-                wiring.address(net, device, address)
-                self._taken.add(address.address)
-            if each.masquerade:
-                wiring.masquerade(net, each.name)
-        for name, value in router.spec.sysctls.items():
-            net.sysctl.set(name, value)
-        for way in router.spec.routes:
-            try:
+        device = net.device(spec.name)
+        wiring.mtu(net, device, spec.mtu)
+        for address in spec.addresses:
+            wiring.address(net, device, address)
+        if spec.masquerade:
+            wiring.masquerade(net, spec.name)
+        for way in tuple(router.waiting):
+            with suppress(RouteError):  # it leads through what is not there yet
                 wiring.route(net, Route(way.to, nexthops=(Nexthop("", way.via),)))
-            except RouteError as error:
-                self.warnings.append(
-                    f"router {router.spec.name}: no route to {way.to} via {way.via}: {error}"
-                )
+                router.waiting.remove(way)
+
+    def _check_routers(self) -> None:
+        """Tell of devices without a cable, and of routes that lead nowhere."""
+        cabled = {(end.machine, end.device) for link in self._spec.links for end in link.ends}
+        for name, router in self._routers.items():
+            spec = router.spec
+            for each in spec.interfaces:
+                if self._spec.routers and each.ports is None and (name, each.name) not in cabled:
+                    self.warnings.append(f"router {name}: no cable is in {each.name}")
+            for way in spec.routes:
+                if not router.device_in(way.via):
+                    self.warnings.append(
+                        f"router {name}: no route to {way.to}: {way.via} is in none of its subnets"
+                    )
 
     def _guard(self, name: str, net: Namespace) -> None:
         """Set up the filters that documents have for a machine."""
@@ -200,7 +212,7 @@ class RoutedUnderlay(Underlay):
     def _find_gateways(self, segments: Sequence[Prefix]) -> None:
         for segment in segments:
             for router in self._routers.values():
-                own = [each.address for _, each in _addresses(router.net) if each.address in segment]
+                own = [each.address for _, each in router.addresses if each.address in segment]
                 if own:
                     self._gateways.setdefault(segment, own[0])
 
@@ -237,7 +249,8 @@ class RoutedUnderlay(Underlay):
             return self._lay(net, iface, link, end, mac)
         for router in self._routers.values():
             device = router.device_in(address.address)
-            if router.is_bridge(device):
+            spec = router.interface(device)
+            if spec is not None and spec.ports is not None:
                 return self.wiring.plug(net, iface, router.net, bridge=device, mac=mac)
             far = self.fabric.far_end(router.net, device) if device else None
             if far is not None and far[0] in self._switches.values():
@@ -274,7 +287,7 @@ class RoutedUnderlay(Underlay):
         wiring.up(router.net, outside)
         wiring.up(net, inside)
         wiring.address(net, inside, Interface(address, _HOST))
-        way = Nexthop(iface, _addresses(router.net)[0][1].address, onlink=True)
+        way = Nexthop(iface, router.addresses[0][1].address, onlink=True)
         with suppress(RouteError):  # it has one already
             wiring.route(net, Route(EVERYWHERE, nexthops=(way,)))
         back = Route(Prefix(address, _HOST), nexthops=(Nexthop(port),), scope=Scope.LINK)
@@ -306,9 +319,8 @@ class RoutedUnderlay(Underlay):
         """Let routers hear of the subnets of all others."""
         owners: dict[Prefix, dict[str, None]] = {}
         for name, router in self._routers.items():
-            for prefix in own_prefixes(router.net):
-                if prefix.address[0] != _LOOPBACK:
-                    owners.setdefault(prefix, {})[name] = None
+            for _, address in router.addresses:
+                owners.setdefault(address.prefix, {})[name] = None
         for prefix, names in owners.items():
             self._tell(prefix, dict(names))
 
@@ -318,7 +330,7 @@ class RoutedUnderlay(Underlay):
         hops = {name: (hop,) for name, hop in origins.items() if hop is not None}
         for name, ways in (*hops.items(), *self._learning.toward(learners).items()):
             router = self._routers[name]
-            fixed = {way.to for way in router.spec.routes}
+            fixed = {way.to for way in router.spec.routes} | {own.prefix for _, own in router.addresses}
             if prefix not in fixed and prefix not in set(own_prefixes(router.net)):
                 route = Route(prefix, nexthops=ways)
                 with suppress(RouteError):  # the way there leads through what came before
@@ -334,12 +346,3 @@ class RoutedUnderlay(Underlay):
             if route is not None:
                 with suppress(RouteError):
                     self.wiring.withdraw(router.net, route)
-
-
-def _addresses(net: Namespace) -> tuple[tuple[str, Interface], ...]:
-    return tuple(
-        (device.name, Interface(each.address, each.prefix.length))
-        for device in net.devices.values()
-        for each in device.addresses
-        if not device.is_loopback
-    )

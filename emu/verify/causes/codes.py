@@ -42,6 +42,7 @@ LB_PROXY_HEADER: Final = "LB_PROXY_HEADER"
 BRIDGE_HAIRPIN_OFF: Final = "BRIDGE_HAIRPIN_OFF"
 PMTU_BLACKHOLE: Final = "PMTU_BLACKHOLE"
 UNDERLAY_FILTER: Final = "UNDERLAY_FILTER"
+TUNNEL_TO_ITSELF: Final = "TUNNEL_TO_ITSELF"
 SRC_DST_CHECK: Final = "SRC_DST_CHECK"
 SG_DENY: Final = "SG_DENY"
 NACL_DENY: Final = "NACL_DENY"
@@ -80,6 +81,7 @@ OURS: Final[Mapping[str, str]] = {
     BRIDGE_HAIRPIN_OFF: "the frame must leave by the port it came in by, and hairpin mode is off",
     PMTU_BLACKHOLE: "it is too large for the way, and nobody told its sender",
     UNDERLAY_FILTER: "a filter between the nodes drops it",
+    TUNNEL_TO_ITSELF: "the tunnel's other end is the node itself",
     SRC_DST_CHECK: "its source or destination is not an address of the interface",
     SG_DENY: "no rule of a security group lets it pass",
     NACL_DENY: "a network ACL denies it",
@@ -120,6 +122,7 @@ EXPLAINED: Final = frozenset(
         PMTU_BLACKHOLE,
         "PKT_TOO_BIG",
         UNDERLAY_FILTER,
+        TUNNEL_TO_ITSELF,
         SRC_DST_CHECK,
         SG_DENY,
         NACL_DENY,

@@ -27,6 +27,7 @@ from emu.verify.causes import (
     mtu,
     policy,
     service,
+    tunnel,
     underlay,
     vpc,
 )
@@ -60,6 +61,7 @@ _REFINERS: Final = (
     service.refine,
     vpc.refine,
     underlay.refine,
+    tunnel.refine,
     conntrack.refine,
     bridge.refine,
     mtu.refine,

@@ -97,12 +97,14 @@ class Checker:
             self._brief = self._whole = None
             self._denials = Denials(network, self._namespace)
 
-    def _judge(self, pair: Pair, witness: NatWitness | None) -> Verdict:
-        """Ask; who looks for translations sees each exchange to its end."""
-        if witness is not None:
-            self._whole = self._whole or Asker(self._network)
-            return self._whole.judge(pair.source, pair.target, namespace=self._namespace, witness=witness)
-        return self._asker.judge(pair.source, pair.target, namespace=self._namespace)
+    def _judge(self, pair: Pair, payload: int, witness: NatWitness | None) -> Verdict:
+        """Ask; who looks for translations, or sends data, sees each exchange to its end."""
+        asker = self._asker
+        if witness is not None or payload:
+            asker = self._whole = self._whole or Asker(self._network)
+        return asker.judge(
+            pair.source, pair.target, namespace=self._namespace, payload=payload, witness=witness
+        )
 
     @property
     def _asker(self) -> Asker:
@@ -125,12 +127,11 @@ class Checker:
             return Finding(
                 expectation, is_met=False, got=_NOT_RUNNING, words=pair.absent, pair=pair, asked=count
             )
-        if expectation.wanted == "ALWAYS" and self._asker.is_clear(
-            pair.source, pair.target, namespace=self._namespace
-        ):
+        is_bare = expectation.wanted == "ALWAYS" and not expectation.payload
+        if is_bare and self._asker.is_clear(pair.source, pair.target, namespace=self._namespace):
             return Finding(expectation, is_met=True, got=Word.ALWAYS.value, asked=count)
         witness = NatWitness() if expectation.wanted == "NO-NAT" else None
-        verdict = self._judge(pair, witness)
+        verdict = self._judge(pair, expectation.payload, witness)
         if witness is not None and verdict.word is Word.ALWAYS:
             return _of_translations(expectation, witness, pair, count)
         if not _is_met(expectation, verdict):

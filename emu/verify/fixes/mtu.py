@@ -44,11 +44,15 @@ def send_smaller_packets(case: Case) -> Iterator[Proposal]:
 
 
 def _smallest(case: Case) -> int | None:
-    """Return the least MTU of the devices that the packets passed, None if all have the same."""
+    """Return the least MTU of the devices and cables that the packets passed, None if all have the same."""
     found: set[int] = set()
+    fabric = case.network.fabric
     for hop in case.outcome.story.hops():
-        net = case.network.fabric.namespaces.get(hop.told.step.net)
+        net = fabric.namespaces.get(hop.told.step.net)
         device = None if net is None else net.devices.get(hop.device)
-        if device is not None and not device.is_loopback:
+        if net is not None and device is not None and not device.is_loopback:
             found.add(device.mtu)
+            cable = fabric.cable(net, device.name)
+            if cable is not None and cable.mtu:
+                found.add(cable.mtu)
     return max(min(found), _LEAST) if len(found) > 1 else None

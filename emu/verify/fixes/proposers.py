@@ -74,6 +74,7 @@ PROPOSERS: Final[Mapping[str, tuple[Proposer, ...]]] = {
     "SVC_NO_ENDPOINTS": _SERVICE,
     "SVC_NO_LOCAL_ENDPOINT": (services.take_endpoints_of_other_nodes,),
     "SVC_NODEPORT_ADDRESS": (node_ports.serve_them_there, node_ports.ask_where_they_are_served),
+    "TUNNEL_TO_ITSELF": (underlay.go_by_another_device,),
     "TTL_EXPIRED": (forwarding.send_with_a_usual_ttl,),
     "UNDERLAY_FILTER": (rules.delete_the_rule, underlay.take_another_way),
 }
