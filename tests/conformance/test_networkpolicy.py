@@ -37,6 +37,7 @@ _LETTERS: Final = {Word.ALWAYS: ".", Word.NEVER: "X", Word.SOMETIMES: "?", Word.
 _NETWORKS: Final = {
     "kindnet": {"provider": "kindnet"},
     "flannel with the agent": {"provider": "flannel", "policy": "iptables"},
+    "calico": {"provider": "calico"},
 }
 
 

@@ -33,6 +33,8 @@ NETWORKS: Final = {
     "kindnet": "{provider: kindnet}",
     "flannel-vxlan": "{provider: flannel}",
     "flannel-host-gw": "{provider: flannel, backend: host-gw}",
+    "calico-vxlan": "{provider: calico, calico: {vxlanMode: Always}}",
+    "calico-bgp": "{provider: calico, calico: {ipipMode: Never}}",
     "nftables": "{provider: kindnet}",
 }
 MODES: Final = {"nftables": "nftables"}
