@@ -16,7 +16,7 @@ from emu.cluster import editing, scenario
 from emu.cluster.control_plane import ControlPlane
 from emu.cluster.emulation import Emulation, Host
 from emu.cluster.garbage import garbage_kept
-from emu.cluster.points import DEFAULT_NAMESPACE, find_object, names_of, parse_point, pods_of
+from emu.cluster.points import DEFAULT_NAMESPACE, find_object, is_between, names_of, parse_point, pods_of
 from emu.cluster.timeline.story import Story, Traffic
 from emu.cluster.topology.load import with_namespace
 from emu.cluster.underlay import is_underlay
@@ -349,8 +349,8 @@ class Cluster(Emulation):
         if point.kind == "node":
             machine = self.control_plane.machine(point.name)
             return Host(self, machine.net, machine.userland)
-        if point.kind == "ext":
-            return super().namespace(f"ext/{point.name}")
+        if point.kind == "ext" or is_between(self.store, self.fabric.namespaces, text, point):
+            return super().namespace(f"ext/{point.name}" if point.kind == "ext" else text)
         if point.kind == "svc":
             raise UnknownNameError(f"{point}: nothing runs in a Service; name one of its pods")
         found = pods_of(self.store, point)

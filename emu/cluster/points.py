@@ -29,7 +29,7 @@ from emu.kube.api.objects import (
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from emu.kube.api.objects import Known
     from emu.kube.api.store import Store
@@ -160,6 +160,22 @@ def names_of(store: Store, namespaces: Mapping[IpAddress, str]) -> dict[IpAddres
             except AddressError:
                 continue  # `None` of a headless one
     return found
+
+
+def is_between(store: Store, namespaces: Container[str], text: str, point: Point) -> bool:
+    """Return whether `text` names a router, a switch or a load balancer, and no pod is called so.
+
+    Args:
+        store: where pods are.
+        namespaces: of the network, by name.
+        text: as it was given.
+        point: what it says otherwise.
+    """
+    from emu.cluster.underlay.names import is_underlay  # noqa: PLC0415 - documents name end points
+
+    if text not in namespaces or not is_underlay(text):
+        return False
+    return point.kind != "pod" or store.find(Pod, point.name, point.namespace) is None
 
 
 def pods_of(store: Store, point: Point) -> list[Pod]:
