@@ -27,7 +27,7 @@ def config_of(spec: ClusterSpec, node: Node) -> ProxyConfig:
         node.metadata.name,
         node.addresses("InternalIP"),
         mode=proxy.mode,
-        cluster_cidr=str(spec.pod_cidr) if proxy.cluster_cidr is None else proxy.cluster_cidr,
+        cluster_cidr=cluster_cidr_of(spec),
         masquerade_all=proxy.masquerade_all,
         masquerade_bit=proxy.masquerade_bit,
         node_port_addresses=proxy.node_port_addresses or MODES[proxy.mode].node_port_addresses,
@@ -39,6 +39,18 @@ def config_of(spec: ClusterSpec, node: Node) -> ProxyConfig:
         sync_period=proxy.ipvs.sync_period,
         min_sync_period=proxy.ipvs.min_sync_period,
     )
+
+
+def cluster_cidr_of(spec: ClusterSpec) -> str:
+    """Return the range by which kube-proxy knows pods; empty if by none.
+
+    It is the pods' range where nothing is said, but for a VPC whose subnets pods
+    have addresses of: there nothing is detected, as AWS configures it.
+    """
+    if spec.proxy.cluster_cidr is not None:
+        return spec.proxy.cluster_cidr
+    is_of_subnets = spec.network.provider == "vpc" and spec.network.options.get("style", "aws") == "aws"
+    return "" if is_of_subnets else str(spec.pod_cidr)
 
 
 def doubts(spec: ClusterSpec) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emu.testing.promises import Sight, is_near, promise
+from emu.testing.promises import Sight, promise
 
 if TYPE_CHECKING:
     from emu.testing.clusters import ClusterLab, Party
@@ -20,6 +20,8 @@ def sight(lab: ClusterLab, source: Party, target: Party) -> Sight:
     if source.role == "pod":
         is_own = target.role == "pod" or target.node == source.node
         return own if is_own else promised.pod_seen_by_machine(source, target)
+    if target.role == "ext":
+        return promised.node_seen_outside(source)
     if target.role != "pod":
         return Sight(source.address, is_untouched=not promised.rewrites_own)
     if target.node == source.node:
@@ -33,12 +35,17 @@ def routers(lab: ClusterLab, source: Party, target: Party) -> int:
         return 0
     is_pod = source.role == "pod"
     if "ext" in (source.role, target.role):
-        return 1 + is_pod + (target.role == "pod")
+        return promise(lab).routers_outside() + is_pod + (target.role == "pod")
     if source.node == target.node:
         return int(is_pod and target.role == "pod" and not promise(lab).has_segments)
     if target.role == "pod":
         return promise(lab).routers_to_pod(source.node, target.node, is_pod=is_pod)
-    return is_pod + (not is_near(lab, source.node, target.node))
+    return is_pod + promise(lab).routers_between(source.node, target.node)
+
+
+def is_hidden(lab: ClusterLab, source: Party, target: Party) -> bool:
+    """Return whether `target` is where `source`, a host outside, has no way to."""
+    return source.role == "ext" and promise(lab).is_hidden(target)
 
 
 def is_answered_from_elsewhere(source: Party, target: Party) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import attrs
 
+from emu.cluster.proxying import cluster_cidr_of
 from emu.kube.api.objects import Service
 from emu.observe.recording import Kind
 from emu.testing.expectations import sight
@@ -101,7 +102,7 @@ def usable(lab: ClusterLab, door: Door, node: str, role: Role) -> dict[str, Part
     spec = door.service.spec
     policy = spec.internal_traffic_policy
     if door.entrance != "cluster IP":
-        is_known = role == "node" or (role == "pod" and lab.topology.cluster.proxy.cluster_cidr != "")
+        is_known = role == "node" or (role == "pod" and cluster_cidr_of(lab.topology.cluster) != "")
         policy = "Cluster" if is_known else spec.external_traffic_policy
     found = backends(lab, door)
     if policy != "Local":

@@ -44,7 +44,8 @@ def vpc_of(topology: Topology) -> VpcSpec | None:
     if not isinstance(provider, Vpc):
         return spec
     if spec is None:
-        segments = [node.addresses[0][0].prefix for node in topology.cluster.nodes if node.addresses]
+        nodes = topology.cluster.nodes
+        segments = [each.prefix for node in nodes for device in node.addresses for each in device]
         bare = [address for each in _objects(topology) if (address := _internal(each)) is not None]
         if bare and not segments:
             segments = [common_segment(bare)]

@@ -44,6 +44,7 @@ class Router:
     Attributes:
         internet: the way to the internet gateway, None if there is none.
         nat: the way to the NAT gateway, the same way.
+        spec: the VPC.
     """
 
     def __init__(self, wiring: Wiring, net: Namespace, spec: VpcSpec) -> None:
@@ -51,19 +52,19 @@ class Router:
         self.nat: Nexthop | None = None
         self._wiring = wiring
         self._net = net
-        self._spec = spec
+        self.spec = spec
         self._nodes: dict[str, Nexthop] = {}
         self._add_rule(RoutingRule(_OWN))
         self._add_rule(RoutingRule(_REST, table=FIRST_TABLE))
 
     def enter(self) -> None:
         """Enter what does not depend on nodes."""
-        for subnet in self._spec.subnets:
-            table = table_of(self._spec, subnet)
-            for cidr in self._spec.cidrs:
+        for subnet in self.spec.subnets:
+            table = table_of(self.spec, subnet)
+            for cidr in self.spec.cidrs:
                 self._replace(Route(cidr, RouteType.BLACKHOLE, table=table))
             self._replace(Route(EVERYWHERE, RouteType.BLACKHOLE, table=table))
-            for route in routes_of(self._spec, subnet)[1]:
+            for route in routes_of(self.spec, subnet)[1]:
                 self._enter(route, table)
 
     def _enter(self, route: RouteSpec, table: int) -> None:
@@ -92,20 +93,20 @@ class Router:
         self._replace(near)
         for other in eni.others:
             self._replace(Route(Prefix(other, _HOST), nexthops=(self._by(eni),)))
-        table = table_of(self._spec, eni.subnet)
+        table = table_of(self.spec, eni.subnet)
         self._add_rule(RoutingRule(_SUBNET, table=table, iif=eni.name))
         name = eni.owner.removeprefix("node/")
         if eni.owner.startswith("node/") and eni.iface == "eth0":
             self._nodes[name] = self._by(eni)
-            for subnet in self._spec.subnets:
-                for route in routes_of(self._spec, subnet)[1]:
+            for subnet in self.spec.subnets:
+                for route in routes_of(self.spec, subnet)[1]:
                     if route.via == name:
-                        self._enter(route, table_of(self._spec, subnet))
+                        self._enter(route, table_of(self.spec, subnet))
 
     def exchange(self, eni: Eni, before: Iterable[Prefix], now: Sequence[Prefix]) -> None:
         """Lead `now` to an interface, and `before` no more."""
         own = set(self._local())
-        for table in range(FIRST_TABLE, FIRST_TABLE + len(self._spec.subnets)):
+        for table in range(FIRST_TABLE, FIRST_TABLE + len(self.spec.subnets)):
             for prefix in before:
                 if prefix not in now:
                     self._delete(Route(prefix, nexthops=(self._by(eni),), table=table))
@@ -114,8 +115,8 @@ class Router:
                     self._replace(Route(prefix, nexthops=(self._by(eni),), table=table))
 
     def _local(self) -> Iterator[Prefix]:
-        yield from self._spec.cidrs
-        yield from (each.cidr for each in self._spec.subnets)
+        yield from self.spec.cidrs
+        yield from (each.cidr for each in self.spec.subnets)
 
     @staticmethod
     def _by(eni: Eni) -> Nexthop:

@@ -30,6 +30,7 @@ from emu.cluster.vpc import gateways, rules
 from emu.cluster.vpc.layout import Addresses, Eni, resolver_of, router_of
 from emu.cluster.vpc.names import INTERNET, INTERNET_GATEWAY, NAT_GATEWAY, RESOLVER, ROUTER
 from emu.cluster.vpc.routes import Router
+from emu.cluster.vpc.spec import SubnetSpec
 from emu.kernel import rtnetlink
 from emu.kernel.route import Nexthop, Route, RouteError, Scope
 from emu.kube.cni.rules import Tables
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from emu.cluster.vpc.layout import Devices
-    from emu.cluster.vpc.spec import SubnetSpec, VpcSpec
+    from emu.cluster.vpc.spec import VpcSpec
     from emu.fabric.driver import Fabric
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
@@ -118,13 +119,12 @@ class VpcUnderlay(Underlay):
         for where, device, number in numbered:
             wiring.up(where, device)
             wiring.address(where, device, Interface(IpAddress.from_int(base + number), 30))
-        back = Nexthop(gateways.INSIDE, IpAddress.from_int(base + 1))
+        self._gateway = net
         for cidr in self.spec.cidrs:
-            wiring.route(net, Route(cidr, nexthops=(back,)))
+            self._lead_back(cidr)
         out = Nexthop(gateways.OUTSIDE, IpAddress.from_int(base + 6))
         wiring.route(net, Route(EVERYWHERE, nexthops=(out,)))
         self._routes.internet = Nexthop(rules.INTERNET, IpAddress.from_int(base + 2))
-        self._gateway = net
 
     def _build_nat_gateway(self) -> None:
         """Make the NAT gateway, in its subnet."""
@@ -169,8 +169,7 @@ class VpcUnderlay(Underlay):
         found: list[Eni] = []
         for index in range(max(len(devices), 0 if pool is None else pool.interfaces)):
             own = [each.address for each in devices[index]] if index < len(devices) else []
-            subnet = self.spec.subnet_of(own[0]) if own else found[0].subnet
-            assert subnet is not None, "it was looked for"
+            subnet = self._subnet_of(devices[index][0]) if own else found[0].subnet
             if not own:
                 own = self._some(subnet, 1)
             if pool is not None:
@@ -181,6 +180,28 @@ class VpcUnderlay(Underlay):
                 eni = Eni(f"eni{self._count}", owner, f"eth{index}", subnet, own[0], tuple(own[1:]))
                 found.append(attrs.evolve(eni, groups=groups, is_checked=checked))
         return found
+
+    def _subnet_of(self, address: Interface) -> SubnetSpec:
+        """Return the subnet of an address; a VPC that nobody described grows with the nodes that join."""
+        found = self.spec.subnet_of(address.address)
+        if found is not None:
+            return found
+        found = SubnetSpec(f"private-{len(self.spec.subnets)}", address.prefix)
+        self.spec = attrs.evolve(
+            self.spec, cidrs=(*self.spec.cidrs, found.cidr), subnets=(*self.spec.subnets, found)
+        )
+        self._gateways[found.cidr] = router_of(found.cidr)
+        self._addresses.taken.add(router_of(found.cidr))
+        self._routes.spec = self.spec
+        self._routes.enter()
+        if self.spec.internet_gateway:
+            self._lead_back(found.cidr)
+        return found
+
+    def _lead_back(self, cidr: Prefix) -> None:
+        """Let the internet gateway send to the router what is for the VPC."""
+        back = Nexthop(gateways.INSIDE, IpAddress.from_int(int(_LINKS.address) + 1))
+        self.wiring.route(self._gateway, Route(cidr, nexthops=(back,)))
 
     def _some(self, subnet: SubnetSpec, count: int) -> list[IpAddress]:
         """Return free addresses of a subnet, as many as there are of `count`."""

@@ -25,7 +25,7 @@ from emu.kernel.route import TABLE_MAIN, Nexthop, Route, Scope
 from emu.kernel.rules import RoutingRule
 from emu.kube.cni.aws import INTERFACES, Pooled, interfaces_text
 from emu.kube.cni.netconf import NetConfList
-from emu.kube.providers.written import RuleGroup, Written
+from emu.kube.providers.written import Ensure, RuleGroup, Written
 from emu.wire.addresses import Interface, Prefix
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _nat(node: NodeNetwork, excluded: Sequence[Prefix], *, external_snat: bool) 
             ),
         ),
     ]
-    return RuleGroup("nat", (SNAT_CHAIN, CONNMARK_CHAIN), tuple(rules))
+    return RuleGroup("nat", (SNAT_CHAIN, CONNMARK_CHAIN), tuple(rules), Ensure.ANEW)
 
 
 def _mangle(node: NodeNetwork) -> RuleGroup:
