@@ -18,7 +18,6 @@ from emu.kernel.netfilter.nftables import requests as ask
 from emu.kernel.netfilter.nftables.live import LiveChain, LiveObject, LiveRule, LiveSet, LiveTable
 from emu.kernel.netfilter.nftables.references import Reference, of_element
 from emu.kernel.netfilter.nftables.statements import Update
-from emu.kernel.netfilter.nftables.unnamed import unnamed_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -197,7 +196,7 @@ class Transaction:
             if request.index >= len(chain.rules):
                 raise refuse(errno.ENOENT)
             at = request.index + (not request.first)
-        rule = LiveRule(request.rule, table.next_handle(unnamed_sets(request.rule)))
+        rule = LiveRule(request.rule, table.next_handle(request.rule.unnamed_sets))
         _check_names(table, rule.names)
         _check_updates(table, request.rule)
         table.use(rule.names)
@@ -207,7 +206,7 @@ class Transaction:
         table = self.table(request.family, request.table)
         chain = self.chain(request.family, request.table, request.chain)
         at = _place(chain, request.handle)
-        rule = LiveRule(request.rule, table.next_handle(unnamed_sets(request.rule)))
+        rule = LiveRule(request.rule, table.next_handle(request.rule.unnamed_sets))
         _check_names(table, rule.names)
         table.release(chain.rules[at].names)
         table.use(rule.names)

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.kernel.netfilter.nftables.lookup import Index, Slot
-from emu.kernel.netfilter.nftables.needs import needs_conntrack
-from emu.kernel.netfilter.nftables.references import Reference, of_element, of_rule
+from emu.kernel.netfilter.nftables.references import Reference, of_element
 from emu.kernel.netfilter.nftables.states import CounterState, LimitState, Sequence, state_of, with_state
 
 if TYPE_CHECKING:
@@ -49,8 +48,8 @@ class LiveRule:
         self.handle = handle
         self.states = {at: state for at, one in enumerate(value.statements) if (state := state_of(one))}
         self.program: Program | None = None
-        self.names = of_rule(value)
-        self.asks = needs_conntrack(value)
+        self.names = value.names
+        self.asks = value.asks
         self.sequences: dict[object, Sequence] = {}
 
     def snapshot(self) -> values.Rule:

@@ -6,13 +6,20 @@ Handles are no part of what makes two values equal.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from emu.kernel.netfilter.nftables.needs import needs_conntrack
+from emu.kernel.netfilter.nftables.references import of_rule
+from emu.kernel.netfilter.nftables.statements import Nat, Reject
+from emu.kernel.netfilter.nftables.unnamed import unnamed_sets
+
 if TYPE_CHECKING:
     from emu.kernel.netfilter.nftables.datatypes import DataType
     from emu.kernel.netfilter.nftables.expressions import Data, Expression, Key
+    from emu.kernel.netfilter.nftables.references import Reference
     from emu.kernel.netfilter.nftables.statements import Counter, Limit, Statement
 
 FAMILIES: Final = ("ip", "inet", "ip6", "arp", "bridge", "netdev")
@@ -35,6 +42,32 @@ class Rule:
     statements: tuple[Statement, ...] = ()
     comment: str = ""
     handle: int = attrs.field(default=0, eq=False, kw_only=True)
+
+    @cached_property
+    def names(self) -> tuple[Reference, ...]:
+        """What it names, each as often as it does."""
+        return of_rule(self)
+
+    @cached_property
+    def asks(self) -> bool:
+        """Whether it asks for connections."""
+        return needs_conntrack(self)
+
+    @cached_property
+    def bound(self) -> tuple[str, ...]:
+        """The kinds of its statements that may not stand at every hook: of translation, and `reject`."""
+        return tuple(
+            [
+                each.kind if isinstance(each, Nat) else "reject"
+                for each in self.statements
+                if isinstance(each, (Nat, Reject))
+            ]
+        )
+
+    @cached_property
+    def unnamed_sets(self) -> int:
+        """How many sets without a name it has."""
+        return unnamed_sets(self)
 
 
 @attrs.frozen
