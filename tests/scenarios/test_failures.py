@@ -53,6 +53,8 @@ class Case(NamedTuple):
     payload: int = 0
 
 
+_CONTROLLER: Final = "deploy/ingress-nginx/ingress-nginx-controller"
+
 CASES: Final = [
     Case("bridge-nf-call-iptables-off", "client", "svc/web", "SOMETIMES", "REPLY_NOT_UNNATED", "ALWAYS"),
     Case("client-address-lost", "ext/laptop", "node/worker-1:30080", "ALWAYS", None, ""),
@@ -66,6 +68,7 @@ CASES: Final = [
         "NETPOL_EGRESS",
         "ALWAYS",
     ),
+    Case("external-name-and-tls", "client", "api.default:443", "ALWAYS", None, ""),
     Case("forward-drop", "client", "svc/web", "NEVER", "FORWARD_POLICY_DROP", "ALWAYS"),
     Case("hairpin-off", "web-1", "svc/web", "SOMETIMES", "BRIDGE_HAIRPIN_OFF", "ALWAYS"),
     Case("hairpin-off", "registry", "svc/registry", "NEVER", "BRIDGE_HAIRPIN_OFF", "ALWAYS"),
@@ -77,6 +80,11 @@ CASES: Final = [
         "NETPOL_INGRESS",
         "ALWAYS",
     ),
+    Case("ingress-mismatch", "ext/laptop", "node/worker-1:443", "ALWAYS", None, ""),
+    Case("ingress-bad-gateway", "ext/laptop", "node/worker-1:80", "ALWAYS", None, ""),
+    Case("ingress-bad-gateway", _CONTROLLER, "svc/shop/wrong-port", "NEVER", "NO_SOCKET", "ALWAYS"),
+    Case("ingress-bad-gateway", _CONTROLLER, "svc/shop/no-endpoints", "NEVER", "SVC_NO_ENDPOINTS", "ALWAYS"),
+    Case("ingress-bad-gateway", _CONTROLLER, "svc/shop/guarded", "NEVER", "NETPOL_INGRESS", "ALWAYS"),
     Case("ipblock-and-nat", "ext/laptop", "node/worker-1:30080", "NEVER", "NETPOL_INGRESS", "ALWAYS"),
     Case("ipblock-and-nat", "client", "svc/db", "NEVER", "NETPOL_EGRESS", "ALWAYS"),
     Case(

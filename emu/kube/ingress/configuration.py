@@ -171,7 +171,7 @@ class _Drafts:
             draft.has_tls = True
             if draft.secret is None and tls.secret_name:
                 draft.secret = secret
-                why = self._fault(secret, draft.host)
+                why = secrets.fault_of(self._store, secret, draft.host)
                 if why:
                     self._complaints.append(
                         f"Ingress {_called(Key(namespace, ingress.metadata.name))}: {why}: {draft.host} "
@@ -183,23 +183,6 @@ class _Drafts:
         found = secrets.find(self._store, secret)
         made = None if found is None else secrets.credential(found)
         return made is not None and secrets.is_for(made, host)
-
-    def _fault(self, secret: Key, host: str) -> str:
-        """Return why the certificate of a Secret is not shown, empty if it is."""
-        found = secrets.find(self._store, secret)
-        if found is None:
-            return f"Secret {_called(secret)} is not there"
-        made = secrets.credential(found)
-        if made is None:
-            return f"Secret {_called(secret)} has no tls.crt and tls.key"
-        why = secrets.fault(made)
-        if why:
-            return f"Secret {_called(secret)} cannot be used ({why})"
-        return (
-            ""
-            if secrets.is_for(made, host)
-            else f"Secret {_called(secret)} has a certificate for other names"
-        )
 
 
 def _called(key: Key) -> str:

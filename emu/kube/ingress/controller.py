@@ -174,7 +174,7 @@ class Controllers:
     def _endpoints(self, backend: Backend, *, to_service: bool) -> Iterator[Endpoint]:
         """Yield who is asked for a backend, sorted; nobody where there is no such Service or port."""
         service = self._store.find(Service, backend.service, backend.namespace)
-        port = None if service is None else _port(service, backend.port)
+        port = None if service is None else port_of(service, backend.port)
         if service is None or port is None:
             return
         if service.spec.type == "ExternalName":
@@ -253,7 +253,7 @@ def _published(address: str) -> LoadBalancerIngress:
     return LoadBalancerIngress(hostname=address) if is_name else LoadBalancerIngress(ip=address)
 
 
-def _port(service: Service, wanted: int | str) -> ServicePort | None:
+def port_of(service: Service, wanted: int | str) -> ServicePort | None:
     """Return the port of a Service by number or name; the first if none is said."""
     for each in service.spec.ports:
         if wanted in {each.port, each.name, ""}:

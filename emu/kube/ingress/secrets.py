@@ -61,6 +61,21 @@ def is_for(found: Credential, host: str) -> bool:
     return any(trust.matches(name, host.replace("*", "any-label", 1)) for name in known)
 
 
+def fault_of(store: Store, key: Key, host: str) -> str:
+    """Return why the certificate of a Secret is not shown for a host, empty if it is."""
+    called = f"Secret {key.namespace}/{key.name}"
+    found = find(store, key)
+    if found is None:
+        return f"{called} is not there"
+    made = credential(found)
+    if made is None:
+        return f"{called} has no tls.crt and tls.key"
+    why = fault(made)
+    if why:
+        return f"{called} cannot be used ({why})"
+    return "" if is_for(made, host) else f"{called} has a certificate for other names"
+
+
 def _text(secret: Other, key: str) -> str:
     plain, data = secret.rest.get("stringData"), secret.rest.get("data")
     if isinstance(plain, dict) and key in plain:

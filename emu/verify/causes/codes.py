@@ -52,6 +52,8 @@ DUP_IP: Final = "DUP_IP"
 CIDR_OVERLAP: Final = "CIDR_OVERLAP"
 DNS_NXDOMAIN: Final = "DNS_NXDOMAIN"
 DNS_TIMEOUT: Final = "DNS_TIMEOUT"
+TLS_DEFAULT_CERT: Final = "TLS_DEFAULT_CERT"
+HTTP_NO_ROUTE: Final = "HTTP_NO_ROUTE"
 
 OURS: Final[Mapping[str, str]] = {
     IP_FORWARD_OFF: "the destination is not ours and this host does not forward",
@@ -91,6 +93,8 @@ OURS: Final[Mapping[str, str]] = {
     CIDR_OVERLAP: "a route for another range captures it",
     DNS_NXDOMAIN: "there is no such name",
     DNS_TIMEOUT: "no name server says whose address is wanted",
+    TLS_DEFAULT_CERT: "the proxy has no certificate for the name, and shows its own",
+    HTTP_NO_ROUTE: "the proxy has no rule for the host and path",
 }
 """The codes that no kernel has, and what they say."""
 
@@ -137,6 +141,8 @@ EXPLAINED: Final = frozenset(
         CIDR_OVERLAP,
         DNS_NXDOMAIN,
         DNS_TIMEOUT,
+        TLS_DEFAULT_CERT,
+        HTTP_NO_ROUTE,
         TTL_EXPIRED,
     )
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emu.verify.lint import dns, ip_blocks, peers, policies, ranges, services
+from emu.verify.lint import dns, ingresses, ip_blocks, peers, policies, ranges, services
 from emu.verify.lint.facts import Facts
 from emu.verify.lint.finding import Check, Finding, Severity
 
@@ -56,6 +56,15 @@ CHECKS: Final = (
     Check(
         "ip-block-behind-nat", _WARNING, "a block of clients whose address is hidden", ip_blocks.behind_nat
     ),
+    Check("ingress-class-unknown", _ERROR, "no controller serves the Ingress", ingresses.without_controller),
+    Check("ingress-leads-nowhere", _ERROR, "a backend is not there", ingresses.leads_nowhere),
+    Check(
+        "ingress-default-certificate",
+        _WARNING,
+        "a host has no certificate of its own",
+        ingresses.default_certificate,
+    ),
+    Check("ingress-other-host", _WARNING, "a host outside is asked for another name", ingresses.other_host),
 )
 """Every check, in the order of the families."""
 

@@ -56,9 +56,19 @@ def policy(*lines: str) -> str:
     return f"{head}spec:\n{spec}---\n"
 
 
+def ingress(*lines: str, name: str = "web") -> str:
+    """Return an Ingress for a Service."""
+    spec = "".join(f"  {line}\n" for line in lines)
+    head = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: shop}\n"
+    backend = f"{{service: {{name: {name}, port: {{number: 80}}}}}}"
+    mark = "  #!" if "#!" not in spec else ""
+    return f"{head}spec:\n{spec}  defaultBackend: {backend}{mark}\n---\n"
+
+
 ONE, TWO = cluster("nodes: [{name: n1}]"), cluster("nodes: [{name: n1}, {name: n2}]")
 WEB = pod("web", "{name: http, containerPort: 8080}")
 HOST = pod("host", "", "hostNetwork: true")
+SERVED = service("selector: {app: web}", "ports: [{port: 80, targetPort: 8080}]")
 OF_WEB = "podSelector: {matchLabels: {app: web}}"
 TEAM = "{apiVersion: v1, kind: Namespace, metadata: {name: team, labels: {t: a}}}\n---\n"
 CLIENTS = TEAM + pod("client", namespace="team") + pod("other", namespace="team") + pod("client")
@@ -256,6 +266,32 @@ CASES = [
         + WEB
         + service("selector: {app: web}", "ports: [{port: 80, targetPort: http}]")
         + policy(OF_WEB, "ingress:", "- from:", "  - ipBlock: {cidr: 203.0.113.0/24}"),
+    ),
+    Case(
+        "ingress-class-unknown",
+        ONE + WEB + SERVED + ingress("ingressClassName: ngnix  #!"),
+        "there is no IngressClass ngnix",
+        ONE + WEB + SERVED + ingress("ingressClassName: nginx"),
+    ),
+    Case(
+        "ingress-leads-nowhere",
+        ONE + WEB + SERVED + ingress("ingressClassName: nginx", name="wbe"),
+        "there is no Service default/wbe: requests get a 503",
+        ONE + WEB + SERVED + ingress("ingressClassName: nginx"),
+    ),
+    Case(
+        "ingress-default-certificate",
+        ONE + WEB + SERVED + ingress("tls:", "- {hosts: [web.example], secretName: gone}  #!"),
+        "Secret default/gone is not there: clients of web.example get the controller's own certificate",
+        ONE + WEB + SERVED + ingress("tls:", "- {hosts: [web.example]}"),
+    ),
+    Case(
+        "ingress-other-host",
+        ONE
+        + service("type: ExternalName", "externalName: api.example.com", "ports: [{port: 80}]")
+        + ingress(),
+        "api.example.com is asked for the host of the Ingress, not for its own name",
+        ONE + WEB + SERVED + ingress(),
     ),
 ]
 
