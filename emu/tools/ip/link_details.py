@@ -81,7 +81,7 @@ def _put_limits(record: Record, device: Device) -> None:
 
 def _put_kind(info: Record, device: Device) -> None:
     data = Record()
-    if isinstance(device.link, Bridge):
+    if isinstance(device.link, Bridge) and device.link.kind == Bridge.kind:
         _put_bridge(data, device, device.link)
     elif isinstance(device.link, Vxlan):
         _put_vxlan(data, device.link)

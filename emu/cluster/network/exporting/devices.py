@@ -87,7 +87,7 @@ class DeviceWriter:
             if isinstance(device.link, Veth):
                 self._link(net, device)
         for net, device in devices:
-            if isinstance(device.link, Bridge):
+            if isinstance(device.link, Bridge) and device.link.kind == Bridge.kind:
                 self._bridge(net, device, device.link)
         for net, device in devices:
             match device.link:
@@ -95,7 +95,9 @@ class DeviceWriter:
                     self._vxlan(net, device, device.link)
                 case Ipip():
                     self._ipip(net, device, device.link)
-                case Veth() | Bridge():
+                case Veth():
+                    pass
+                case Bridge() as link if link.kind == Bridge.kind:
                     pass
                 case _:
                     self._leave_out(net, device, f"a device of the kind {device.link.kind}")

@@ -96,6 +96,12 @@ class TestWritten:
         assert "vethwe-bridge@if" in text
         assert "vxlan-6784.1: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1376" in text
 
+    def test_the_datapath_is_no_bridge(self, lab: Lab) -> None:
+        """`ip -d link` calls it what it is, and knows no more of it."""
+        text = lab.show(lab.node("node-1"), "ip", "-d", "link", "show", "datapath")
+        assert "openvswitch addrgenmode" in text
+        assert "forward_delay" not in text
+
     def test_twice_is_once(self, lab: Lab) -> None:
         """The same wishes change nothing."""
         before = lab.show(lab.node("node-1"), "ip", "addr"), lab.rules("node-1", "nat")

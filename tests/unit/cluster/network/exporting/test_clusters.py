@@ -109,3 +109,14 @@ def test_an_export_leaves_the_cluster_as_it_is(cluster: Cluster) -> None:
     assert export(cluster) == first
     assert cluster.fabric.loop.now == now
     assert not recorded.frames
+
+
+def test_what_a_document_cannot_say_is_named(tmp_path: Path) -> None:
+    """A datapath of Open vSwitch is no bridge, and is not exported as one."""
+    path = tmp_path / "cluster.yaml"
+    path.write_text(MANIFESTS % "{provider: weave}")
+    found = read_source([str(path)]).start()
+    assert isinstance(found, Cluster)
+    exported = export(found)
+    assert "one/datapath: a device of the kind openvswitch" in exported.remarks.left_out
+    assert "datapath" not in {each.iface for each in exported.document.bridges}
