@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _HEAD: Final = ethernet.HEADER_LENGTH
 _LEAST: Final = _HEAD + 28
+_SYN: Final = 2
+_SYN_ACK: Final = 18
 _IP4: Final = b"\x08\x00"
 _IN, _OUT = Direction
 BETWEEN: Final = "router"
@@ -51,12 +53,14 @@ class Flow:
     """The packets of a flow.
 
     Attributes:
+        syn: of TCP the sequence number that it began with; empty where its beginning was not seen.
         packets: their numbers, in order.
         places: by number the namespace that a packet came into last.
         before: by number the namespace before that.
         drops: by number the reason and the place.
     """
 
+    syn: bytes = b""
     packets: list[int] = attrs.field(factory=list)
     places: dict[int, str] = attrs.field(factory=dict)
     before: dict[int, str] = attrs.field(factory=dict)
@@ -128,10 +132,13 @@ class PacketWatch:
             return
         key = FlowKey(net, protocol, port)
         flow = self._flows.get(key)
-        if flow is None:
+        syn = b""
+        if protocol == TCP and octets[at + 13] & _SYN_ACK == _SYN:
+            syn = octets[at + 4 : at + 8]
+        if flow is None or (syn and flow.syn != syn):  # late packets of an old connection may have come before
             if len(self._flows) > _MOST_FLOWS:
                 self._flows.clear()
-            flow = self._flows[key] = Flow()
+            flow = self._flows[key] = Flow(syn)
         flow.packets.append(frame.packet_id)
         self._by_packet[frame.packet_id] = flow
 
