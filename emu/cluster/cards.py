@@ -38,6 +38,8 @@ def configure(fabric: Fabric, net: Namespace, planned: PlannedNode, warn: Callab
         device = net.devices.get(card.device)
         if device is None:
             warn(f"node {entry.name} has no device {card.device}")
+        else:
+            device.spoils_tunnels = card.tx_checksum == "broken-vxlan"
 
 
 def _enter(net: Namespace, route: Route) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from emu.kernel import arp, guard, ipv4, packet
 from emu.kernel.drops import DropReason
-from emu.kernel.link import bridge
+from emu.kernel.link import bridge, offload
 from emu.kernel.recorder import Direction
 from emu.kernel.skb import PacketType
 from emu.wire import ethernet
@@ -147,4 +147,6 @@ def transmit(net: Namespace, device: Device, frame: Frame) -> None:
     counters.tx_bytes += len(frame.octets)
     if not device.has_link_header:
         counters.tx_bytes -= ethernet.HEADER_LENGTH
+    if device.spoils_tunnels:
+        frame = offload.sent_by(net, device, frame)
     device.link.transmit(net, device, frame)

@@ -110,6 +110,8 @@ CASES: Final = [
     Case("security-groups", "ext/laptop", "203.0.113.30:30080", "NEVER", "NACL_DENY", "ALWAYS"),
     Case("security-groups", "node/private", "192.0.2.80:443", "NEVER", "VPC_NO_ROUTE", "ALWAYS"),
     Case("security-groups", "ext/laptop", "node/public:30080", "NEVER", "VPC_NO_PUBLIC_ADDRESS", "ALWAYS"),
+    Case("vxlan-checksum-offload", "client", "svc/web", "NEVER", "UDP_CSUM", "ALWAYS"),
+    Case("reply-by-the-other-card", "ext/laptop", "10.9.0.11:30080", "NEVER", "IP_RPFILTER", "ALWAYS"),
     Case("tunnel-filtered", "client", "svc/web", "NEVER", "UNDERLAY_FILTER", "ALWAYS"),
     Case("wrong-underlay-interface", "client", "svc/web", "NEVER", "TUNNEL_TO_ITSELF", "ALWAYS"),
     Case("service-leads-nowhere", "client", "svc/no-endpoints", "NEVER", "SVC_NO_ENDPOINTS", "ALWAYS"),
@@ -233,3 +235,14 @@ def test_a_short_name_takes_as_many_questions_as_there_are_suffixes(
     assert sum(" out " in packet for packet in packets) == asked
     assert sum("NXDomain" in packet for packet in packets) == absent
     assert len(packets) == 2 * asked
+
+
+def test_a_syn_that_a_card_spoils_is_sent_for_a_minute() -> None:
+    """After about 1, 3, 7, 15, 31 and 63 seconds, each time a little later; then curl gives up."""
+    cluster = lab.load(str(FOLDER / "vxlan-checksum-offload.yaml"))
+    assert isinstance(cluster, lab.Cluster)
+    client = cluster.pod("client")
+    with cluster.capture("default/client/eth0", condition="tcp[13] == 2") as recorded:
+        assert client.execute(["curl", "-sS", "-m", "130", "http://10.244.2.3:8080"]).status == 28
+    times = [frame.time_ns for frame in recorded.capture.frames]
+    assert [round((time - times[0]) / 10**9) for time in times] == [0, 1, 3, 7, 15, 32, 65]

@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "ss": "emu.apps.commands.ss",
     "sysctl": "emu.apps.commands.sysctl",
     "hostname": "emu.apps.commands.hostname",
+    "ethtool": "emu.apps.commands.ethtool",
     "iptables": "emu.apps.commands.iptables",
     "iptables-save": "emu.apps.commands.iptables_save",
     "iptables-restore": "emu.apps.commands.iptables_restore",

@@ -81,6 +81,8 @@ class Device:
         peer_index: ifindex of a veth's other end, 0 if there is none.
         conf: the values of `net.ipv4.conf.NAME.*`.
         activated: it has been up; before, it has no queueing discipline to show.
+        tx_offload: checksums of what it sends are left to the card (`tx-checksum-ip-generic`).
+        spoils_tunnels: it is a card that gets them wrong inside of tunnels.
         has_link_header: its frames begin with one. On a tunnel of packets they
             have one of zeros, which nobody gets to see.
     """
@@ -100,6 +102,8 @@ class Device:
     counters: Counters = attrs.field(factory=Counters)
     activated: bool = False
     has_link_header: bool = True
+    tx_offload: bool = True
+    spoils_tunnels: bool = False
 
     @property
     def is_running(self) -> bool:

@@ -62,7 +62,15 @@ class Settings:
         return net.has_sctp, loopback.up, loopback.mtu, *(self.table(each) for each in tables)
 
     def of_device(self, net: Namespace, device: Device) -> Hashable:
-        """Return what counts for a device, its addresses left out."""
+        """Return what counts for a device, its addresses left out.
+
+        Raises:
+            Doubt: a filter stands there, or it spoils what it sends.
+        """
+        if device.spoils_tunnels:
+            raise Doubt(f"{device.name} spoils checksums")
+        if any(guard.device in {"", device.name} for guard in net.guards):
+            raise Doubt(f"a filter stands at {device.name} of {net.name}")
         port = device.port
         if port is None:
             place: Hashable = None
