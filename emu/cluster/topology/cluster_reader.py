@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from emu.cluster.topology import nics, values
-from emu.cluster.topology.ipvs_reader import read_ipvs
+from emu.cluster.topology.ipvs_reader import duration, read_ipvs
 from emu.cluster.topology.spec import (
     POD_CIDR,
     SERVICE_CIDR,
@@ -127,6 +127,8 @@ def _network(place: Place) -> NetworkSpec:
             continue
         if key == provider and isinstance(own, MappingNode):
             options |= own
+        elif key in PROVIDERS and isinstance(own, MappingNode):
+            _check_options(place, key, own)  # those of a provider that is not used
         else:
             options[key] = own
     policy = fields.get("policy", one_of("provider", "none", "iptables"), "provider")
@@ -139,6 +141,17 @@ def _network(place: Place) -> NetworkSpec:
             found.fault(fault.message if "did you mean" in fault.message else f"{fault.message}{meant}")
     iface = fields.get("iface", text, "")
     return NetworkSpec(provider, options, policy, iface)  # type: ignore[arg-type]  # those that there are
+
+
+def _check_options(network: Place, provider: str, options: MappingNode) -> None:
+    """Report what is wrong with the options of a provider that stand under its name."""
+    values: dict[str, Any] = dict(options)
+    try:
+        PROVIDERS[provider](values)
+    except OptionsError as error:
+        for fault in error.faults:
+            key = fault.path.removeprefix("$.").partition(".")[0].partition("[")[0]
+            network.at(provider).at(key).fault(fault.message)
 
 
 def _place_of(network: Place, path: str) -> Place:
@@ -178,6 +191,8 @@ def _proxy(place: Place) -> ProxySpec:
             tcp_be_liberal=liberal,
             nfacct=features[0],
             random_fully=features[1],
+            sync_period=int(masquerades.get("syncPeriod", _PROXY.sync_period)),
+            min_sync_period=int(masquerades.get("minSyncPeriod", _PROXY.min_sync_period)),
             ipvs=ipvs,
         )
     )
@@ -197,6 +212,8 @@ def _iptables(place: Place) -> dict[str, int]:
             "masqueradeAll": fields.get("masqueradeAll", boolean, False),
             "masqueradeBit": fields.get("masqueradeBit", integer(0, 31), 14),
             "localhostNodePorts": fields.get("localhostNodePorts", boolean, True),
+            "syncPeriod": fields.get("syncPeriod", duration, _PROXY.sync_period),
+            "minSyncPeriod": fields.get("minSyncPeriod", duration, _PROXY.min_sync_period),
         }
     )
 
@@ -207,6 +224,8 @@ def _nftables(place: Place) -> dict[str, int]:
         {
             "masqueradeAll": fields.get("masqueradeAll", boolean, False),
             "masqueradeBit": fields.get("masqueradeBit", integer(0, 31), 14),
+            "syncPeriod": fields.get("syncPeriod", duration, _PROXY.sync_period),
+            "minSyncPeriod": fields.get("minSyncPeriod", duration, _PROXY.min_sync_period),
         }
     )
 

@@ -5,7 +5,8 @@
 
     network.provider=flannel    kubeProxy.mode=none    nodes[worker-1].sysctls.net.ipv4.ip_forward=0
 
-VALUE is YAML; `null` takes a key away. What may hold any name (`sysctls`,
+VALUE is YAML; `null` takes a key away. With another `network.provider` the options that
+only the one before knows are left. What may hold any name (`sysctls`,
 `labels`) takes the rest of KEY as one. Documents are copied, never changed.
 """
 
@@ -23,17 +24,21 @@ from emu.cluster.topology.kind_reader import read_kind
 from emu.document import Document, MappingNode, SequenceNode
 from emu.document.fields import Place, Report
 from emu.errors import DocumentError, Fault, did_you_mean
+from emu.kube.providers import PROVIDERS, OptionsError
+from emu.kube.providers.provider import UNKNOWN_OPTION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from emu.document import Value
+    from emu.kube.cni.fields import Json
 
 OURS: Final = "emu/v1"
 _STEP: Final = re.compile(
     r"(?:^|\.)(?P<key>[^.\[\]'\"]+)|\[(?P<index>\d{1,6})\]|\[(?P<quote>['\"]?)(?P<name>[^\]'\"]+)(?P=quote)\]"
 )
 _FREE: Final = frozenset(("sysctls", "labels"))
+_PROVIDER: Final = ("network", "provider")
 _VERSIONS: Final = frozenset((OURS, KIND))
 
 
@@ -68,6 +73,8 @@ def with_settings(documents: Sequence[Document], texts: Iterable[str]) -> list[D
     for each in settings:
         top = _mapping(root, "spec") if is_ours else root
         message = _put(top, each.steps, each.value)
+        if each.steps == _PROVIDER and not message:
+            _leave_options(_mapping(top, "network"))
         if message:
             faults.append(Fault(f"--set {each.text}", 1, "$", message))
     report = Report(name, faults)
@@ -159,6 +166,26 @@ def _put(root: MappingNode, steps: Sequence[str | int], value: Value) -> str:
             return f"{step} has a value and no keys"
         at = inner
     return ""
+
+
+def _leave_options(network: MappingNode) -> None:
+    """Take away what stands beside a provider's name and is an option of another one."""
+    known = PROVIDERS.get(str(network.get("provider")))
+    for key in [each for each in network if each not in {"policy", "iface", *_PROVIDER, *PROVIDERS}]:
+        if (
+            known is not None
+            and _is_no_option(known, key)
+            and any(not _is_no_option(other, key) for other in PROVIDERS.values())
+        ):
+            _assign(network, key, None)
+
+
+def _is_no_option(provider: Callable[[Mapping[str, Json]], object], key: str) -> bool:
+    try:
+        provider({key: None})
+    except OptionsError as error:
+        return any(fault.message.startswith(UNKNOWN_OPTION) for fault in error.faults)
+    return False
 
 
 def _index(items: SequenceNode, step: str | int) -> int | str:

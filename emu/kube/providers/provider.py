@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 _POD_NETWORK: Final = Prefix.parse("10.244.0.0/16")
+UNKNOWN_OPTION: Final = "is no option"
 MOST_SHARED: Final = 16384
 """Ways that are remembered, to be one object for all nodes: more than a cluster has nodes."""
 
@@ -121,7 +122,7 @@ def options(values: Mapping[str, Json], known: Iterable[str]) -> Fields:
     for key in values:
         if key not in names:
             fields.wrong(
-                key, f"is no option; there are {', '.join(names) or 'none'}{did_you_mean(key, names)}"
+                key, f"{UNKNOWN_OPTION}; there are {', '.join(names) or 'none'}{did_you_mean(key, names)}"
             )
     return fields
 

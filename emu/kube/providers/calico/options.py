@@ -36,7 +36,6 @@ _KNOWN: Final = (
     "vxlanVNI",
     "vxlanPort",
     "defaultEndpointToHostAction",
-    "iface",
 )
 
 
@@ -56,7 +55,6 @@ class Options:
         vni: of VXLAN.
         vxlan_port: of VXLAN.
         endpoint_to_host: what becomes of packets of pods to their own node, behind their policies.
-        iface: the device whose address is the node's, empty for that of the InternalIP.
     """
 
     ipip_mode: str = ALWAYS
@@ -70,7 +68,6 @@ class Options:
     vni: int = VNI
     vxlan_port: int = VXLAN_PORT
     endpoint_to_host: str = "Accept"
-    iface: str = ""
 
     @classmethod
     def of(cls, values: Mapping[str, Json]) -> Self:
@@ -94,7 +91,6 @@ class Options:
             fields.number("vxlanVNI", VNI),
             fields.number("vxlanPort", VXLAN_PORT),
             _one_of(fields, "defaultEndpointToHostAction", "Accept", ENDPOINT_TO_HOST),
-            fields.text("iface"),
         )
         found._check(fields)
         if fields.faults:
