@@ -56,6 +56,7 @@ class Case(NamedTuple):
 _CONTROLLER: Final = "deploy/ingress-nginx/ingress-nginx-controller"
 
 CASES: Final = [
+    Case("affinity-behind-nat", "ext/bob", "svc/web", "ALWAYS", None, ""),
     Case("bridge-nf-call-iptables-off", "client", "svc/web", "SOMETIMES", "REPLY_NOT_UNNATED", "ALWAYS"),
     Case("client-address-lost", "ext/laptop", "node/worker-1:30080", "ALWAYS", None, ""),
     Case("conntrack-invalid", "client", "web:8080", "NEVER", "CT_INVALID", "ALWAYS"),
@@ -70,6 +71,18 @@ CASES: Final = [
     ),
     Case("external-name-and-tls", "client", "api.default:443", "ALWAYS", None, ""),
     Case("forward-drop", "client", "svc/web", "NEVER", "FORWARD_POLICY_DROP", "ALWAYS"),
+    Case("headless", "client", "web.default:80", "NEVER", "NO_SOCKET", "ALWAYS"),
+    Case("headless", "client", "db.default:5432", "NEVER", "DNS_NXDOMAIN", "ALWAYS"),
+    Case("load-balancer-bypassed", "client", "203.0.113.128:80", "NEVER", "LB_BYPASSED", "ALWAYS"),
+    Case(
+        "local-without-endpoint",
+        "ext/laptop",
+        "svc/unchecked",
+        "SOMETIMES",
+        "SVC_NO_LOCAL_ENDPOINT",
+        "ALWAYS",
+    ),
+    Case("stale-neighbour", "ext/laptop", "svc/web", "NEVER", "DUP_IP", "ALWAYS"),
     Case("hairpin-off", "web-1", "svc/web", "SOMETIMES", "BRIDGE_HAIRPIN_OFF", "ALWAYS"),
     Case("hairpin-off", "registry", "svc/registry", "NEVER", "BRIDGE_HAIRPIN_OFF", "ALWAYS"),
     Case(
@@ -246,3 +259,15 @@ def test_a_syn_that_a_card_spoils_is_sent_for_a_minute() -> None:
         assert client.execute(["curl", "-sS", "-m", "130", "http://10.244.2.3:8080"]).status == 28
     times = [frame.time_ns for frame in recorded.capture.frames]
     assert [round((time - times[0]) / 10**9) for time in times] == [0, 1, 3, 7, 15, 32, 65]
+
+
+def test_clients_behind_one_address_are_one_client() -> None:
+    """Whoever comes first decides for all, by session affinity; without it three pods share the work."""
+    served = {}
+    for target in ("svc/web", "svc/spread"):
+        for source in ("ext/alice", "ext/bob"):
+            outcomes = flow_of("affinity-behind-nat", source, target).verdict.outcomes
+            served[source, target] = {one.arrival.pod for one in outcomes if one.arrival is not None}
+    assert served["ext/alice", "svc/web"] == served["ext/bob", "svc/web"]
+    assert len(served["ext/bob", "svc/web"]) == 1
+    assert len(served["ext/alice", "svc/spread"]) == len(served["ext/bob", "svc/spread"]) == 3

@@ -58,6 +58,7 @@ def _duplicate(scene: Scene, cause: Cause) -> Cause | None:
     asker = scene.network.fabric.namespace(step.net)
     link = neighbours(scene.network, asker, device)
     owners = sorted({net.name for net, each in link if any(own.address == address for own in each.addresses)})
+    owners = owners or _announcers(scene, address)
     holders = sorted({net.name for net, each in link if str(each.mac) == mac and net is not asker})
     if not owners or not holders or owners == holders:
         return None
@@ -84,6 +85,16 @@ def _duplicate(scene: Scene, cause: Cause) -> Cause | None:
         ),
         field="",
     )
+
+
+def _announcers(scene: Scene, address: IpAddress) -> list[str]:
+    """Return the node that answers ARP for an address of a load balancer, which no device has."""
+    from emu.cluster.cluster import Cluster  # noqa: PLC0415 - a network has no load balancers
+
+    if not isinstance(scene.network, Cluster):
+        return []
+    speakers = scene.network.control_plane.balancers.speakers
+    return [f"node/{each.announced[address]}" for each in speakers if address in each.announced]
 
 
 def _last_neighbour(scene: Scene) -> tuple[Step, IpAddress, str, str] | None:

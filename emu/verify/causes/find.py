@@ -22,6 +22,7 @@ from emu.verify.causes import (
     bridge,
     conntrack,
     dns,
+    headless,
     kernel,
     listeners,
     mtu,
@@ -83,7 +84,8 @@ def find_cause(network: Emulation, exchange: Exchange, story: Story, source: Sou
         target: whom.
     """
     cause = _find(network, exchange, story, source, target)
-    return service.hinted(cause, store_of(network), target)
+    store = store_of(network)
+    return headless.hinted(service.hinted(cause, store, target), store, target)
 
 
 def _find(network: Emulation, exchange: Exchange, whole: Story, source: Source, target: Target) -> Cause:

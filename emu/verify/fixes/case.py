@@ -6,6 +6,7 @@ Nothing here decides whether a packet passes: that is asked again, with packets.
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from emu.wire.addresses import IpAddress
 
 PROTOCOLS: Final = {ipv4.TCP: "TCP", ipv4.UDP: "UDP", ipv4.SCTP: "SCTP", ipv4.ICMP: "ICMP"}
+_NEIGHBOUR: Final = re.compile(r"(\S+) is at \S+ dev (\S+), ")
 _KINDS: Final = {"TCP": SocketKind.TCP, "UDP": SocketKind.UDP, "SCTP": SocketKind.SCTP}
 
 
@@ -96,6 +98,16 @@ class Case:
         """The network namespaces that the packets came through, each once, in their order."""
         hops = self.outcome.story.hops()
         return list(dict.fromkeys(hop.told.step.net for hop in hops))
+
+    @property
+    def neighbour(self) -> tuple[str, str, str] | None:
+        """Who sent the packet to a neighbour last: namespace, address of the neighbour, device."""
+        packet = self.packet
+        for one in reversed(packet.line if packet is not None else ()):
+            found = _NEIGHBOUR.match(one.step.detail) if one.step.stage == "neighbour" else None
+            if found is not None:
+                return one.step.net, found[1], found[2]
+        return None
 
     # --- places ---
 
