@@ -101,7 +101,11 @@ class DeviceWriter:
                     pass
                 case _:
                     self._leave_out(net, device, f"a device of the kind {device.link.kind}")
+        for net, device in devices:
+            if device.spoils_tunnels:
+                self._leave_out(net, device, "that it spoils checksums inside of tunnels")
         for net in self.fabric.namespaces.values():
+            self.draft.left_out += [f"{self.names[net.name]}: {each.words}" for each in net.guards]
             self._neighbours(net)
         self._captures()
 
@@ -119,7 +123,7 @@ class DeviceWriter:
             self._leave_out(net, device, "a veth device whose other end is gone")
             return
         if self.fabric.cable(net, device.name) is not None:
-            self._leave_out(net, device, "bandwidth, latency and loss of its cable")
+            self._leave_out(net, device, "bandwidth, latency, MTU and faults of its cable")
         other, name = far
         up = device.up or other.devices[name].up  # what is down alone is taken down by a command
         ends = self._end(net, device, up=up), self._end(other, other.devices[name], up=up)

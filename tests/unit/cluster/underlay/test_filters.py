@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from emu.cluster.network.exporting.exporter import export
 from emu.verify.asker import Asker
 from emu.verify.verdict import Result, Word
 from tests.unit.cluster.underlay import racks
@@ -72,3 +73,16 @@ def test_a_capture_shows_what_a_filter_drops() -> None:
     with cluster.capture("switch/underlay/port3") as capture:
         assert cluster.node("w1").execute(["ping", "-c1", "-W1", "172.18.0.4"]).status == 1
     assert any(frame[23] == 1 for frame in capture.frames)
+
+
+def test_what_an_export_cannot_say_is_told_by_name() -> None:
+    """A filter, what a cable does to frames, and a card that spoils them."""
+    nodes = "[{name: w1, nics: [{device: eth0, txChecksum: broken-vxlan}]}, {name: w2}]"
+    fabric = {
+        "filters": [{"at": "underlay", "drop": "udp port 9"}],
+        "links": [{"endpoints": ["w1:eth0", "underlay"], "delay": "1ms"}],
+    }
+    left_out = export(racks.built(*racks.documents(fabric, nodes=nodes))).remarks.left_out
+    assert any("the filter at underlay: drop udp port 9" in each for each in left_out)
+    assert "w1/eth0: bandwidth, latency, MTU and faults of its cable" in left_out
+    assert "w1/eth0: that it spoils checksums inside of tunnels" in left_out

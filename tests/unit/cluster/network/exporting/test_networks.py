@@ -154,7 +154,7 @@ def test_what_no_document_can_have_is_left_out_by_name(network: Network) -> None
     left.device("vx0").link.tos = 8  # type: ignore[attr-defined]
     bridge.device("br0").link.group_fwd_mask = 8  # type: ignore[attr-defined]
     left_out = export(network).remarks.left_out
-    assert "left/eth0: bandwidth, latency and loss of its cable" in left_out
+    assert "left/eth0: bandwidth, latency, MTU and faults of its cable" in left_out
     assert "left/vx0: tos 0x8" in left_out
     assert "bridge/br0: group_fwd_mask 0x8" in left_out
 

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A cluster on a routed fabric, exported and built of real namespaces: its underlay is Linux like all else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from emu.cluster.cluster import Cluster
+from emu.cluster.network.actions import Step, TcpRequest
+from emu.cluster.network.exporting import exporter as export
+from emu.cluster.network.model import Normalize
+from emu.cluster.network.reader import load_network
+from emu.cluster.source import read_source
+from tests.kernel import document_run
+from tests.kernel import test_exported_clusters_on_linux as clusters
+from tests.kernel.test_exported_clusters_on_linux import Exported
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PLAIN: Final = "[{name: one, role: control-plane}, {name: two}]"
+RACKS: Final = """
+  - {name: one, role: control-plane, addresses: [10.1.1.11/24]}
+  - {name: two, addresses: [10.1.2.11/24]}"""
+FABRIC: Final = """
+---
+apiVersion: emu/v1
+kind: Fabric
+spec:
+  switches: [{name: core}]
+  routers:
+  - name: tor-1
+    interfaces: [{name: rack, addresses: [10.1.1.1/24], ports: [1]}, {name: core0, addresses: [10.0.0.1/24]}]
+  - name: tor-2
+    interfaces: [{name: rack, addresses: [10.1.2.1/24]}, {name: core0, addresses: [10.0.0.2/24], mtu: 1400}]
+  links:
+  - {endpoints: ["one:eth0", "tor-1:1"]}
+  - {endpoints: ["two:eth0", "tor-2:rack"]}
+  - {endpoints: ["tor-1:core0", "core:1"]}
+  - {endpoints: ["tor-2:core0", "core:2"]}
+"""
+
+
+@pytest.fixture(scope="module", params=["{provider: kubenet}"])
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """Two racks: one switches its ports together, the other has a port of the router."""
+    folder = tmp_path_factory.mktemp("routed")
+    text = (clusters.MANIFESTS % (request.param, "iptables")).replace(PLAIN, RACKS) + FABRIC
+    (folder / "cluster.yaml").write_text(text)
+    cluster = read_source([str(folder / "cluster.yaml")]).start()
+    assert isinstance(cluster, Cluster)
+    assert not cluster.warnings
+    asked = clusters.requests(cluster)
+    steps = [
+        Step(
+            "tcp_request",
+            TcpRequest(each.ns, each.dst, each.port, src_port=port, send=b"who is it?", want=5),
+            expect=each.outcome,
+        )
+        for port, each in enumerate(asked, clusters.FIRST_PORT)
+    ]
+    anonymous = Normalize(random_ports=True, known_ports=clusters.known_ports(asked))
+    made = export.export(cluster, actions=steps, normalize=anonymous)
+    assert not [each for each in made.remarks.left_out if "tor" in each or "core" in each]
+    export.write_export(made, "cluster.yaml", folder)
+    document = load_network(folder / "scenario.yaml")
+    return Exported(cluster, made, document, asked, document_run.run(document, clusters.COMMANDS))
+
+
+@pytest.mark.kernel
+def test_linux_sends_the_frames_that_emu_sends(
+    exported: Exported, record_property: Callable[[str, object], None]
+) -> None:
+    """At every device of nodes, pods, routers and the switch between them."""
+    clusters.test_linux_sends_the_frames_that_emu_sends(exported, record_property)
+
+
+@pytest.mark.kernel
+def test_linux_has_the_tables_that_the_cluster_has(exported: Exported) -> None:
+    """The ways that routers were told among them."""
+    clusters.test_linux_has_the_tables_that_the_cluster_has(exported)
