@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A cluster on a routed fabric, exported and built of real namespaces: its underlay is Linux like all else."""
+"""A cluster on a routed fabric, exported and built of real namespaces: its underlay is Linux, too."""
 
 from __future__ import annotations
 

@@ -101,13 +101,17 @@ class DeviceWriter:
                     pass
                 case _:
                     self._leave_out(net, device, f"a device of the kind {device.link.kind}")
-        for net, device in devices:
-            if device.spoils_tunnels:
-                self._leave_out(net, device, "that it spoils checksums inside of tunnels")
         for net in self.fabric.namespaces.values():
-            self.draft.left_out += [f"{self.names[net.name]}: {each.words}" for each in net.guards]
+            self._tell_faults(net)
             self._neighbours(net)
         self._captures()
+
+    def _tell_faults(self, net: Namespace) -> None:
+        """Say which filters and bad network cards are not in the document."""
+        self.draft.left_out += [f"{self.names[net.name]}: {each.words}" for each in net.guards]
+        for device in net.devices.values():
+            if device.spoils_tunnels:
+                self._leave_out(net, device, "that it spoils checksums inside of tunnels")
 
     def _leave_out(self, net: Namespace, device: Device, why: str) -> None:
         self.draft.left_out.append(f"{self.names[net.name]}/{device.name}: {why}")

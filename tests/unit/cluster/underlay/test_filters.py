@@ -84,5 +84,5 @@ def test_what_an_export_cannot_say_is_told_by_name() -> None:
     }
     left_out = export(racks.built(*racks.documents(fabric, nodes=nodes))).remarks.left_out
     assert any("the filter at underlay: drop udp port 9" in each for each in left_out)
-    assert "w1/eth0: bandwidth, latency, MTU and faults of its cable" in left_out
+    assert "underlay/port2: bandwidth, latency, MTU and faults of its cable" in left_out
     assert "w1/eth0: that it spoils checksums inside of tunnels" in left_out
