@@ -3,11 +3,13 @@
 
 Of each subnet the cloud keeps the first four addresses and the last: the network,
 the router, the resolver, one for later, the broadcast. Others are given out
-upwards, in the order in which documents name nodes.
+upwards, in the order in which documents name nodes; those of pods begin behind the
+first quarter, so that machines that come later find some, too.
 """
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -49,6 +51,12 @@ class Addresses:
     def lowest(self, subnet: Prefix) -> IpAddress | None:
         """Return the lowest address that nobody has, and keep it taken; None if there is none."""
         return self._first(range(int(subnet.address) + _RESERVED, _last(subnet)))
+
+    def of_pods(self, subnet: Prefix) -> IpAddress | None:
+        """Return the lowest one behind the first quarter, which is left to machines as long as it can be."""
+        first, last = int(subnet.address), _last(subnet)
+        quarter = first + (last - first + 1) // 4
+        return self._first(chain(range(quarter, last), range(first + _RESERVED, quarter)))
 
     def highest(self, subnet: Prefix) -> IpAddress | None:
         """Return the highest one, the same way."""

@@ -139,6 +139,7 @@ class VpcUnderlay(Underlay):
             net.sysctl.set(name, 0)
         eni = Eni(_NAT, "", "eth0", subnet, address)
         self._plug(net, eni, Interface(address, subnet.cidr.length))
+        self.router.sysctl.set(f"net.ipv4.conf.{_NAT}.accept_local", 1)  # its own errors come back translated
         self._default_route(net, subnet)
         self._restore(net, gateways.nat(nat, address))
         self._public[address] = nat.ip
@@ -150,7 +151,8 @@ class VpcUnderlay(Underlay):
         """Give a machine its interfaces, each with a cable to the router, and its default route."""
         self.wiring.up(net, net.loopback)
         planned = [each for each in self._expected if each.owner == net.name]
-        if not planned:
+        if not planned or planned[0] in self.interfaces or planned[0].address != devices[0][0].address:
+            self._forget(net.name, devices[0][0].address)
             planned = self._planned(name, net.name, tuple(devices))
         for eni in planned:
             number = int(eni.iface.removeprefix("eth"))
@@ -160,6 +162,15 @@ class VpcUnderlay(Underlay):
         if any(eni not in self._expected for eni in planned):
             self._expected += planned
             self._load()
+
+    def _forget(self, owner: str, address: IpAddress) -> None:
+        """Forget the interfaces of a machine that is gone: another one has its name or its address."""
+        for gone in [each for each in self.interfaces if each.owner == owner or each.address == address]:
+            same = [each for each in self.interfaces if each.owner == gone.owner]
+            self.interfaces = [each for each in self.interfaces if each not in same]
+            self._expected = [each for each in self._expected if each.owner != gone.owner]
+            for each in same:
+                self._addresses.taken -= {each.address, *each.others}
 
     def _planned(self, name: str, owner: str, devices: Devices) -> list[Eni]:
         """Return the interfaces of a machine: one for each device, and those that are for pods alone."""
@@ -205,7 +216,7 @@ class VpcUnderlay(Underlay):
 
     def _some(self, subnet: SubnetSpec, count: int) -> list[IpAddress]:
         """Return free addresses of a subnet, as many as there are of `count`."""
-        free = (self._addresses.lowest(subnet.cidr) for _ in range(count))
+        free = (self._addresses.of_pods(subnet.cidr) for _ in range(count))
         return [each for each in free if each is not None]
 
     def _plug(self, net: Namespace, eni: Eni, *addresses: Interface) -> None:

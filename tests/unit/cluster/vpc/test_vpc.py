@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a VPC carries, and what it does not."""
+
+from __future__ import annotations
+
+import shlex
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+
+from emu import document
+from emu.apps import datagram
+from emu.cluster.cluster import Cluster
+from emu.cluster.topology import load_topology
+from emu.kube.api.objects import Node
+from emu.sim.time import SECOND, later
+from emu.testing.whole_state import whole_state
+from emu.verify.asker import Asker
+from emu.verify.likeness.classes import classes
+from emu.wire.addresses import IpAddress
+
+if TYPE_CHECKING:
+    from emu.cluster.topology import Topology
+    from emu.verify.verdict import Verdict
+
+PODS = """
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: coredns, namespace: kube-system}
+spec:
+  replicas: 0
+  selector: {matchLabels: {k8s-app: kube-dns}}
+  template:
+    metadata: {labels: {k8s-app: kube-dns}}
+    spec: {containers: [{name: coredns, image: coredns}]}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {nodeName: one, containers: [
+  {name: c, image: nginx, ports: [{containerPort: 80}]}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: b}, spec: {nodeName: two, containers: [
+  {name: c, image: nginx, ports: [{containerPort: 80}]}]}}
+"""
+
+
+def topology_of(vpc: str, network: str) -> Topology:
+    """Return what describes a cluster of three nodes."""
+    text = f"""
+apiVersion: emu/v1
+kind: Cluster
+spec:
+  network: {{{network}}}
+  nodes: [{{name: control, role: control-plane}}, {{name: one}}, {{name: two}}]
+---
+apiVersion: emu/v1
+kind: Fabric
+spec:
+  vpc: {{{vpc}}}
+  external: [{{name: laptop, ip: 198.51.100.7, serves: [tcp/443, udp/53]}}]
+{PODS}"""
+    return load_topology(document.parse(text, "in.yaml"))
+
+
+@cache
+def cluster(vpc: str, network: str = "provider: vpc") -> Cluster:
+    """Return such a cluster, which questions leave as it is."""
+    return Cluster(topology_of(vpc, network))
+
+
+def ask(vpc: str, source: str, target: str, network: str = "provider: vpc") -> Verdict:
+    """Return what comes of a question."""
+    return Asker(cluster(vpc, network)).judge(source, target)
+
+
+def ending(verdict: Verdict) -> str:
+    """Return the word of a verdict, and the code of its failure."""
+    failed = verdict.failure
+    return verdict.word.value if failed is None or failed.cause is None else failed.cause.code
+
+
+def seen(verdict: Verdict) -> str:
+    """Return the source that the asked saw."""
+    (outcome,) = verdict.outcomes
+    assert outcome.arrival is not None
+    return str(outcome.arrival.source)
+
+
+NAT = "natGateway: {ip: 203.0.113.9}"
+PUBLIC = "internetGateway: true"
+OPEN = "securityGroups: [{name: default, ingress: [{from: 0.0.0.0/0}]}]"
+ROUTED = "provider: kindnet"
+
+
+# --- addresses ---
+
+
+@pytest.mark.parametrize("network", ["provider: vpc", "provider: vpc, style: gke", "provider: flannel"])
+def test_a_private_node_is_seen_outside_as_the_nat_gateway(network: str) -> None:
+    """And so are the pods on it."""
+    for source in ("a", "node/one"):
+        verdict = ask(NAT, source, "ext/laptop:443", network)
+        assert (ending(verdict), seen(verdict)) == ("ALWAYS", "203.0.113.9")
+
+
+def test_a_public_node_is_seen_outside_as_its_public_address_and_reached_by_it() -> None:
+    """One to one, both ways."""
+    vpc = f"{PUBLIC}, {OPEN}"
+    node = cluster(vpc).store.get(Node, "one")
+    assert node.addresses("ExternalIP") == ("203.0.113.133",)
+    assert seen(ask(vpc, "node/one", "ext/laptop:443")) == "203.0.113.133"
+    inward = ask(vpc, "ext/laptop", "203.0.113.133/icmp")
+    assert (ending(inward), seen(inward)) == ("ALWAYS", "198.51.100.7")
+
+
+def test_a_private_address_neither_leaves_by_the_internet_gateway_nor_is_found_from_outside() -> None:
+    """A node in a public subnet without a public address, and anybody asked by the wrong address."""
+    vpc = f"{PUBLIC}, {OPEN}, interfaces: [{{node: one, publicIP: false}}]"
+    assert ending(ask(vpc, "node/one", "ext/laptop:443")) == "VPC_NO_PUBLIC_ADDRESS"
+    assert ending(ask(vpc, "ext/laptop", "node/two")) == "VPC_NO_PUBLIC_ADDRESS"
+    assert ending(ask(vpc, "ext/laptop", "a:80")) == "VPC_NO_PUBLIC_ADDRESS"
+
+
+def test_a_nat_gateway_has_as_many_connections_as_ports() -> None:
+    """To one server: another one's are counted apart."""
+    made = Cluster(topology_of(f"natGateway: {{ip: 203.0.113.9, ports: 5000}}, {OPEN}", "provider: vpc"))
+    laptop = IpAddress.parse("198.51.100.7")
+    held = made.fabric.spawn(made.pod("a").net, datagram.request(laptop, 53, b"first", timeout=SECOND))
+    made.wait_until(later(made.fabric.loop.now, SECOND))
+    assert held.done
+    assert ending(Asker(made).judge("b", "ext/laptop:53/udp")) == "CT_NAT_PORTS_EXHAUSTED"
+    assert ending(Asker(made).judge("b", "ext/laptop:443")) == "ALWAYS"
+
+
+def test_a_nat_gateway_carries_no_sctp() -> None:
+    """TCP, UDP and ICMP are what it knows."""
+    verdict = ask(NAT, "node/one", "ext/laptop:443/sctp")
+    assert ending(verdict) == "UNDERLAY_FILTER"
+    assert verdict.failure is not None
+    assert verdict.failure.cause is not None
+    assert "carries TCP, UDP and ICMP" in verdict.failure.cause.words
+
+
+# --- checks, groups, ACLs, routes ---
+
+
+def test_an_interface_drops_what_is_not_from_or_to_an_address_of_its_own() -> None:
+    """The sender's looks at the source, the receiver's at the destination."""
+    for vpc, side in (
+        (NAT, "source 10.244.1.2"),
+        (f"{NAT}, interfaces: [{{node: one, sourceDestCheck: false}}]", "destination 10.244.2.2"),
+    ):
+        verdict = ask(vpc, "a", "b:80", ROUTED)
+        assert ending(verdict) == "SRC_DST_CHECK"
+        assert verdict.failure is not None
+        assert verdict.failure.cause is not None
+        assert side in verdict.failure.cause.words
+    assert ending(ask(f"{NAT}, sourceDestCheck: false", "a", "b:80", ROUTED)) == "ALWAYS"
+
+
+def test_a_group_that_a_rule_names_is_known_by_its_interfaces() -> None:
+    """Pods whose addresses are their own pass, too, as long as nobody has translated them."""
+    group = "{name: g, ingress: [{protocol: tcp, ports: 80, from: h}]}, {name: h}"
+    members = "interfaces: [{node: two, securityGroups: [g]}, {node: one, securityGroups: [h]}]"
+    vpc = f"{NAT}, sourceDestCheck: false, securityGroups: [{group}], {members}"
+    assert ending(ask(vpc, "a", "b:80", ROUTED)) == "ALWAYS"
+    assert ending(ask(vpc, "node/control", "b:80", ROUTED)) == "SG_DENY"
+    assert ending(ask(vpc, "a", "b", ROUTED)) == "SG_DENY"
+
+
+def test_a_group_may_keep_its_members_from_sending() -> None:
+    """Answers leave all the same: a group knows connections."""
+    vpc = f"{NAT}, securityGroups: [{{name: mute, ingress: [{{from: 0.0.0.0/0}}], egress: []}}]"
+    vpc += ", interfaces: [{node: two, securityGroups: [mute]}]"
+    assert ending(ask(vpc, "a", "b:80")) == "ALWAYS"
+    verdict = ask(vpc, "node/two", "node/one")
+    assert ending(verdict) == "SG_DENY"
+    assert verdict.failure is not None
+    assert verdict.failure.cause is not None
+    assert "no egress rule of security group mute" in verdict.failure.cause.words
+    assert verdict.failure.cause.field == "spec.vpc.securityGroups[0]"
+
+
+def test_an_acl_is_asked_for_answers_too_and_not_within_its_subnet() -> None:
+    """It knows no connections."""
+    acl = "{name: in, subnets: [private], ingress: [{from: 0.0.0.0/0}], egress: [{protocol: udp}]}"
+    vpc = f"{NAT}, networkACLs: [{acl}]"
+    assert ending(ask(vpc, "a", "b:80")) == "ALWAYS"
+    assert ending(ask(vpc, "node/one", "ext/laptop:443")) == "NACL_DENY"
+    assert ending(ask(vpc, "node/one", "ext/laptop:53/udp")) == "ALWAYS"
+
+
+def test_what_no_route_table_knows_vanishes() -> None:
+    """Nobody is told: neither of the world outside, nor of an address that nobody has."""
+    for target in ("ext/laptop:443", "10.0.99.9:80"):
+        verdict = ask("cidr: 10.0.0.0/16", "node/one", target)
+        assert (ending(verdict), verdict.outcomes[0].result.value) == ("VPC_NO_ROUTE", "dropped")
+
+
+def test_a_route_may_lead_to_a_node() -> None:
+    """The routes of its own range, written by hand where no controller writes them."""
+    table = "{name: t, routes: [{to: 10.244.2.0/24, via: node/two}, {to: 10.244.1.0/24, via: node/one}]}"
+    vpc = f"cidr: 10.0.0.0/16, podRoutes: false, sourceDestCheck: false, routeTables: [{table}]"
+    assert ending(ask(vpc, "a", "b:80", ROUTED)) == "ALWAYS"
+
+
+# --- the router ---
+
+
+def test_only_the_nat_gateway_shows_on_the_way_out() -> None:
+    """The router and the internet gateway give back the TTL that they take, and answer nobody."""
+    made = cluster(NAT)
+    told = made.node("one").run("traceroute -n -q 1 198.51.100.7")
+    hops = [line.split()[1] for line in told.splitlines()[1:]]
+    assert hops == ["10.0.0.4", "169.254.100.6", "198.51.100.7"]
+    assert ending(ask(NAT, "node/one", "10.0.16.1/icmp")) == "UNDERLAY_FILTER"
+
+
+def test_large_packets_stay_inside() -> None:
+    """9001 octets within the VPC; who sends them out is told that 1500 is the most."""
+    made = cluster(NAT)
+    other = made.store.get(Node, "two").addresses("InternalIP")[0]
+    assert " 0% packet loss" in made.node("one").run(f"ping -c 1 -M do -s 8000 {other}")
+    finished = made.node("one").execute(shlex.split("ping -c 1 -M do -s 3000 198.51.100.7"))
+    assert "From 10.0.0.1 icmp_seq=1 Frag needed and DF set" in finished.stdout
+    assert {device.mtu for device in made.pod("a").net.devices.values()} >= {9001}
+
+
+def test_with_gke_a_machine_knows_nobody_but_the_gateway() -> None:
+    """Even a neighbour in its subnet is reached by way of the router."""
+    made = cluster(NAT, "provider: vpc, style: gke")
+    assert made.node("one").run("ip route").splitlines()[:2] == [
+        "default via 10.0.16.1 dev eth0 ",
+        "10.0.16.1 dev eth0 scope link ",
+    ]
+    assert made.machines["one"].net.devices["eth0"].mtu == 1460
+
+
+# --- around it ---
+
+
+def test_a_question_leaves_everything_as_it_was() -> None:
+    """Neighbours, connections and counters of the router and its gateways, too."""
+    made = cluster(NAT)
+    before = whole_state(made.fabric)
+    assert ending(ask(NAT, "a", "ext/laptop:443")) == "ALWAYS"
+    assert whole_state(made.fabric) == before
+
+
+def test_pods_on_nodes_whose_interfaces_differ_share_no_answers() -> None:
+    """A VPC is no switch: nothing that goes through it is taken for like."""
+    likeness = classes(cluster(NAT), ["default/a", "default/b"], "tcp", [80])
+    assert likeness.key("default/a", "default/b") != likeness.key("default/b", "default/a")
+
+
+def test_what_a_document_names_and_is_not_there_is_told() -> None:
+    """Nodes that are none; and that a VPC was made, where none is described."""
+    made = cluster(
+        f"{NAT}, interfaces: [{{node: oen}}], routeTables: [{{name: t, routes: "
+        "[{to: 0.0.0.0/0, via: node/thre}]}]"
+    )
+    told = "\n".join(made.warnings)
+    assert "there is no node oen" in told
+    assert "there is no node/thre, where t leads 0.0.0.0/0" in told
