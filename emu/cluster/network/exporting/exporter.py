@@ -14,7 +14,7 @@ from emu.cluster.network.exporting import late, ways
 from emu.cluster.network.exporting.devices import FIXED, DeviceWriter
 from emu.cluster.network.exporting.names import document_names
 from emu.cluster.network.exporting.rules_text import count_connections, write_rules
-from emu.cluster.network.exporting.servers import sctp_ports, servers
+from emu.cluster.network.exporting.servers import packet_devices, sctp_ports, servers
 from emu.cluster.network.exporting.settings import SettingsWriter
 from emu.cluster.network.exporting.trial import trials
 from emu.cluster.network.importing.draft import Draft, Remarks
@@ -152,6 +152,8 @@ class _Exporter:
             if ports:
                 told = ", ".join(map(str, ports))
                 self.draft.left_out.append(f"{ns}: servers of SCTP, on {told}")
+            for device in packet_devices(net):
+                self.draft.left_out.append(f"{ns}: a program that answers ARP on {device} by a packet socket")
         if stand_ins:
             more = f" and {len(stand_ins) - _SHOWN} more" if len(stand_ins) > _SHOWN else ""
             told = ", ".join(stand_ins[:_SHOWN])

@@ -42,6 +42,11 @@ def sctp_ports(net: Namespace) -> list[int]:
     return sorted(socket.local_port for socket in net.sctp.listeners())
 
 
+def packet_devices(net: Namespace) -> list[str]:
+    """Return the devices where programs listen to ARP, as speakers do: documents have none such."""
+    return sorted(socket.device for socket in net.sockets.of(SocketKind.PACKET))
+
+
 def _bound(net: Namespace) -> Iterator[Socket]:
     """Yield the UDP sockets that anybody may send to."""
     for socket in net.sockets.of(SocketKind.UDP):
