@@ -2,7 +2,7 @@
 """What is expected to become of packets, in a line: the `expect` of a `Scenario`.
 
     EXPECT  = SOURCE "->" TARGET VERDICT ["because" CODE] ["with" N "octets"]
-    SOURCE  = POINT | "any pod" ["{" selector "}"] ["in" NAMESPACE] | "any node"
+    SOURCE  = POINT [":" PORT] | "any pod" ["{" selector "}"] ["in" NAMESPACE] | "any node"
     TARGET  = the same, then [":" PORT] ["/" PROTOCOL]
     VERDICT = "ALWAYS" | "NEVER" | "SOMETIMES" [k "/" n] | "UNKNOWN" | "NO-NAT"
 
@@ -43,6 +43,7 @@ _ANYBODY: Final = re.compile(
 _LITERAL: Final = re.compile(r"[0-9.]+|\[.*|.*:.*:.*")  # no name: digits and dots, or what looks like IPv6
 _NAMESPACE: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _PORT_NAME: Final = re.compile(r"(?=[-0-9]*[a-z])[a-z0-9](?:[-a-z0-9]{0,13}[a-z0-9])?")
+_OWN_PORT: Final = re.compile(r":\d{1,5}")
 _SHARE: Final = re.compile(r"(?P<k>\d{1,9})\s*/\s*(?P<n>\d{1,9})")
 
 
@@ -137,8 +138,8 @@ def parse_expectation(text: str, *, file: str = "", line: int = 0, path: str = "
     source, rest = _party(left, "FROM", faults)
     if rest:
         faults.append(f"{rest!r} is too much before '->'")
-    if source.flow:
-        faults.append(f"{left!r}: FROM has no port")
+    if source.flow and (source.anybody or not _OWN_PORT.fullmatch(source.flow)):
+        faults.append(f"{left!r}: FROM may have a port of its own, a number, and no protocol")
     target, rest = _party(right, "TO", faults)
     _check_flow(target, faults)
     wanted, share, code = _verdict(rest, faults)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _SERVICE_CIDRS_SINCE: Final = 33
 _SINCE: Final = {"nftables": 29}
+_PASSES_EMPTY: Final = range(32, 37)
+"""Releases whose kube-proxy leaves stale connections of UDP Services without endpoints alone."""
+
 _LAST: Final = {"userspace": 25}
 
 
@@ -36,8 +39,9 @@ def config_of(spec: ClusterSpec, node: Node) -> ProxyConfig:
         features=Features(proxy.nfacct, proxy.random_fully),
         service_cidrs=(str(spec.service_cidr),) if _minor(spec) >= _SERVICE_CIDRS_SINCE else (),
         ipvs=proxy.ipvs,
-        sync_period=proxy.ipvs.sync_period,
-        min_sync_period=proxy.ipvs.min_sync_period,
+        sync_period=proxy.sync_period if proxy.mode != "ipvs" else proxy.ipvs.sync_period,
+        min_sync_period=proxy.min_sync_period if proxy.mode != "ipvs" else proxy.ipvs.min_sync_period,
+        cleans_empty=_minor(spec) not in _PASSES_EMPTY,
     )
 
 

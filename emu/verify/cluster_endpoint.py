@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The end points of a question about a cluster: who asks, and whom.
 
-    FROM = POINT | ADDRESS
+    FROM = POINT [":" PORT] | ADDRESS             its own port, a number
     TO   = (POINT | ADDRESS | DNS-NAME) [":" PORT-or-port-name] ["/" (tcp | udp | sctp | icmp)]
 
 A POINT is a pod, a Service, a node, a host outside (`emu.cluster.points`). A DNS
@@ -33,19 +33,19 @@ def find_source(cluster: Cluster, text: str, namespace: str = DEFAULT_NAMESPACE)
     """Return the asker that `text` names.
 
     Raises:
-        EndPointError: it has a port, or is no end point that asks.
+        EndPointError: it is no end point that asks, or its port is no number.
         UnknownNameError: there is none, or it does not run.
     """
     if LITERAL.fullmatch(text):
         return endpoint.find_source(cluster, text)
-    if ":" in text:
-        raise EndPointError(f"{text!r}: FROM has no port")
-    point = parse_point(text, namespace)
+    name, colon, digits = text.partition(":")
+    port = endpoint.port_number(text, digits) if colon else 0
+    point = parse_point(name, namespace)
     pods = pods_of(cluster.store, point)
     if len(pods) > 1:
-        raise EndPointError(f"{text!r} has {len(pods)} pods: say which one, like {text}[0]")
-    host = cluster.host(text, namespace=namespace)
-    return Source(str(point), host.net.name, userland=host.userland)
+        raise EndPointError(f"{text!r} has {len(pods)} pods: say which one, like {name}[0]")
+    host = cluster.host(name, namespace=namespace)
+    return Source(f"{point}{colon}{digits}", host.net.name, userland=host.userland, port=port)
 
 
 def find_target(cluster: Cluster, text: str, source: Source, namespace: str = DEFAULT_NAMESPACE) -> Target:

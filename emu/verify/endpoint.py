@@ -47,6 +47,7 @@ class Source:
         text: as it was given.
         namespace: where the program runs.
         address: what it binds to; None leaves the choice to the kernel.
+        port: its own port; 0 leaves the choice to the kernel.
         userland: its files, by which it finds names; None for those of the namespace.
     """
 
@@ -54,6 +55,7 @@ class Source:
     namespace: str
     address: IpAddress | None = None
     userland: Userland | None = attrs.field(default=None, eq=False, repr=False)
+    port: int = 0
 
 
 @attrs.frozen

@@ -200,15 +200,15 @@ def _program(source: Source, target: Target, *, is_brief: bool = False) -> Progr
         case Protocol.TCP if target.stays:
             return (yield from _stay(target, src))
         case Protocol.TCP if is_brief or target.payload:
-            return (yield from _connect(target, src))
+            return (yield from _connect(target, src, source.port))
         case Protocol.TCP:
             exchange = yield from stream.request(
-                target.address, target.port, b"", src=src, gap=0, timeout=PATIENCE
+                target.address, target.port, b"", src=src, src_port=source.port, gap=0, timeout=PATIENCE
             )
             return exchange.outcome
         case Protocol.UDP:
             outcomes = yield from datagram.request(
-                target.address, target.port, data, src=src, timeout=PATIENCE
+                target.address, target.port, data, src=src, src_port=source.port, timeout=PATIENCE
             )
             return outcomes[0]
         case Protocol.SCTP:
@@ -225,11 +225,12 @@ def _program(source: Source, target: Target, *, is_brief: bool = False) -> Progr
             assert_never(target.protocol)
 
 
-def _connect(target: Target, src: IpAddress) -> Program[str]:
+def _connect(target: Target, src: IpAddress, src_port: int) -> Program[str]:
     """Connect, and send what there is to send until it is acknowledged."""
     socket = yield from program.socket(SocketKind.TCP)
     try:
-        yield from program.bind(socket, src)
+        yield from program.configure(socket, reuse_address=True)
+        yield from program.bind(socket, src, src_port)
         yield from program.connect(socket, target.address, target.port, timeout=PATIENCE)
         if target.payload:
             yield from program.send(socket, bytes(target.payload), timeout=PATIENCE)

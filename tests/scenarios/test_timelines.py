@@ -236,3 +236,22 @@ class TestForms:
         words = ("timeline (s,", "scale deploy/web --replicas=4", "traffic/kept:")
         places = [told.index(each) for each in words]
         assert places == sorted(places)
+
+
+class TestPolicies:
+    """A connection that stands when a policy comes."""
+
+    @pytest.mark.parametrize(("setting", "is_cut"), [("keep", False), ("recheck", True)])
+    def test_it_is_cut_only_where_policies_are_asked_again(
+        self, tmp_path: Path, setting: str, is_cut: bool
+    ) -> None:
+        """`networkPolicy.establishedConnections` says whether."""
+        text = (FOLDER / "failures/policy-leaves-connections.yaml").read_text()
+        path = tmp_path / "policy.yaml"
+        path.write_text(text.replace("establishedConnections: keep", f"establishedConnections: {setting}"))
+        cluster = lab.load(str(path))
+        assert isinstance(cluster, lab.Cluster)
+        assert cluster.story is not None
+        found = {each.spec.name: each.summary for each in cluster.story.clients}
+        assert bool(found["open"].lost) == is_cut
+        assert found["fresh"].lost > 15

@@ -135,7 +135,9 @@ class PacketWatch:
         syn = b""
         if protocol == TCP and octets[at + 13] & _SYN_ACK == _SYN:
             syn = octets[at + 4 : at + 8]
-        if flow is None or (syn and flow.syn != syn):  # late packets of an old connection may have come before
+        if flow is None or (
+            syn and flow.syn != syn
+        ):  # late packets of an old connection may have come before
             if len(self._flows) > _MOST_FLOWS:
                 self._flows.clear()
             flow = self._flows[key] = Flow(syn)

@@ -113,7 +113,8 @@ def client_lines(story: Story, client: ClientStory) -> list[str]:
 
 
 def _lines(story: Story, client: ClientStory) -> Iterator[str]:
-    found, unit = client.summary, _UNITS[client.spec.kind]
+    found = client.summary
+    unit = "message" if client.spec.keeps and client.spec.kind == "tcp" else _UNITS[client.spec.kind]
     if client.failure:
         yield client.failure
     failed = {word: count for word, count in found.outcomes.items() if word != OK}

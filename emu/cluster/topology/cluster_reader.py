@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _POD_CIDRS: Final = {"weave": weave.RANGE}
 """Where pods have their addresses by default, with providers that have a range of their own."""
 
+_PROXY: Final = ProxySpec()
 _NOT_YET: Final = ()
 
 

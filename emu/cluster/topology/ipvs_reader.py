@@ -40,11 +40,11 @@ def read_ipvs(place: Place) -> IpvsConfig:
             fields.get("scheduler", _scheduler, ""),
             fields.get("strictARP", boolean, False),
             fields.get("excludeCIDRs", lambda each: elements(each, _network), ()),
-            fields.get("tcpTimeout", _duration, 0),
-            fields.get("tcpFinTimeout", _duration, 0),
-            fields.get("udpTimeout", _duration, 0),
-            fields.get("syncPeriod", _duration, _DEFAULT.sync_period),
-            fields.get("minSyncPeriod", _duration, _DEFAULT.min_sync_period),
+            fields.get("tcpTimeout", duration, 0),
+            fields.get("tcpFinTimeout", duration, 0),
+            fields.get("udpTimeout", duration, 0),
+            fields.get("syncPeriod", duration, _DEFAULT.sync_period),
+            fields.get("minSyncPeriod", duration, _DEFAULT.min_sync_period),
         )
     )
 
@@ -60,7 +60,7 @@ def _network(place: Place) -> str:
     return str(values.prefix(place))
 
 
-def _duration(place: Place) -> Duration:
+def duration(place: Place) -> Duration:
     """Read a duration as Go writes it: `30s`, `15m0s`, `1h`."""
     found = text(place)
     if found == "0":

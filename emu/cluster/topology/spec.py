@@ -10,6 +10,7 @@ import attrs
 
 from emu.kube.policy.settings import Settings as PolicySettings
 from emu.kube.proxy.config import IpvsConfig
+from emu.sim.time import SECOND, Duration
 from emu.wire.addresses import Prefix
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from emu.kube.api.objects import Object
     from emu.kube.api.objects.scheduling import Taint
     from emu.kube.policy.enforcer import PolicyOption
-    from emu.sim.time import Duration
     from emu.wire.addresses import Interface, IpAddress
 
 STEP_VERBS: Final = (
@@ -130,6 +130,8 @@ class ProxySpec:
     tcp_be_liberal: bool = False
     nfacct: bool = True
     random_fully: bool = True
+    sync_period: Duration = 30 * SECOND
+    min_sync_period: Duration = SECOND
     ipvs: IpvsConfig = attrs.field(factory=IpvsConfig)
 
 

@@ -104,6 +104,7 @@ class ProxyConfig:
         sync_period: how often it looks whether somebody took its rules away, ns.
         service_cidrs: the networks that ClusterIPs are in, as ServiceCIDR objects say; of one mode alone.
         ipvs: what only the mode ipvs asks.
+        cleans_empty: stale connections of a UDP Service are deleted, too, when it has lost its last endpoint.
     """
 
     node_name: str
@@ -124,6 +125,7 @@ class ProxyConfig:
     sync_period: Duration = 30 * SECOND
     service_cidrs: tuple[str, ...] = ()
     ipvs: IpvsConfig = IpvsConfig()
+    cleans_empty: bool = False
 
     def check(self) -> None:
         """Raise what is wrong with it.

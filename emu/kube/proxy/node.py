@@ -17,6 +17,7 @@ from emu.kube.proxy import stale
 from emu.kube.proxy.catalogue import ServiceKey
 from emu.kube.proxy.config import node_port_networks, options_of, place_of
 from emu.kube.proxy.endpoints import local_ready
+from emu.kube.proxy.modes import MODES
 from emu.sim.time import Instant
 
 if TYPE_CHECKING:
@@ -143,10 +144,11 @@ class Proxy:
     def _clean(self, now: Instant) -> None:
         """Delete connections of UDP that lead nowhere any more."""
         netfilter = self.net.used_netfilter
-        if netfilter is not None:
+        if netfilter is not None and not MODES[self.config.mode].ends_connections:
             entries = self._fleet.catalogue.entries
             ports = ((each.port, each.backends) for each in entries)
-            deleted = stale.clean(netfilter.conntrack, ports, now)
+            cleans_empty = self.config.cleans_empty
+            deleted = stale.clean(netfilter.conntrack, ports, now, cleans_empty=cleans_empty)
             if deleted:
                 plural = "s" if deleted > 1 else ""
                 self._fleet.tell(self.config.node_name, f"has deleted {deleted} stale UDP connection{plural}")

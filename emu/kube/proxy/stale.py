@@ -44,13 +44,22 @@ def _serving(backends: Backends | None) -> set[str]:
     return {each.text for each in backends.listed if each.serving} if backends is not None else set()
 
 
-def clean(table: ConnectionTable, ports: Iterable[tuple[ProxiedPort, Backends]], now: Instant) -> int:
+def clean(
+    table: ConnectionTable,
+    ports: Iterable[tuple[ProxiedPort, Backends]],
+    now: Instant,
+    *,
+    cleans_empty: bool = False,
+) -> int:
     """Delete the entries of `table` that lead to no serving endpoint of their UDP service.
 
     Args:
         table: the connections of a node.
         ports: the service ports with their endpoints; those of other protocols are passed over.
         now: the present instant.
+        cleans_empty: those of a Service without any serving endpoint are deleted, too. kube-proxy did so
+            up to 1.31, by events; what compares the whole table passes such Services over from 1.32 to
+            1.36, and who sends all the time is sent to a pod that is gone until there is another.
 
     Returns:
         How many were deleted.
@@ -63,7 +72,7 @@ def clean(table: ConnectionTable, ports: Iterable[tuple[ProxiedPort, Backends]],
         if port.key.protocol != _UDP:
             continue
         serving = frozenset(bytes(IpAddress.parse(each.ip)) for each in backends.listed if each.serving)
-        if not serving:
+        if not serving and not cleans_empty:
             continue
         for ip in (port.cluster_ip, *port.external_ips, *port.load_balancer_ips):
             by_address[bytes(IpAddress.parse(ip)), port.port] = serving

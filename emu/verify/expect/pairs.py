@@ -37,9 +37,9 @@ def pairs_of(network: Emulation, expectation: Expectation, namespace: str) -> li
     sources = _points(network, expectation.source, namespace)
     targets = _points(network, expectation.target, namespace)
     is_any = bool(expectation.source.anybody or expectation.target.anybody)
-    flow = expectation.target.flow
+    flow, own = expectation.target.flow, expectation.source.flow
     return [
-        Pair(source.name, f"{target.name}{flow}", source.absent or target.absent)
+        Pair(f"{source.name}{own}", f"{target.name}{flow}", source.absent or target.absent)
         for source in sources
         for target in targets
         if not (is_any and source.key == target.key)

@@ -16,6 +16,7 @@ from emu.verify.fixes import (
     headless,
     mtu,
     node_ports,
+    offload,
     policies,
     ranges,
     readiness,
@@ -41,7 +42,7 @@ _SERVICE: Final[tuple[Proposer, ...]] = (
 PROPOSERS: Final[Mapping[str, tuple[Proposer, ...]]] = {
     "BRIDGE_HAIRPIN_OFF": (bridges.give_back_on_the_port,),
     "CT_INVALID": (rules.delete_the_rule, conntrack.be_liberal),
-    "CT_STALE_DNAT": (conntrack.forget_the_old_entry,),
+    "CT_STALE_DNAT": (conntrack.forget_the_old_entry, services.start_pods),
     "CT_TABLE_FULL": (conntrack.enlarge_the_table,),
     "DNS_NXDOMAIN": (
         dns_names.ask_the_cluster,
@@ -84,8 +85,10 @@ PROPOSERS: Final[Mapping[str, tuple[Proposer, ...]]] = {
         services.take_endpoints_of_other_nodes,
     ),
     "SVC_NODEPORT_ADDRESS": (node_ports.serve_them_there, node_ports.ask_where_they_are_served),
+    "TCP_CSUM": (offload.reckon_in_software,),
     "TUNNEL_TO_ITSELF": (underlay.go_by_another_device,),
     "TTL_EXPIRED": (forwarding.send_with_a_usual_ttl,),
+    "UDP_CSUM": (offload.reckon_in_software,),
     "UNDERLAY_FILTER": (rules.delete_the_rule, underlay.take_another_way),
 }
 """By code; a code that is not here has no known remedy."""

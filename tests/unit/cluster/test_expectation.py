@@ -115,7 +115,9 @@ class TestFaults:
             ("a -> b SOMETIMES 0/2", "a share lies between"),
             ("a -> b SOMETIMES often", "'often' is too much"),
             ("a -> b NEVER 1/2", "only SOMETIMES has a share"),
-            ("a:80 -> b NEVER", "FROM has no port"),
+            ("a:http -> b NEVER", "FROM may have a port of its own, a number, and no protocol"),
+            ("a:80/udp -> b NEVER", "FROM may have a port of its own, a number, and no protocol"),
+            ("any pod:80 -> b NEVER", "FROM may have a port of its own, a number, and no protocol"),
             ("a x -> b NEVER", "'x' is too much before '->'"),
             ("a/b/c/d -> b NEVER", "names nobody"),
             ("a -> 300.1.1.1 NEVER", "300.1.1.1"),
@@ -142,7 +144,7 @@ class TestFaults:
 
     def test_one_line_has_several(self) -> None:
         """Nobody has to mend and try again for each."""
-        assert len(faults("a:80 -> b:0 NEVR because NOBODY_HOME_HERE")) == 4
+        assert len(faults("a:http -> b:0 NEVR because NOBODY_HOME_HERE")) == 4
 
 
 @pytest.mark.parametrize(

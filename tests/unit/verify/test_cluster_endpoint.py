@@ -180,8 +180,13 @@ class TestSource:
         """A pod on the node's network is in the node's namespace."""
         assert cluster_endpoint.find_source(cluster, text).namespace == namespace
 
-    @pytest.mark.parametrize("text", ["client:80", "deploy/shop/two", "svc/web"])
-    def test_has_no_port_and_is_one(self, cluster: Cluster, text: str) -> None:
+    def test_may_have_a_port_of_its_own(self, cluster: Cluster) -> None:
+        """It asks from there."""
+        source = cluster_endpoint.find_source(cluster, "client:9125")
+        assert (source.text, source.namespace, source.port) == ("default/client:9125", "default/client", 9125)
+
+    @pytest.mark.parametrize("text", ["client:http", "client:0", "deploy/shop/two", "svc/web"])
+    def test_has_no_name_for_a_port_and_is_one(self, cluster: Cluster, text: str) -> None:
         """Of a workload it has to be said which pod."""
         with pytest.raises((EndPointError, UnknownNameError)):
             cluster_endpoint.find_source(cluster, text)
