@@ -30,6 +30,7 @@ _NO_STATE: Final = frozenset(
         ("Fabric", "_attendant"),
         ("Namespace", "recorder"),
         ("Recording", "_count"),
+        ("Recording", "key_log"),
         ("Chain", "compiled"),  # what is worked out of other state when somebody asks, and kept
         ("Userland", "_contents"),
         ("Userland", "_environment"),
