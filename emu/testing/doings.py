@@ -70,6 +70,7 @@ def actions(
 
 def _own(document: NetworkDocument) -> list[Interface]:
     own = [address for link in document.links for end in link.ends for address in end.addresses]
+    own += [address for ipip in document.ipips for address in ipip.addresses]
     return own + [address for vxlan in document.vxlans for address in vxlan.addresses]
 
 

@@ -21,6 +21,7 @@ from emu.cluster.network.model import (
     BridgeSpec,
     EndSpec,
     FdbSpec,
+    IpipSpec,
     LinkSpec,
     NamespaceSpec,
     NetworkDocument,
@@ -46,6 +47,7 @@ _PORTS: Final = (
     PortSpec("", isolated=True),
 )
 _LEAST_UNDERLAY: Final = 68 + 50
+_LEAST_INNER: Final = 68 + 20
 NOBODY: Final = 99  # a host that no subnet has
 _SETTINGS: Final = (
     Sysctl("net.ipv4.conf.all.rp_filter", "1"),
@@ -95,7 +97,7 @@ def networks(draw: st.DrawFn, *, fewest: int = 2, most: int = 6, vxlans: bool = 
         draw: given by Hypothesis.
         fewest: namespaces at the least, 2 or more.
         most: namespaces at the most.
-        vxlans: whether there may be a VXLAN on top.
+        vxlans: whether there may be a VXLAN, or tunnels of IPIP, on top.
     """
     kinds = draw(st.lists(st.sampled_from(("h", "r", "r", "sw")), min_size=fewest, max_size=most))
     names = [f"{kind}{number}" for number, kind in enumerate(kinds)]
@@ -108,7 +110,10 @@ def networks(draw: st.DrawFn, *, fewest: int = 2, most: int = 6, vxlans: bool = 
         routes=tuple(_routes(draw, names, addresses)),
     )
     if vxlans and draw(st.booleans()):
-        document = attrs.evolve(document, vxlans=_vxlans(draw, document))
+        if draw(st.sampled_from((True, True, False))):
+            document = attrs.evolve(document, vxlans=_vxlans(draw, document))
+        else:
+            document = _with_ipips(draw, document)
     return attrs.evolve(document, captures=_points(document))
 
 
@@ -281,8 +286,40 @@ def _vxlans(draw: st.DrawFn, document: NetworkDocument) -> tuple[VxlanSpec, ...]
     )
 
 
+def _with_ipips(draw: st.DrawFn, document: NetworkDocument) -> NetworkDocument:
+    """Return the document with a tunnel in some of the namespaces, and routes through it to all others."""
+    ends = [end for link in document.links for end in link.ends if end.addresses and end.mtu > _LEAST_INNER]
+    if not ends:
+        return document
+    some: st.SearchStrategy[list[EndSpec]] = st.lists(
+        st.sampled_from(ends), min_size=min(2, len({end.ns for end in ends})), unique_by=attrgetter("ns")
+    )
+    places = draw(some)
+    ttl, tos, pmtudisc = (
+        draw(st.sampled_from((0, 0, 9))),
+        draw(st.sampled_from((0, 1, 4))),
+        draw(st.booleans()),
+    )
+    inside = {end: Interface(IpAddress(bytes((10, 8, 0, at + 1))), 32) for at, end in enumerate(places)}
+    return attrs.evolve(
+        document,
+        ipips=tuple(
+            IpipSpec(end.ns, "tunl0", addresses=(own,), ttl=ttl, tos=tos, pmtudisc=pmtudisc)
+            for end, own in inside.items()
+        ),
+        routes=document.routes
+        + tuple(
+            RouteSpec(end.ns, far.prefix, via=other.addresses[0].address, dev="tunl0", onlink=True)
+            for end in places
+            for other, far in inside.items()
+            if other is not end
+        ),
+    )
+
+
 def _points(document: NetworkDocument) -> tuple[CapturePoint, ...]:
     points = [CapturePoint(end.ns, end.iface) for link in document.links for end in link.ends]
     points += [CapturePoint(bridge.ns, bridge.iface) for bridge in document.bridges]
     points += [CapturePoint(vxlan.ns, vxlan.iface) for vxlan in document.vxlans]
+    points += [CapturePoint(ipip.ns, ipip.iface) for ipip in document.ipips]
     return tuple(points)
