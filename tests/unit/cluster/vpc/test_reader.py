@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -112,3 +113,25 @@ def test_what_contradicts_itself_is_told_with_its_line(text: str) -> None:
     told = str(caught.value)
     assert told.startswith("in.yaml:4: ")
     assert FAULTS[text] in told
+
+
+def test_the_reference_lists_every_key() -> None:
+    """And an example of it can be read."""
+    page = (Path(__file__).parents[4] / "docs/reference/fabric-document.md").read_text(encoding="utf-8")
+    section = page.partition("\n## vpc\n")[2].partition("\n## ")[0]
+    keys = {
+        "cidr",
+        "subnets",
+        "internetGateway",
+        "natGateway",
+        "routeTables",
+        "securityGroups",
+        "networkACLs",
+    }
+    keys |= {"sourceDestCheck", "interfaces", "podRoutes", "mtu", "publicRange"}
+    assert {line.split("`")[1] for line in section.splitlines() if line.startswith("| `")} >= keys
+    example = section.partition("```yaml\n")[2].partition("```")[0]
+    assert read(example).nat_gateway is not None
+    with pytest.raises(DocumentError) as caught:
+        read("vpc: {x: 1}")
+    assert "unknown key" in str(caught.value)
