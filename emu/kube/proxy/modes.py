@@ -71,12 +71,14 @@ class Kind:
         clean_up: takes away what a proxy of this mode left on a node.
         cleans: the modes whose leftovers a proxy of this one takes away as it starts.
         node_port_addresses: which addresses serve node ports where nobody says it; none for all.
+        ends_connections: they end in the proxy itself, and none that is tracked leads to an endpoint.
     """
 
     make: Callable[[Fleet], Mode]
     clean_up: Callable[[Namespace], None]
     cleans: tuple[str, ...] = ()
     node_port_addresses: tuple[str, ...] = ()
+    ends_connections: bool = False
 
 
 def _iptables(fleet: Fleet) -> Mode:
@@ -115,16 +117,29 @@ def _without_ipvs(net: Namespace) -> None:
     clean_up(net)
 
 
+def _userspace(fleet: Fleet) -> Mode:
+    from emu.kube.proxy.userspace.mode import UserspaceMode  # noqa: PLC0415 - only where it is the mode
+
+    return UserspaceMode(fleet)
+
+
+def _without_userspace(net: Namespace) -> None:
+    from emu.kube.proxy.userspace.portals import clean_up  # noqa: PLC0415 - only where it was the mode
+
+    clean_up(net)
+
+
 MODES: Final[Mapping[str, Kind]] = {
     "iptables": Kind(_iptables, _without_iptables, cleans=("nftables",)),
     "nftables": Kind(
         _nftables, _without_nftables, cleans=("iptables", "ipvs"), node_port_addresses=("primary",)
     ),
     "ipvs": Kind(_ipvs, _without_ipvs, cleans=("nftables",)),
+    "userspace": Kind(_userspace, _without_userspace, cleans=("iptables", "ipvs"), ends_connections=True),
 }
 """The modes that are modelled, by the names that KubeProxyConfiguration gives them."""
 
-NOT_YET: Final = ("userspace",)
+NOT_YET: Final[tuple[str, ...]] = ()
 """The modes that kube-proxy has or had, and that are not modelled."""
 
 

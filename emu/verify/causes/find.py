@@ -27,6 +27,7 @@ from emu.verify.causes import (
     listeners,
     mtu,
     policy,
+    proxied,
     service,
     tunnel,
     underlay,
@@ -103,6 +104,8 @@ def _find(network: Emulation, exchange: Exchange, whole: Story, source: Source, 
     if story.answer is not None and not story.answer.is_accepted:
         return explained(story.answer, Way.REPLY)
     ended = balancers.of_ended(network, whole, target) if exchange.outcome in _ENDED else None
+    if ended is None and exchange.outcome in _ENDED:
+        ended = proxied.of_ended(network, whole)
     if ended is not None:
         return ended
     later = lost_later(exchange, story)

@@ -223,7 +223,9 @@ def _field(store: Store | None, named: tuple[str, str, str], chain: str, rule: s
     for words, field in _FIELDS:
         if comment.endswith(words) or f" {words} " in comment:
             return _policy_field(chain, field)
-    if chain == "KUBE-NODEPORTS":
+    if chain.startswith("KUBE-PORTALS-"):
+        return "spec.clusterIP"
+    if chain == "KUBE-NODEPORTS" or chain.startswith("KUBE-NODEPORT-"):
         return f"spec.ports[{index}].nodePort"
     return "spec.selector" if " -> " in comment else ""
 

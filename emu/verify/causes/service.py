@@ -55,14 +55,14 @@ def refine(scene: Scene, cause: Cause) -> Cause | None:
     whose = f"Service {namespace}/{name}"
     service = None if scene.store is None else scene.store.find(Service, name, namespace)
     if comment.endswith(_NO_ENDPOINTS):
-        return _without_endpoints(scene, cause, named)
+        return without_endpoints(scene, cause, named)
     if comment.endswith(_NO_LOCAL):
-        words, fix = _no_local(scene, service, cause.field)
+        words, fix = no_local(scene, service, cause.field)
         return attrs.evolve(
             cause, code=SVC_NO_LOCAL_ENDPOINT, words=f"{whose} {words}", object=whose, fix=fix
         )
     if _NOT_ACCEPTED in comment:
-        return _outside_ranges(scene, cause, named)
+        return outside_ranges(scene, cause, named)
     return None
 
 
@@ -75,34 +75,34 @@ def _refused_by_nft(scene: Scene, cause: Cause, chain: str, comment: str) -> Cau
         return attrs.evolve(cause, code=SVC_NO_SUCH_ADDRESS, words=words, object="", field="")
     named = nft.port_of_chain(chain)
     if named is not None:
-        return _outside_ranges(scene, cause, named) if chain.startswith(FIREWALL) else None
+        return outside_ranges(scene, cause, named) if chain.startswith(FIREWALL) else None
     refusal = nft.refusal(scene.net, chain, scene.there)
     if refusal is None:
         return None
     cause = attrs.evolve(cause, rule=refusal.element)
     if not refusal.is_local:
-        return _without_endpoints(scene, cause, refusal.port)
+        return without_endpoints(scene, cause, refusal.port)
     namespace, name, _ = refusal.port
     field = "spec.internalTrafficPolicy" if refusal.is_internal else "spec.externalTrafficPolicy"
-    words, fix = _no_local(scene, scene.service(namespace, name), field)
+    words, fix = no_local(scene, scene.service(namespace, name), field)
     whose = f"Service {namespace}/{name}"
     return attrs.evolve(
         cause, code=SVC_NO_LOCAL_ENDPOINT, words=f"{whose} {words}", object=whose, field=field, fix=fix
     )
 
 
-def _without_endpoints(scene: Scene, cause: Cause, named: tuple[str, str, str]) -> Cause:
+def without_endpoints(scene: Scene, cause: Cause, named: tuple[str, str, str]) -> Cause:
     """Return the cause of what was refused because a service port has no endpoints at all."""
     whose, service = f"Service {named[0]}/{named[1]}", scene.service(named[0], named[1])
     why = Why(f"{whose} has no endpoints", whose, "spec.selector")
     if service is not None and scene.store is not None:
-        why = _why_no_endpoints(scene.store, service, port_index(scene.store, named))
+        why = why_no_endpoints(scene.store, service, port_index(scene.store, named))
     return attrs.evolve(
         cause, code=SVC_NO_ENDPOINTS, words=why.words, object=why.object, field=why.field, fix=why.fix
     )
 
 
-def _outside_ranges(scene: Scene, cause: Cause, named: tuple[str, str, str]) -> Cause:
+def outside_ranges(scene: Scene, cause: Cause, named: tuple[str, str, str]) -> Cause:
     """Return the cause of what was dropped because nobody named its source."""
     whose, service = f"Service {named[0]}/{named[1]}", scene.service(named[0], named[1])
     ranges = () if service is None else service.spec.load_balancer_source_ranges
@@ -122,7 +122,7 @@ class Why:
     fix: str = ""
 
 
-def _why_no_endpoints(store: Store, service: Service, index: int) -> Why:
+def why_no_endpoints(store: Store, service: Service, index: int) -> Why:
     """Return why there is no endpoint for a port of `service`, told apart."""
     meta, selector = service.metadata, service.spec.selector
     whose = f"Service {meta.namespace}/{meta.name}"
@@ -230,23 +230,24 @@ def _state(pod: Pod) -> str:
     return pod.status.phase if pod.status.phase != "Running" else "Running, not Ready"
 
 
-def _no_local(scene: Scene, service: Service | None, field: str) -> tuple[str, str]:
+def no_local(scene: Scene, service: Service | None, field: str, node: str = "") -> tuple[str, str]:
     """Return words for a Service that has endpoints, but none on this node, and what would help."""
-    _, node = scene.network.owners(scene.end.net)
+    here = node or scene.network.owners(scene.end.net)[1] or scene.end.net
     policy = field.rpartition(".")[2] or "traffic policy"
-    words = f"has no endpoint on {node or scene.end.net}, and its {policy} is Local"
-    nodes: set[str] = set()
-    if service is not None and scene.store is not None:
-        slices = scene.store.list(EndpointSlice, service.metadata.namespace)
-        nodes = {
-            each.node_name or "outside"
-            for piece in slices
-            if piece.service == service.metadata.name
-            for each in piece.endpoints
-        }
+    words = f"has no endpoint on {here}, and its {policy} is Local"
+    nodes = set() if service is None else nodes_of(scene, service)
     if nodes:
         words += f" (it has endpoints on {listed(sorted(nodes))})"
     return words, f"set {policy} to Cluster, send to a node with an endpoint, or have one on each node"
+
+
+def nodes_of(scene: Scene, service: Service) -> set[str]:
+    """Return the nodes that have endpoints of `service`; `outside` for those on none."""
+    if scene.store is None:
+        return set()
+    slices = scene.store.list(EndpointSlice, service.metadata.namespace)
+    mine = (each for each in slices if each.service == service.metadata.name)
+    return {each.node_name or "outside" for piece in mine for each in piece.endpoints}
 
 
 def hinted(cause: Cause, store: Store | None, target: Target) -> Cause:
