@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from emu.apps.tools.finished import Finished
 from emu.cluster import editing, scenario
+from emu.cluster.calm import is_settled
 from emu.cluster.control_plane import ControlPlane
 from emu.cluster.emulation import Emulation, Host
 from emu.cluster.garbage import garbage_kept
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from emu.cluster.timeline.traffic import TrafficSpec
     from emu.cluster.topology import Topology
     from emu.cluster.topology.spec import StepSpec
+    from emu.kernel.netfilter.conntrack.race import Race
     from emu.kube.api.objects import Known, Object
     from emu.wire.addresses import IpAddress
 
@@ -115,21 +117,7 @@ class Cluster(Emulation):
     @property
     def is_settled(self) -> bool:
         """Whether nothing more is to be expected of the control plane without a cause from outside."""
-        if any(proxy.is_waiting for proxy in self.proxies.proxies.values()):
-            return False
-        if self.control_plane.is_waiting:
-            return False
-        if any(kubelet.is_turning for kubelet in self.kubelets.by_node.values()):
-            return False
-        up = {name for name, machine in self.machines.items() if machine.is_kept}
-        pods = (pod for pod in self.store.each(Pod) if pod.spec.node_name in up or not pod.spec.node_name)
-        return all(_is_at_rest(pod) or self._is_held_unready(pod) for pod in pods)
-
-    def _is_held_unready(self, pod: Pod) -> bool:
-        """Return whether a pod is not ready because somebody wants it so."""
-        kubelet = self.kubelets.by_node.get(pod.spec.node_name)
-        meta = pod.metadata
-        return kubelet is not None and Key(meta.namespace, meta.name) in kubelet.failing
+        return is_settled(self)
 
     def take(self, step: StepSpec) -> Finished:
         """Wait until it is time for a step, take it, and return what it printed.
@@ -143,7 +131,11 @@ class Cluster(Emulation):
         return self.do(step.words, settle=False, given=editing.Given(step.objects, step.sources))
 
     def take_all(
-        self, steps: Sequence[StepSpec], traffic: Sequence[TrafficSpec] = (), until: Duration | None = None
+        self,
+        steps: Sequence[StepSpec],
+        traffic: Sequence[TrafficSpec] = (),
+        until: Duration | None = None,
+        race: Race | None = None,
     ) -> Iterator[tuple[StepSpec, Finished]]:
         """Take steps, and yield each with what it printed; then let what the last ones changed come to rest.
 
@@ -154,12 +146,13 @@ class Cluster(Emulation):
             steps: in the order of their times.
             traffic: who asks meanwhile.
             until: when it is over at the earliest; None for the end of the last step, or of the traffic.
+            race: which packets overtake each other meanwhile.
 
         Raises:
             StormError: frames go round in circles.
         """
         story = self.story = Story(self)
-        with story.told(traffic, until):
+        with story.told(traffic, until, race):
             for step in steps:
                 self.wait_until(Instant(max(self.fabric.loop.now, step.at)))
                 now = self.fabric.loop.now
@@ -176,7 +169,8 @@ class Cluster(Emulation):
         Raises:
             StormError: frames go round in circles.
         """
-        yield from self.take_all(self.topology.steps, self.topology.traffic, self.topology.until)
+        given = self.topology
+        yield from self.take_all(given.steps, given.traffic, given.until, given.race)
 
     def begin_traffic(
         self, specs: Sequence[TrafficSpec], until: Duration | None, packets: PacketWatch | None = None
@@ -186,6 +180,11 @@ class Cluster(Emulation):
         traffic = self._traffic = Traffic(self, specs, packets)
         traffic.begin(None if until is None else Instant(until))
         return traffic
+
+    def let_race(self, race: Race | None) -> None:
+        """Let packets overtake each other from now on; None for no longer."""
+        self.remember(lambda other: other.let_race(race) if isinstance(other, Cluster) else None)
+        self.fabric.let_race(race)
 
     def stop_asking(self) -> None:
         """Have clients begin nothing more; what is under way goes on."""
@@ -385,16 +384,3 @@ class Cluster(Emulation):
             known = ", ".join(each.spec.name for each in mains)
             raise UnknownNameError(f"pod {meta.name} has no container {container} (there are {known})")
         return Host(self, run.net, found[0].userland or Userland(meta.name))
-
-
-def _is_at_rest(pod: Pod) -> bool:
-    """Return whether a pod is as it will be."""
-    if pod.metadata.is_terminating:
-        return False
-    if pod.is_ready or pod.is_finished:
-        return True
-    if not pod.spec.node_name:
-        return any(each.reason == "Unschedulable" for each in pod.status.conditions)
-    every = (*pod.status.init_container_statuses, *pod.status.container_statuses)
-    waiting = (each.state.waiting for each in every)
-    return any(each is not None and each.reason == "CrashLoopBackOff" for each in waiting)

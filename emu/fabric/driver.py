@@ -19,7 +19,7 @@ from emu.fabric.process import Process
 from emu.kernel import rtnetlink
 from emu.kernel.arp_flood import FloodedRequest
 from emu.kernel.drops import DropReason
-from emu.kernel.effects import Backlog, Carrier, SetTimer, Transmit, Wake
+from emu.kernel.effects import Backlog, Carrier, Parked, SetTimer, Transmit, Wake
 from emu.kernel.namespace import Namespace
 from emu.sim.choice import DrawnChoice
 from emu.sim.loop import DEFAULT_BUDGET, EventLoop
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from emu.fabric.cable import Cable
     from emu.fabric.program import Program
     from emu.kernel.effects import Effect
+    from emu.kernel.netfilter.conntrack.race import Race
     from emu.kernel.recorder import Recorder, Tap
     from emu.sim.choice import Choice
     from emu.sim.loop import Event
@@ -81,6 +82,7 @@ class Fabric(Cabling):
         self._flow_secret = self.streams.stream("flow hash").getrandbits(64)
         self._recorder: Recorder | None = None
         self._tap: Tap | None = None
+        self._race: Race | None = None
         self._attendant: Attendant | None = None
 
     # --- machines and cables ---
@@ -100,7 +102,7 @@ class Fabric(Cabling):
             packet_ids=self.packet_ids,
             flow_secret=self._flow_secret,
         )
-        net.recorder, net.tap = self._recorder, self._tap
+        net.recorder, net.tap, net.race = self._recorder, self._tap, self._race
         self.namespaces[name] = net
         return net
 
@@ -151,6 +153,12 @@ class Fabric(Cabling):
         self._tap = tap
         for net in self.namespaces.values():
             net.tap = tap
+
+    def let_race(self, race: Race | None) -> None:
+        """Let first packets of connections be overtaken in all namespaces; None for never."""
+        self._race = race
+        for net in self.namespaces.values():
+            net.race = race
 
     def decide_by(self, choice: Choice) -> None:
         """Have `choice` decide from now on, also what was decided and would be remembered."""
@@ -262,6 +270,8 @@ class Fabric(Cabling):
                 self._set_timer(net, effect)
             elif isinstance(effect, Wake):
                 self._wake(net, effect)
+            elif isinstance(effect, Parked):
+                loop.at(loop.now, self.call, net, effect.go_on)
             elif isinstance(effect, Carrier):
                 self._carrier(net, effect)
 

@@ -11,7 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from emu.kernel.drops import DropReason
+    from emu.kernel.namespace import Namespace
     from emu.sim.time import Instant
     from emu.wire.frame import Frame
 
@@ -32,6 +35,12 @@ class Backlog(NamedTuple):
 
     iface: str
     frame: Frame
+
+
+class Parked(NamedTuple):
+    """Call `go_on` with the namespace at this instant, behind what is under way: a packet waits in its walk."""
+
+    go_on: Callable[[Namespace], None]
 
 
 class SetTimer(NamedTuple):
@@ -67,4 +76,4 @@ class Drop(NamedTuple):
     detail: str
 
 
-Effect: TypeAlias = Transmit | Backlog | SetTimer | Wake | Carrier | Drop
+Effect: TypeAlias = Transmit | Backlog | Parked | SetTimer | Wake | Carrier | Drop

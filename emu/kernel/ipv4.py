@@ -365,10 +365,10 @@ def local_out(net: Namespace, skb: Skb) -> Stage | None:
 def postrouting(net: Namespace, skb: Skb) -> Stage | None:
     """Let the hook POSTROUTING look at it. Source: `ip_output`."""
     assert skb.route is not None, "routed before"
-    return _finish if hooks.passes(net, _POSTROUTING, skb, skb.device, skb.route.device) else None
+    return leave if hooks.passes(net, _POSTROUTING, skb, skb.device, skb.route.device) else None
 
 
-def _finish(net: Namespace, skb: Skb) -> None:
+def leave(net: Namespace, skb: Skb) -> None:
     """Cut it to size and hand it to the neighbour's MAC address. Source: `ip_finish_output`."""
     decision = skb.route
     assert decision is not None, "routed before"

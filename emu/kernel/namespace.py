@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from emu.kernel.effects import Effect
     from emu.kernel.guard import Guard
     from emu.kernel.link.device import Link
+    from emu.kernel.netfilter.conntrack.race import Race
     from emu.kernel.netfilter.netfilter import Netfilter
     from emu.kernel.recorder import Recorder, Tap
     from emu.kernel.skb import Skb
@@ -71,6 +72,7 @@ class Namespace:
             `egress DEVICE`), and whose they are: frames that come there end.
         guards: filters at the ingress of devices.
         recorder: who looks on; None for nobody.
+        race: whether packets overtake each other between look-up and confirmation; None for never.
         tap: who looks at devices alone, beside the recorder; None for nobody.
         sends_icmp: an ICMP message of the kernel is being sent: meanwhile no other is.
     """
@@ -91,6 +93,7 @@ class Namespace:
         self.flow_secret = flow_secret
         self.recorder: Recorder | None = None
         self.tap: Tap | None = None
+        self.race: Race | None = None
         self.sysctl = Sysctl(initial=False)
         self.sysctl.tell_conf(self._conf_replaced)
         self.devices: dict[str, Device] = {}

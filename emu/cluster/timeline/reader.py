@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final
 from emu.cluster.expectation import split_flow
 from emu.cluster.points import parse_point
 from emu.cluster.timeline.traffic import EVERY, KINDS, LEAST_EVERY, NAME, TIMEOUT, TrafficSpec
-from emu.document.fields import Fields, boolean, integer, one_of, text
+from emu.cluster.topology.fabric import quantities
+from emu.document.fields import Fields, boolean, elements, integer, one_of, text
 from emu.errors import AddressError, EndPointError, Fault, did_you_mean
+from emu.kernel.netfilter.conntrack.race import EVEN, Race
 from emu.sim.time import MILLISECOND, SECOND, Duration
 from emu.wire.addresses import IpAddress
 
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
 
 _TIME: Final = re.compile(r"(?:(\d{1,6})m)?(?:(\d{1,6}(?:\.\d{1,3})?)s)?(?:(\d{1,6})ms)?")
 _RATE: Final = re.compile(r"(\d{1,4}(?:\.\d{1,3})?)/(s|m)")
+_KERNEL: Final = re.compile(r"(\d{1,2})\.(\d{1,3})(?:\.\d{1,3})?")
+_CURRENT: Final = 6, 18
+_RESOLVING: Final = 5, 7
+"""Since when Linux lets a loser of UDP live beside the winner."""
+
+RACE: Final = "conntrack-insert"
 _LONGEST: Final = 365 * 86_400 * SECOND
 _HIGHEST_PORT: Final = 65535
 _LITERAL: Final = re.compile(r"[0-9.]+")
@@ -94,6 +102,38 @@ def read_traffic(place: Place, file: str) -> TrafficSpec:
             line=place.line,
         )
     )
+
+
+def read_races(place: Place) -> Race | None:
+    """Return the race that a list asks for by name; None for none.
+
+    `conntrack-insert`, or a mapping with its `name`, how often a packet is
+    overtaken (`share`), and the release of Linux whose rules hold for the loser.
+    """
+    found = elements(place, _race)
+    if len(found) > 1:
+        place.fault(f"there is one race: {RACE}")
+    return found[0] if found else None
+
+
+def _race(place: Place) -> Race:
+    if isinstance(place.value, str):
+        one_of(RACE)(place)
+        return Race()
+    fields = Fields(place)
+    fields.must("name", one_of(RACE))
+    share = fields.get("share", quantities.share, EVEN)
+    kernel = fields.get("kernel", _release, _CURRENT)
+    return fields.done(Race(share, kernel < _RESOLVING))
+
+
+def _release(place: Place) -> tuple[int, int]:
+    found = _KERNEL.fullmatch(text(place))
+    if found is None:
+        if isinstance(place.value, str):
+            place.wrong('a release of Linux in quotes, like "5.4"')
+        return _CURRENT
+    return int(found[1]), int(found[2])
 
 
 def check_names(place: Place, given: Iterable[TrafficSpec]) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from emu.cluster.timeline.traffic import TrafficSpec
     from emu.cluster.timeline.watch import Entry
     from emu.cluster.topology.spec import StepSpec
+    from emu.kernel.netfilter.conntrack.race import Race
     from emu.sim.time import Duration
 
 
@@ -101,15 +102,18 @@ class Story:
         return self.watch.entries
 
     @contextmanager
-    def told(self, specs: Sequence[TrafficSpec], until: Duration | None) -> Iterator[None]:
+    def told(
+        self, specs: Sequence[TrafficSpec], until: Duration | None, race: Race | None = None
+    ) -> Iterator[None]:
         """Have clients ask, and everybody be listened to, inside the block; then wait for what is under way.
 
         Args:
             specs: the clients.
             until: the end of the scenario, if it says one: the block may end sooner.
+            race: which packets overtake each other meanwhile.
         """
         cluster = self._cluster
-        with self.watch.listening(), self._tapped():
+        with self.watch.listening(), self._tapped(), self._racing(race):
             if not specs:
                 yield
                 if until is not None:
@@ -124,6 +128,17 @@ class Story:
                 cluster.end_traffic()
                 self.clients = [self._of_client(each) for each in traffic.clients]
         self.end = cluster.fabric.loop.now
+
+    @contextmanager
+    def _racing(self, race: Race | None) -> Iterator[None]:
+        """Let packets race inside the block."""
+        if race is not None:
+            self._cluster.let_race(race)
+        try:
+            yield
+        finally:
+            if race is not None:
+                self._cluster.let_race(None)
 
     @contextmanager
     def _tapped(self) -> Iterator[None]:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from emu.cluster.timeline.traffic import TrafficSpec
     from emu.cluster.topology.scenario_reader import Draft
     from emu.document import Document
+    from emu.kernel.netfilter.conntrack.race import Race
     from emu.kube.api.objects import Object
     from emu.sim.time import Duration
 
@@ -58,6 +59,7 @@ class Topology:
         steps: what `Scenario` documents do, in the order of their times.
         traffic: who asks meanwhile.
         until: when they are over at the earliest; None for when nothing more is to be done.
+        race: which packets overtake each other meanwhile; None for none.
         expectations: what `Scenario` documents expect after them.
         seen: what they expect that those who ask have seen.
         warnings: what an API server would warn of.
@@ -72,6 +74,7 @@ class Topology:
     steps: tuple[StepSpec, ...] = ()
     traffic: tuple[TrafficSpec, ...] = ()
     until: Duration | None = None
+    race: Race | None = None
     expectations: tuple[Expectation, ...] = ()
     seen: tuple[TrafficExpectation, ...] = ()
     warnings: tuple[Fault, ...] = ()
@@ -131,6 +134,7 @@ def load_topology(documents: Sequence[Document], mode: Mode = Mode.STRICT) -> To
         steps=steps,
         traffic=tuple(sorted_out.traffic),
         until=sorted_out.until,
+        race=sorted_out.race,
         expectations=tuple(sorted_out.expectations),
         seen=tuple(sorted_out.seen),
         warnings=findings.warnings,
@@ -146,6 +150,7 @@ class _Sorted:
     drafts: list[Draft] = attrs.field(factory=list)
     traffic: list[TrafficSpec] = attrs.field(factory=list)
     until: Duration | None = None
+    race: Race | None = None
     seen: list[TrafficExpectation] = attrs.field(factory=list)
     expectations: list[Expectation] = attrs.field(factory=list)
     manifests: list[ManifestNode] = attrs.field(factory=list)
@@ -169,6 +174,7 @@ class _Sorted:
             self.drafts += scenario.steps
             self.expectations += scenario.expect
             self.seen += scenario.seen
+            self.race = scenario.race or self.race
             check_names(place, [*self.traffic, *scenario.traffic])
             self.traffic += scenario.traffic
             self.until = max(filter(None, (self.until, scenario.until)), default=None)

@@ -14,7 +14,7 @@ from emu.cluster.expectation import Expectation, parse_expectation
 from emu.cluster.said import SaidExpectation, read_said
 from emu.cluster.sources import read_all
 from emu.cluster.timeline.expectation import PREFIX, TrafficExpectation, parse_traffic_expectation
-from emu.cluster.timeline.reader import instant, read_traffic
+from emu.cluster.timeline.reader import instant, read_races, read_traffic
 from emu.cluster.topology.flatten import flatten
 from emu.cluster.topology.spec import STEP_VERBS
 from emu.document import MappingNode, SequenceNode
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from emu.cluster.timeline.traffic import TrafficSpec
     from emu.document.fields import Place
+    from emu.kernel.netfilter.conntrack.race import Race
     from emu.sim.time import Duration
 
 _FILE: Final = re.compile(r"-f(.+)|--filename=(.+)")
@@ -62,6 +63,7 @@ class Scenario:
     steps: tuple[Draft, ...] = ()
     traffic: tuple[TrafficSpec, ...] = ()
     until: Duration | None = None
+    race: Race | None = None
     expect: tuple[Expectation, ...] = ()
     seen: tuple[TrafficExpectation, ...] = ()
 
@@ -80,10 +82,11 @@ def read_scenario(place: Place, file: str) -> Scenario:
             steps.append(attrs.evolve(draft, at=before if at is None else at))
         traffic = fields.each("traffic", lambda each: read_traffic(each, file))
         until = fields.get("until", instant, None)
+        race = fields.get("races", read_races, None)
         expect = fields.each("expect", lambda each: _expectation(each, file))
         met = tuple(each for each in expect if isinstance(each, Expectation))
         seen = tuple(each for each in expect if isinstance(each, TrafficExpectation))
-        return fields.done(Scenario(tuple(steps), traffic, until, met, seen))
+        return fields.done(Scenario(tuple(steps), traffic, until, race, met, seen))
 
     return fields.done(fields.get("spec", spec, Scenario()))
 

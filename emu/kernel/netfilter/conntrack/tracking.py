@@ -12,16 +12,19 @@ net/ipv4/netfilter/nf_defrag_ipv4.c.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from emu.kernel import fragment
+from emu.kernel.drops import DropReason
+from emu.kernel.effects import Parked
 from emu.kernel.netfilter.conntrack import generic, icmp, sctp, tcp, udp
 from emu.kernel.netfilter.conntrack.entry import CtInfo, Direction, Status
 from emu.kernel.netfilter.conntrack.protocol import Tracked
 from emu.kernel.netfilter.conntrack.table import EventKind
 from emu.kernel.netfilter.conntrack.tuples import ICMP, INVERSE_ICMP, Tuple
 from emu.kernel.netfilter.hooks import Hook
-from emu.kernel.netfilter.packet import PORT_PROTOCOLS
+from emu.kernel.netfilter.packet import PORT_PROTOCOLS, Packet
 from emu.kernel.netfilter.verdict import Verdict
 from emu.wire import icmp as wire_icmp
 from emu.wire.ipv4 import MIN_HEADER, OFFSET_MASK, TCP, UDP
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
     from emu.kernel.netfilter.conntrack.entry import Connection
     from emu.kernel.netfilter.conntrack.table import Found
-    from emu.kernel.netfilter.packet import Packet
     from emu.kernel.skb import Skb
 
     Tracker = Callable[..., Tracked]
@@ -268,6 +270,31 @@ def confirm(packet: Packet) -> Verdict:
         return _ACCEPT
     if skb.ctinfo.direction is _REPLY:
         return _ACCEPT
+    if net.race is not None and packet.hook is Hook.POSTROUTING and net.race.overtakes(packet):
+        if net.recorder is not None:
+            net.note(skb, "conntrack", "overtaken: others are confirmed before it")
+        net.emit(Parked(partial(_go_on, skb=skb)))
+        return _STOLEN
+    return _enter(packet, connection)
+
+
+def _go_on(net: Namespace, skb: Skb) -> None:
+    """Confirm what was overtaken, and let it leave."""
+    from emu.kernel import ipv4  # noqa: PLC0415 - it stands above
+
+    assert skb.route is not None, "it was about to leave"
+    assert skb.connection is not None, "it has begun one"
+    packet = Packet(net, skb, Hook.POSTROUTING, in_device=skb.device, out_device=skb.route.device)
+    if _enter(packet, skb.connection) is _ACCEPT:
+        ipv4.walk(net, skb, ipv4.leave)
+    else:
+        skb.refused = True
+        net.drop(skb, DropReason.NETFILTER_DROP, packet.because)
+
+
+def _enter(packet: Packet, connection: Connection) -> Verdict:
+    """Enter a connection, unless another has its tuples."""
+    net = packet.net
     table = net.netfilter.conntrack
     if connection.status & Status.DYING:
         table.stats["insert_failed"] += 1
@@ -289,7 +316,7 @@ def _resolve_clash(packet: Packet, loser: Connection, winner: Connection) -> Ver
     skb, net = packet.skb, packet.net
     table = net.netfilter.conntrack
     if loser.protocol in _MAY_CLASH:
-        if not _is_same(loser, winner):
+        if not _is_same(loser, winner) and not (net.race is not None and net.race.is_harsh):
             found = table.find(loser.reply, net.now, loser.zones[_REPLY])
             if found is None:
                 table.confirm_answers(loser, net.now)
