@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from emu.cluster.topology.fabric.external import external
 from emu.cluster.topology.fabric.filters import drop_filter
 from emu.cluster.topology.fabric.links import link
-from emu.cluster.topology.fabric.load_balancers import load_balancer
+from emu.cluster.topology.fabric.load_balancers import load_balancers
 from emu.cluster.topology.fabric.routers import router
 from emu.cluster.topology.fabric.spec import FabricSpec
 from emu.cluster.topology.fabric.switches import switch
@@ -37,6 +37,6 @@ def _spec(place: Place) -> FabricSpec:
             fields.each("routers", router),
             fields.each("filters", drop_filter),
             fields.get("vpc", vpc, None),
-            fields.each("loadBalancers", load_balancer),
+            fields.get("loadBalancers", load_balancers, ()),
         )
     )

@@ -27,18 +27,32 @@ from emu.sim.time import SECOND
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from emu.document.fields import Place
     from emu.sim.time import Duration
 
-__all__ = ("LoadBalancerSpec", "complain", "load_balancer")
+__all__ = ("LoadBalancerSpec", "load_balancers")
 
 _BLANK: Final = AddressRange(IpAddress(bytes(4)), IpAddress(bytes(4)))
 _DEFAULT: Final = HealthCheck()
 _MOST: Final = 100  # checks in a row
 _ONLY: Final = {"source": ("nat",), "proxyProtocol": ("proxy",), "gratuitousARP": ("l2",)}
 """Keys that only some kinds have."""
+
+
+def load_balancers(place: Place) -> tuple[LoadBalancerSpec, ...]:
+    """Read all balancers: names and classes are given once."""
+    found = elements(place, load_balancer)
+    names: set[str] = set()
+    classes: set[str | None] = set()
+    for index, each in enumerate(found):
+        if each.name in names:
+            place.at(index).fault(f"a second load balancer {each.name}")
+        elif each.load_balancer_class in classes:
+            whose = f"of class {each.load_balancer_class}" if each.load_balancer_class else "without a class"
+            place.at(index).fault(f"a second one for Services {whose}: give it another class")
+        names.add(each.name)
+        classes.add(each.load_balancer_class)
+    return found
 
 
 def load_balancer(place: Place) -> LoadBalancerSpec:
@@ -63,20 +77,6 @@ def load_balancer(place: Place) -> LoadBalancerSpec:
             health=fields.get("healthCheck", _health, _DEFAULT),
         )
     )
-
-
-def complain(place: Place, specs: Iterable[LoadBalancerSpec]) -> None:
-    """Report balancers that have one name, or serve one class of Services."""
-    names: set[str] = set()
-    classes: set[str | None] = set()
-    for index, each in enumerate(specs):
-        if each.name in names:
-            place.at(index).fault(f"a second load balancer {each.name}")
-        elif each.load_balancer_class in classes:
-            whose = f"of class {each.load_balancer_class}" if each.load_balancer_class else "without a class"
-            place.at(index).fault(f"a second one for Services {whose}: give it another class")
-        names.add(each.name)
-        classes.add(each.load_balancer_class)
 
 
 def _range(place: Place) -> AddressRange:
