@@ -412,6 +412,41 @@ class TestChange:
         assert curl(found, "https://a.example/").stdout == "a text"
 
 
+class TestLoadBalancer:
+    """A balancer in front, which tells by the PROXY protocol who asks."""
+
+    FABRIC: Final[dict[str, object]] = {
+        "apiVersion": "emu/v1",
+        "kind": "Fabric",
+        "spec": {"loadBalancers": [{"name": "cloud", "kind": "proxy", "proxyProtocol": "v2"}]},
+    }
+
+    def cluster(self, folder: Path, wish: str) -> Cluster:
+        """Return a cluster whose controller expects the header, or not."""
+        settings: dict[str, object] = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "ingress-nginx-controller", "namespace": "ingress-nginx"},
+            "data": {"use-proxy-protocol": wish},
+        }
+        web = [pod("web", ""), service("web"), ingress("web", {"web.example": [path("/", "web")]})]
+        return make(folder, [self.FABRIC, settings, *web])
+
+    def test_the_clients_address_comes_through(self, tmp_path: Path) -> None:
+        """By the balancer's address, which Ingresses have, with and without TLS."""
+        found = self.cluster(tmp_path, "true")
+        assert address(found) == "203.0.113.128"
+        for scheme in ("http", "https"):
+            told = curl(found, f"-k {scheme}://web.example/header?key=X-Real-IP")
+            assert (told.stdout, told.stderr) == ("198.51.100.7", "")
+
+    def test_a_controller_that_expects_no_header_takes_it_for_a_request(self, tmp_path: Path) -> None:
+        """400, and by TLS nothing."""
+        found = self.cluster(tmp_path, "false")
+        assert code(found, "http://web.example/") == "400"
+        assert curl(found, "-k https://web.example/").status == 35
+
+
 class TestCaptures:
     """What Wireshark makes of it."""
 

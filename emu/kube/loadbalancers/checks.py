@@ -106,9 +106,14 @@ class Checks:
         return found is not None and found.is_healthy is True
 
     def is_settled(self, since: Instant) -> bool:
-        """Return whether every answer is younger than `since`, and none is about to turn a result."""
+        """Return whether every answer is younger than `since`, and none is about to turn a result.
+
+        A node that failed at that very instant may have been asked before what changed then.
+        """
         return all(
-            tally.asked_at is not None and tally.asked_at >= since and not tally.streak
+            tally.asked_at is not None
+            and tally.asked_at >= (since if tally.is_healthy else since + 1)
+            and not tally.streak
             for tally in self._tallies.values()
         )
 
