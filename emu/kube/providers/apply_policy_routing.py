@@ -22,10 +22,11 @@ def ensure_addresses(net: Namespace, wanted: Iterable[tuple[str, Interface]]) ->
     """Give devices their addresses, and take the routes to their subnets out of `main`."""
     for name, address in wanted:
         device = net.devices.get(name)
-        if device is None or any(each.address == address.address for each in device.addresses):
+        if device is None:
             continue
-        rtnetlink.add_address(net, device, address)
-        with suppress(RouteError):  # somebody was quicker
+        if all(each.address != address.address for each in device.addresses):
+            rtnetlink.add_address(net, device, address)
+        with suppress(RouteError):  # it is gone already
             net.fib.delete(RoutePattern(address.prefix, table=TABLE_MAIN, nexthops=(Nexthop(name),)))
 
 

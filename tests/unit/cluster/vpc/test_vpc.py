@@ -12,11 +12,14 @@ import pytest
 from emu import document
 from emu.apps import datagram
 from emu.cluster.cluster import Cluster
-from emu.cluster.topology import load_topology
+from emu.cluster.topology import ClusterSpec, NetworkSpec, NodeSpec, load_topology
 from emu.kube.api.objects import Node
 from emu.sim.time import SECOND, later
+from emu.testing.clusters import ClusterLab
+from emu.testing.plans import Plan
 from emu.testing.whole_state import whole_state
 from emu.verify.asker import Asker
+from emu.verify.endpoint import Protocol
 from emu.verify.likeness.classes import classes
 from emu.wire.addresses import IpAddress
 
@@ -44,14 +47,17 @@ spec:
 """
 
 
-def topology_of(vpc: str, network: str) -> Topology:
-    """Return what describes a cluster of three nodes."""
-    text = f"""
+NODES = "{name: control, role: control-plane}, {name: one}, {name: two}"
+
+
+def source_of(vpc: str, network: str, nodes: str = NODES) -> str:
+    """Return the documents of a cluster of three nodes."""
+    return f"""
 apiVersion: emu/v1
 kind: Cluster
 spec:
   network: {{{network}}}
-  nodes: [{{name: control, role: control-plane}}, {{name: one}}, {{name: two}}]
+  nodes: [{nodes}]
 ---
 apiVersion: emu/v1
 kind: Fabric
@@ -59,7 +65,11 @@ spec:
   vpc: {{{vpc}}}
   external: [{{name: laptop, ip: 198.51.100.7, serves: [tcp/443, udp/53]}}]
 {PODS}"""
-    return load_topology(document.parse(text, "in.yaml"))
+
+
+def topology_of(vpc: str, network: str) -> Topology:
+    """Return what they describe."""
+    return load_topology(document.parse(source_of(vpc, network), "in.yaml"))
 
 
 @cache
@@ -262,3 +272,35 @@ def test_what_a_document_names_and_is_not_there_is_told() -> None:
     told = "\n".join(made.warnings)
     assert "there is no node oen" in told
     assert "there is no node/thre, where t leads 0.0.0.0/0" in told
+
+
+def test_a_node_may_have_interfaces_in_several_subnets_that_pods_have_addresses_of() -> None:
+    """What the node itself sends to them leaves by its first interface, whose address it has."""
+    nodes = ", ".join(
+        f"{{name: {name}, addresses: [10.0.1.{number}/24, 10.0.2.{number}/24], taints: []}}"
+        for number, name in enumerate(("control", "one", "two"), 11)
+    )
+    subnets = "{name: a, cidr: 10.0.1.0/24}, {name: b, cidr: 10.0.2.0/24}"
+    text = source_of(f"subnets: [{subnets}]", "provider: vpc, interfaces: 3, addressesPerInterface: 2", nodes)
+    pod = (
+        "---\n{apiVersion: v1, kind: Pod, metadata: {name: %s}, spec: {nodeName: two, containers: "
+        "[{name: c, image: nginx, ports: [{containerPort: 80}]}]}}\n"
+    )
+    more = pod % "b1" + pod % "b2"
+    made = Cluster(load_topology(document.parse(text + more, "in.yaml")))
+    own = {str(made.pod(name).net.devices["eth0"].addresses[0].address)[:7] for name in ("b", "b1", "b2")}
+    assert own == {"10.0.1.", "10.0.2."}
+    for source in ("node/one", "node/two", "a"):
+        for target in ("b:80", "b1:80", "b2:80"):
+            assert ending(Asker(made).judge(source, target)) == "ALWAYS"
+
+
+def test_a_node_that_comes_after_one_that_is_gone_takes_its_place() -> None:
+    """With its address, and its rules: the VPC forgets whose they were."""
+    made = ClusterLab(Plan(ClusterSpec(network=NetworkSpec("vpc"), nodes=(NodeSpec("n0"), NodeSpec("n1")))))
+    made.leave("n1")
+    made.join(NodeSpec("n2"))
+    assert str(made.internal_ip("n2")) == "10.0.16.5"
+    n0, n2 = made.nodes
+    assert made.ask(n0, n2.address, Protocol.ICMP).outcome == "ok"
+    assert made.ask(n2, n0.address, Protocol.ICMP).outcome == "ok"
