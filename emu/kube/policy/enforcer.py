@@ -50,7 +50,12 @@ KINDNET: Final = Enforcer("kindnet", "mangle", "POSTROUTING", sees_own=True)
 """Judges in POSTROUTING, behind FORWARD and before sources are translated, like kindnet's own engine."""
 
 CALICO: Final = Enforcer("calico", "filter", "FORWARD")
-"""Felix judges in FORWARD, before kube-proxy's chains; there is no bridge whose frames would pass by."""
+"""Felix judges in FORWARD, before kube-proxy's chains; there is no bridge whose frames would pass by.
+
+Where it is judged and in which order is calico's; the rules are those of an agent of
+ours, and not chains of Felix for each pod (`cali-tw-...`, `cali-fw-...`). So what these do
+besides is not done: drop what is INVALID, and tunnels that pods send themselves.
+"""
 
 WEAVE: Final = attrs.evolve(AGENT, name="weave-npc")
 """Judges in FORWARD, frames between pods of a node among them."""

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from emu.kube.policy.wanted import Hook, Wanted, WantedSet
 
 _CACHED: Final = 1 << 16
+_KEPT_AT_THE_TOP: Final = (PREFIX, "cali-")
+"""Whose jumps are kept at the top: these do not mind each other."""
+
 _PLAIN: Final = Extensions()
 _SPECS: Final = {name: SetSpec(TYPES[name], 4) for name in ("hash:ip", "hash:ip,port", "hash:net")}
 
@@ -87,18 +90,25 @@ def is_intact(net: Namespace, wanted: Wanted) -> bool:
         return wanted.is_empty
     found = xtable.table.by_name
     return all(
-        hook.chain in found and _rule(hook.line) in _edge(found[hook.chain], hook, wanted)
-        for hook in wanted.hooks
+        hook.chain in found and _is_in_place(found[hook.chain], hook, wanted) for hook in wanted.hooks
     ) and all(
         chain.name in found and found[chain.name].rules == tuple(map(_rule, chain.lines))
         for chain in wanted.chains
     )
 
 
-def _edge(chain: Chain, hook: Hook, wanted: Wanted) -> tuple[Rule, ...]:
-    """Return the rules among which a hook has to be: as many as are wanted there."""
-    count = sum((each.chain, each.at_end) == (hook.chain, hook.at_end) for each in wanted.hooks)
-    return chain.rules[-count:] if hook.at_end else chain.rules[:count]
+def _is_in_place(chain: Chain, hook: Hook, wanted: Wanted) -> bool:
+    """Return whether a hook is at its end of a chain: before it at most those that are kept there, too."""
+    rule = _rule(hook.line)
+    if hook.at_end:
+        count = sum(each.chain == hook.chain and each.at_end for each in wanted.hooks)
+        return rule in chain.rules[-count:]
+    for each in chain.rules:
+        if each == rule:
+            return True
+        if not (isinstance(each.target, Jump) and each.target.chain.startswith(_KEPT_AT_THE_TOP)):
+            return False
+    return False
 
 
 # --- sets ---
