@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from emu.cluster.topology import ClusterSpec, NetworkSpec, NodeSpec, ProxySpec
 from emu.kube.api.objects.service import ServicePort
 from emu.kube.api.objects.workload import DaemonSet, Deployment, StatefulSet
+from emu.testing.fabric_strategies import fabrics
 from emu.testing.plans import HEALTH_PORT, Plan, pod, service, workload
 from emu.verify.endpoint import Protocol
 from emu.wire.addresses import Interface, IpAddress, Prefix
@@ -213,7 +214,7 @@ def plans(
     count = draw(st.integers(1, most_workloads))
     apps = [draw(workloads(number, names)) for number in range(count)]
     fronts = [draw(services(number, apps)) for number in range(draw(st.integers(0, most_services)))]
-    return Plan(cluster, (*apps, *fronts))
+    return Plan(cluster, (*apps, *fronts), draw(fabrics(cluster)))
 
 
 # --- what happens there ---

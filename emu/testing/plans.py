@@ -32,6 +32,7 @@ from emu.kube.api.objects.workload import (
     StatefulSetSpec,
 )
 from emu.kube.kubelet.serving import ANNOTATION
+from emu.testing.fabric_text import fabric_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -71,6 +72,8 @@ class Plan:
         documents: list[Mapping[str, object]] = [
             {"apiVersion": "emu/v1", "kind": "Cluster", "spec": dict(_spec(self.cluster))}
         ]
+        if not self.fabric.is_plain:
+            documents.append(fabric_document(self.fabric))
         documents += [codec.write(each) for each in self.objects]
         return "\n" + yaml.safe_dump_all(documents, sort_keys=False)
 

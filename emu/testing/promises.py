@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from emu.kube.api.objects import Node
+from emu.testing.fabric_strategies import ROUTERS_BETWEEN_RACKS, ROUTERS_OUTSIDE
 from emu.wire.addresses import IpAddress, Prefix
 
 if TYPE_CHECKING:
@@ -56,6 +57,13 @@ def is_near(lab: ClusterLab, node: str, other: str) -> bool:
     return lab.internal_ip(other) in own.prefix
 
 
+def crossed(lab: ClusterLab, node: str, other: str) -> int:
+    """Return how many routers of the underlay are between two nodes."""
+    if is_near(lab, node, other):
+        return 0
+    return ROUTERS_BETWEEN_RACKS if lab.topology.fabric.routers else 1
+
+
 class Promise:
     """What holds where nothing else is said: nodes route pods, and masquerade what leaves the pod network.
 
@@ -89,7 +97,7 @@ class Promise:
 
     def routers_to_pod(self, node: str, other: str, *, is_pod: bool) -> int:
         """Return how many routers are between `node`, or a pod (`is_pod`) on it, and a pod on `other`."""
-        return 1 + is_pod + (not is_near(self.lab, node, other))
+        return 1 + is_pod + crossed(self.lab, node, other)
 
     def is_hidden(self, target: Party) -> bool:
         """Return whether hosts outside have no way to it."""
@@ -102,11 +110,11 @@ class Promise:
 
     def routers_outside(self) -> int:
         """Return how many routers are between a node and a host outside."""
-        return 1
+        return ROUTERS_OUTSIDE if self.lab.topology.fabric.routers else 1
 
     def routers_between(self, node: str, other: str) -> int:
         """Return how many routers are between two nodes."""
-        return int(not is_near(self.lab, node, other))
+        return crossed(self.lab, node, other)
 
 
 class Kindnet(Promise):
