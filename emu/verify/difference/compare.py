@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.errors import EmuError
+from emu.verify.difference import proxying
 from emu.verify.difference.answer import ABSENT, Answer
 from emu.verify.difference.asking import Asking
 from emu.verify.difference.rows import Both, Row, Side, rows
@@ -71,7 +72,10 @@ def compare(
     Raises:
         TooManyQuestionsError: there are more than `most`.
     """
-    chosen = [_chosen(each, sources, targets) for each in (before, after)]
+    is_proxied_otherwise = before.topology.cluster.proxy != after.topology.cluster.proxy
+    chosen = [
+        _chosen(each, sources, targets, asks_kube_proxy=is_proxied_otherwise) for each in (before, after)
+    ]
     numbers = [count(flows.values()) for flows in chosen]
     if max(numbers) > most:
         raise TooManyQuestionsError(
@@ -89,11 +93,13 @@ def compare(
     return Difference(tuple(_rows(chosen, answers)), total)
 
 
-def _chosen(cluster: Cluster, sources: Sequence[str], targets: Sequence[str]) -> dict[object, Flow]:
+def _chosen(
+    cluster: Cluster, sources: Sequence[str], targets: Sequence[str], *, asks_kube_proxy: bool
+) -> dict[object, Flow]:
     """Return the flows that are wanted, by their keys."""
     return {
         flow.key: flow
-        for flow in choose(cluster)
+        for flow in (*choose(cluster), *(proxying.flows(cluster) if asks_kube_proxy else ()))
         if is_called(flow.source, sources) and is_called(flow.target, targets)
     }
 
