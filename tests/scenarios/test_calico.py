@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -216,3 +217,24 @@ def test_the_same_seed_makes_the_same_octets(mode: str) -> None:
         files.append(stream.getvalue())
     assert files[0] == files[1]
     assert len(files[0]) > 2000
+
+
+@pytest.mark.parametrize(
+    ("mode", "filtered", "kind"), [("ipip", "ip proto 4", "IPIP"), ("vxlan", "udp dst port 4789", "VXLAN")]
+)
+def test_a_filter_that_lets_no_tunnel_pass_has_a_fix(
+    mode: str, filtered: str, kind: str, tmp_path: Path
+) -> None:
+    """The place is told, and that nodes on one segment need no tunnel: tried, and proved."""
+    fabric = {
+        "apiVersion": "emu/v1",
+        "kind": "Fabric",
+        "spec": {"filters": [{"at": "underlay", "drop": filtered}]},
+    }
+    (tmp_path / "fabric.yaml").write_text(json.dumps(fabric))
+    files = (FOLDER / f"calico-{mode}.yaml", FOLDER / "shop.yaml", tmp_path / "fabric.yaml")
+    words = ["trace", *(word for file in files for word in ("-f", str(file))), "client", "cart-1:8080"]
+    told = CliRunner().invoke(cli, words).output
+    assert "UNDERLAY_FILTER" in told
+    assert f"lets no {kind} pass: nodes on one segment need" in told
+    assert f"+     {mode}Mode: CrossSubnet" in told

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -12,12 +12,35 @@ from emu.verify.fixes.documents import document, network_option
 from emu.verify.fixes.fix import Proposal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from emu.cluster.cluster import Cluster
     from emu.cluster.topology import ClusterSpec
     from emu.verify.fixes.case import Case
 
 _STANDARD: Final = 4789  # IANA's; Linux's own is 8472
+
+
+def _another_mode(cluster: Cluster, options: Mapping[str, Any]) -> Iterator[Proposal]:
+    """Have calico use its tunnel between segments alone, or the other tunnel everywhere."""
+    vxlan = options.get("vxlanMode", "Never")
+    mine, other = ("ipipMode", "vxlanMode") if vxlan == "Never" else ("vxlanMode", "ipipMode")
+    kind, another = ("IPIP", "VXLAN") if vxlan == "Never" else ("VXLAN", "IPIP")
+    words = f"what is between the nodes lets no {kind} pass: nodes on one segment need no tunnel"
+    yield Proposal(words, (network_option(cluster, mine, "CrossSubnet"),))
+    old = {"provider": "calico", **{key: options[key] for key in (mine, other) if key in options}}
+    change = document(
+        cluster,
+        {"network": old},
+        {"network": {"provider": "calico", mine: "Never", other: "Always"}},
+        partial(_by_mode, modes={mine: "Never", other: "Always"}),
+    )
+    yield Proposal(f"what is between the nodes lets no {kind} pass: try {another}", (change,))
+
+
+def _by_mode(spec: ClusterSpec, modes: Mapping[str, str]) -> ClusterSpec:
+    network = spec.network
+    return attrs.evolve(spec, network=attrs.evolve(network, options={**network.options, **modes}))
 
 
 def go_by_another_device(case: Case) -> Iterator[Proposal]:
@@ -48,10 +71,15 @@ def _by_device(spec: ClusterSpec, name: str) -> ClusterSpec:
 
 
 def take_another_way(case: Case) -> Iterator[Proposal]:
-    """Have the tunnel take the port that VXLAN was given, or have flannel write plain routes."""
-    if case.cluster is None or case.cluster.topology.cluster.network.provider != "flannel":
+    """Have the tunnel take the port that VXLAN was given, or have the provider write plain routes."""
+    if case.cluster is None:
         return
-    options = case.cluster.topology.cluster.network.options
+    network = case.cluster.topology.cluster.network
+    options = network.options
+    if network.provider == "calico":
+        yield from _another_mode(case.cluster, options)
+    if network.provider != "flannel":
+        return
     if options.get("backend", "vxlan") == "vxlan":
         if options.get("port") != _STANDARD:
             words = f"what is between the nodes lets no VXLAN pass: try {_STANDARD}, the port it was given"

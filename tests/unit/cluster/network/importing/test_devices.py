@@ -36,7 +36,7 @@ def bridge(name: str = "cni0", *, index: int = 3, **data: object) -> Json:
 class TestKinds:
     """What becomes of devices."""
 
-    @pytest.mark.parametrize("kind", ["wireguard", "ipvlan", "macvlan", "macvtap", "vrf", "ipip", "geneve"])
+    @pytest.mark.parametrize("kind", ["wireguard", "ipvlan", "macvlan", "macvtap", "vrf", "sit", "geneve"])
     def test_a_kind_that_is_not_modelled_is_left_out_by_name(self, folder: Folder, kind: str) -> None:
         """With the addresses that go with it."""
         folder.node(ip_link=[ETH0, with_addresses(device("x0", kind, index=3), "10.9.0.1/24")])
