@@ -125,6 +125,13 @@ class Process(Generic[T]):
         self._threads.clear()
         self._sockets.clear()
 
+    def fall_silent(self) -> None:
+        """End it, but leave its sockets as they are: as if it lived on and said nothing more."""
+        self._sockets.clear()
+        for thread in self._threads:
+            thread.fall_silent()
+        self.kill()
+
     def stop_listening(self) -> None:
         """Close the sockets on which it takes connections; those that it has taken go on."""
         for socket in self._sockets:

@@ -76,7 +76,10 @@ class Client:
         """End whatever it still does; what has no outcome then has been cut off."""
         self.stop_asking()
         for process in self._processes:
-            process.kill()
+            if self.spec.leaves_open:
+                process.fall_silent()
+            else:
+                process.kill()
         self._processes.clear()
         self.attempts = [each for each in self.attempts if each.ended is not None]
 
@@ -92,7 +95,8 @@ class Client:
         if self._packets is not None:
             self._packets.clients.add(host.net.name)
         if self.spec.keeps or self.spec.kind == "udp":
-            self._spawn(programs.steady(self, end))
+            for _ in range(self.spec.connections):
+                self._spawn(programs.steady(self, end))
         else:
             self._again(end)
 

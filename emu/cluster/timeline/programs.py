@@ -149,7 +149,7 @@ def _kept(client: Client, end: Instant | None) -> Program[None]:
     socket: Socket | None = None
     connection: Connection | None = None
     begin = yield from program.now()
-    turn = 0
+    turn = mine = 0
     while True:
         now = yield from _wait(later(begin, turn * client.spec.every))
         if client.is_over or not client.is_alive or (end is not None and now >= end):
@@ -159,7 +159,8 @@ def _kept(client: Client, end: Instant | None) -> Program[None]:
         is_new = socket is None
         if is_new:
             client.connections += 1
-        made = client.sends(now, client.connections)
+            mine = client.connections
+        made = client.sends(now, mine)
         outcome, key, since = "", None, 0
         if socket is None:
             address, outcome = yield from _address(client, deadline)
@@ -179,7 +180,7 @@ def _kept(client: Client, end: Instant | None) -> Program[None]:
             yield from program.close(socket)
             client.forget(key)
             socket = connection = None
-    if socket is not None:
+    if socket is not None and not client.spec.leaves_open:
         yield from program.close(socket)
 
 

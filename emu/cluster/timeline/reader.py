@@ -32,6 +32,7 @@ _RESOLVING: Final = 5, 7
 
 RACE: Final = "conntrack-insert"
 _LONGEST: Final = 365 * 86_400 * SECOND
+_MOST_CONNECTIONS: Final = 1000
 _HIGHEST_PORT: Final = 65535
 _LITERAL: Final = re.compile(r"[0-9.]+")
 _IN_UDP: Final = "/udp"
@@ -75,6 +76,12 @@ def read_traffic(place: Place, file: str) -> TrafficSpec:
     keeps = fields.get("keepAlive", boolean, False)
     if keeps and kind not in {"http", "tcp"}:
         place.fault(f"keepAlive is for http and tcp: {kind} has no connections")
+    connections = fields.get("connections", integer(1, _MOST_CONNECTIONS), 1)
+    if connections > 1 and not keeps:
+        place.fault("connections are kept ones: it needs keepAlive")
+    leaves_open = fields.get("leaveOpen", boolean, False)
+    if leaves_open and not keeps:
+        place.fault("leaveOpen is for kept connections: it needs keepAlive")
     port = fields.get("sourcePort", integer(1, _HIGHEST_PORT), 0)
     if port and kind in {"ping", "dns"}:
         place.fault(f"sourcePort is for http, tcp and udp, not for {kind}")
@@ -98,6 +105,8 @@ def read_traffic(place: Place, file: str) -> TrafficSpec:
             port,
             waits,
             path,
+            connections,
+            leaves_open,
             file=file,
             line=place.line,
         )

@@ -35,6 +35,8 @@ class TrafficSpec:
         every: the time from one attempt to the next.
         timeout: how long an attempt may take.
         keeps: one connection serves all attempts, until it breaks.
+        connections: how many such connections there are at a time.
+        leaves_open: its connections stand at the end, for questions that are asked then.
         source_port: its own port, 0 for the kernel's choice.
         waits: an answer is waited for; without, a datagram counts that has reached a program's host.
         path: what HTTP asks for.
@@ -54,6 +56,8 @@ class TrafficSpec:
     source_port: int = 0
     waits: bool = True
     path: str = "/"
+    connections: int = 1
+    leaves_open: bool = False
     file: str = attrs.field(default="", eq=False, repr=False, kw_only=True)
     line: int = attrs.field(default=0, eq=False, repr=False, kw_only=True)
 

@@ -50,7 +50,10 @@ class Race:
     def overtakes(self, packet: Packet) -> bool:
         """Return whether others are confirmed before `packet`, which begins a connection."""
         skb, net = packet.skb, packet.net
-        if skb.bridged is not None or skb.route is None or skb.header.protocol not in _RACING:
+        is_routed = (
+            skb.route is not None and packet.out_device is skb.route.device
+        )  # and no bridge forwards it
+        if not is_routed or skb.header.protocol not in _RACING:
             return False
         question = f"is the packet overtaken in {net.name} before its connection is confirmed?"
         return net.choice.pick(question, (self.share, 1 - self.share), _NAMES) == 0
