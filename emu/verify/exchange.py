@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from emu.cluster.emulation import Emulation
     from emu.fabric.program import Program
+    from emu.kernel.sockets import Socket
     from emu.observe.recording import Step
     from emu.sim.time import Instant
     from emu.verify.endpoint import Source, Target
@@ -244,17 +245,21 @@ def _stay(target: Target, src: IpAddress) -> Program[str]:
     """Connect, say what a client says first, and see whether the other side stays, or answers."""
     socket = yield from program.socket(SocketKind.TCP)
     try:
-        yield from program.bind(socket, src)
-        yield from program.connect(socket, target.address, target.port, timeout=PATIENCE)
-        said = target.says or bytes(target.payload)
-        if said:
-            yield from program.send(socket, said, timeout=PATIENCE)
-        try:
-            heard = yield from program.receive(socket, timeout=target.stays)
-        except TimeoutError:
-            return TIMEOUT if target.says else OK
+        outcome = yield from _heard(socket, target, src)
     except OSError as error:
-        return word(error)
-    finally:
-        yield from program.close(socket)
+        outcome = word(error)
+    yield from program.close(socket)
+    return outcome
+
+
+def _heard(socket: Socket, target: Target, src: IpAddress) -> Program[str]:
+    yield from program.bind(socket, src)
+    yield from program.connect(socket, target.address, target.port, timeout=PATIENCE)
+    said = target.says or bytes(target.payload)
+    if said:
+        yield from program.send(socket, said, timeout=PATIENCE)
+    try:
+        heard = yield from program.receive(socket, timeout=target.stays)
+    except TimeoutError:
+        return TIMEOUT if target.says else OK
     return OK if heard and not heard.startswith(_BAD_REQUEST) else CLOSED
