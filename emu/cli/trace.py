@@ -59,6 +59,8 @@ def trace(
     an address of one; TO is the same, svc/NAME, or a DNS name, then :PORT and
     /tcp, /udp, /sctp or /icmp. TCP is meant where there is a port, a ping where
     there is none. Nothing listens for the occasion: a closed port is refused.
+    TO may be a URL of http or https, too: then the page is fetched once more at
+    the end, and whose rules its answer follows is told.
     A TCP connection that stands is an answer; with --payload data have to be
     acknowledged, too.
 
@@ -81,6 +83,7 @@ def trace(
     if branch is not None and all_branches:
         raise click.UsageError("--branch and --all-branches exclude each other")
     network = given.start()
+    url, target = _url_and_end(target, form)
     guests = invite_ends(network, asker, target) if isinstance(network, Cluster) else ()
     verdict = Asker(network).judge(asker, target, namespace=namespace, payload=payload)
     verdict = attrs.evolve(verdict, assumptions=(*verdict.assumptions, *guests))
@@ -93,8 +96,26 @@ def trace(
         fixes, denied = ((), None) if fix is None else ((fix,), fix.denied(verdict))
         written = _write(form, Telling(verdict, shown, told, verbose, fixes, Places(network), denied))
     click.echo(written)
+    is_good = verdict.word is Word.ALWAYS
+    if url and isinstance(network, Cluster):
+        from emu.verify.pages import look
+
+        page = look(network, asker, url, namespace=namespace)
+        click.echo("\n".join(page.lines()))
+        is_good = is_good and page.is_good
     options.tell_unobeyed(network.fabric, is_cluster=network.is_cluster)
-    return 0 if verdict.word is Word.ALWAYS else 1
+    return 0 if is_good else 1
+
+
+def _url_and_end(target: str, form: str) -> tuple[str, str]:
+    """Return the URL that TO is, empty if it is none, and the end point."""
+    if "://" not in target:
+        return "", target
+    from emu.verify.pages import end_point
+
+    if form != "text":
+        raise click.UsageError("a URL is told as text: -o text")
+    return target, end_point(target)
 
 
 def _shown(verdict: Verdict, branch: int | None, *, dropped_only: bool) -> tuple[tuple[int, Outcome], ...]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from emu.cluster.writing import Writer
     from emu.kube.api.objects import Object
     from emu.kube.api.store import Store
+    from emu.kube.ingress.explain import Explanation
     from emu.kube.kubelet.programs import Image
     from emu.sim.rng import Streams
 
@@ -70,6 +71,10 @@ class Ingresses:
     def unserved(self) -> list[str]:
         """Return what to tell of Ingresses that nobody serves, a line each."""
         return self._controllers.unserved()
+
+    def explain(self, address: str, host: str, path: str, status: int) -> Explanation | None:
+        """Return whose rules an answer follows; None if it does not come from where Ingresses are reached."""
+        return self._controllers.explain(address, host, path, status)
 
     def address_of(self, name: str) -> IpAddress | None:
         """Return the address that leads to a name from outside, None if no Ingress has it."""

@@ -18,6 +18,7 @@ from emu.cli import cli
 from emu.cluster.cluster import Cluster
 from emu.kube.api.objects import Deployment, Event, Ingress, Pod
 from emu.sim.time import SECOND
+from emu.verify.pages import look
 
 if TYPE_CHECKING:
     from emu.apps.tools.finished import Finished
@@ -410,6 +411,66 @@ class TestChange:
         assert curl(found, "https://a.example/").status == 60
         found.apply(service("text"), secret("late", "a.example"))
         assert curl(found, "https://a.example/").stdout == "a text"
+
+
+class TestTrace:
+    """`emu trace FROM URL`: the way, then the page, and whose rules its answer follows."""
+
+    @pytest.mark.parametrize(
+        ("url", "status", "lines"),
+        [
+            (
+                "https://shop.example/cart",
+                0,
+                [
+                    "http     GET https://shop.example/cart: 200",
+                    "rules    Ingress shop/shop sends shop.example/cart to Service shop/cart:80",
+                ],
+            ),
+            (
+                "http://172.18.0.3/",
+                1,
+                [
+                    "http     GET http://172.18.0.3/: 404",
+                    "rules    no Ingress has the host 172.18.0.3: there are *.shop.example, shop.example",
+                    "   HTTP_NO_ROUTE",
+                ],
+            ),
+            (
+                "https://172.18.0.3/",
+                1,
+                [
+                    "http     GET https://172.18.0.3/: 404",
+                    "tls      SSL certificate problem: self-signed certificate   TLS_DEFAULT_CERT",
+                ],
+            ),
+            ("http://nowhere.example/", 1, ["http     GET http://nowhere.example/: Could not resolve host"]),
+        ],
+    )
+    def test_a_page_is_told_behind_the_way(self, url: str, status: int, lines: list[str]) -> None:
+        """With the code of what is amiss."""
+        result = CliRunner().invoke(cli, ["trace", "-f", str(TOPOLOGY), "ext/laptop", url])
+        assert result.exit_code == status, result.output
+        for line in lines:
+            assert line in result.stdout
+
+    @pytest.mark.parametrize(
+        ("where", "status", "words", "reason"),
+        [
+            ("/nobody", 503, "which has no ready endpoint, or is not there", "SVC_NO_ENDPOINTS"),
+            ("/refusing", 502, "whose endpoints fail: ask from the controller's pod why", ""),
+            ("/text", 200, "Ingress default/plain sends plain.example/text to Service default/text:80", ""),
+        ],
+    )
+    def test_rules_are_told_of_other_answers(
+        self, cluster: Cluster, where: str, status: int, words: str, reason: str
+    ) -> None:
+        """Of endpoints that there are not, or that fail."""
+        page = look(cluster, "ext/laptop", f"http://plain.example{where}")
+        assert page.explanation is not None
+        assert page.status == status
+        assert page.explanation.words.endswith(words)
+        assert page.explanation.code == reason
 
 
 class TestLoadBalancer:

@@ -16,11 +16,13 @@ import attrs
 from emu.kube import events
 from emu.kube.api.objects import ConfigMap, EndpointSlice, Ingress, IngressClass, Node, Pod, Service
 from emu.kube.api.objects.service import LoadBalancerIngress, LoadBalancerStatus
+from emu.kube.api.selectors import contains
 from emu.kube.controller import Key, Queue
 from emu.kube.endpoints.index import SliceIndex
 from emu.kube.ingress import secrets
 from emu.kube.ingress.balancing import Endpoint
 from emu.kube.ingress.configuration import CLASS, class_of, decide, own
+from emu.kube.ingress.explain import explain
 from emu.kube.ingress.servers import Configuration
 from emu.kube.ingress.settings import Options, options, unknown
 from emu.sim.time import SECOND
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from emu.apps.tls.certificates import Credential
     from emu.kube.api.objects.service import ServicePort
     from emu.kube.api.store import Change, Store
+    from emu.kube.ingress.explain import Explanation
     from emu.kube.ingress.servers import Backend
     from emu.kube.ingress.settings import Arguments
 
@@ -99,6 +102,28 @@ class Controllers:
         return (
             None if arguments.default_certificate is None else self._credential(arguments.default_certificate)
         )
+
+    def explain(self, address: str, host: str, path: str, status: int) -> Explanation | None:
+        """Return whose rules an answer from `address` follows; None if no Ingress is reached there."""
+        for arguments, known in self._known.items():
+            addresses = {each.ip for each in self._addresses(arguments)} | self._own_addresses(arguments)
+            if address in addresses:
+                return explain(known, host, path, status)
+        return None
+
+    def _own_addresses(self, arguments: Arguments) -> set[str]:
+        """Return the addresses of the pods of a controller, and of its Service and nodes."""
+        found: set[str] = set()
+        for key, own_arguments in self._pods.items():
+            pod = self._store.find(Pod, key.name, key.namespace)
+            if pod is not None and own_arguments == arguments:
+                found |= {pod.status.pod_ip, pod.status.host_ip}
+                found |= {
+                    each.spec.cluster_ip
+                    for each in self._store.list(Service, key.namespace)
+                    if each.spec.selector and contains(pod.metadata.labels, each.spec.selector)
+                }
+        return found
 
     def unserved(self) -> list[str]:
         """Return what to tell of Ingresses that nobody serves, a line each."""
