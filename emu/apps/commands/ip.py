@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from emu.apps.commands import ip_address, ip_link, ip_neigh, ip_route, ip_rule
+from emu.apps.commands import ip_address, ip_link, ip_neigh, ip_route, ip_rule, ip_tunnel
 from emu.errors import CommandError
 from emu.tools.ip import options
 from emu.tools.ip.words import Words, choose, is_short_for, not_modelled
@@ -25,6 +25,8 @@ OBJECTS: Final[Mapping[str, _Object]] = {
     "neighbor": ip_neigh.prepare,
     "neighbour": ip_neigh.prepare,
     "link": ip_link.prepare,
+    "tunnel": ip_tunnel.prepare,
+    "tunl": ip_tunnel.prepare,
 }
 """In the order in which a shortened word is looked up."""
 
@@ -51,8 +53,6 @@ _UNMODELLED: Final = (
     "tcp_metrics",
     "tcpmetrics",
     "token",
-    "tunl",
-    "tunnel",
     "tuntap",
     "vrf",
     "xfrm",

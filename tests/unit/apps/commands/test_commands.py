@@ -45,7 +45,7 @@ def test_nothing_is_wrong_with_a_command_that_could_work(argv: list[str]) -> Non
         ("", "no command is given"),
         ("ipp link", f"ipp is not modelled; there are {', '.join(commands.COMMANDS)}"),
         ("ip6tables -L", "ip6tables is not modelled yet"),
-        ("ip tunnel", "ip tunnel is not modelled"),
+        ("ip tunnel add", "ip tunnel add is not modelled"),
         ("ip -6 neigh flush dev eth0", "IPv6 is not modelled"),
         ("ip -6 route get ::1", "IPv6 is not modelled"),
         ("ip netns list", "ip netns is not modelled"),

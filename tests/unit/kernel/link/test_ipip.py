@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 
+from emu.apps import commands
 from emu.cluster.network.rules_iptables import load
 from emu.kernel import inetdev, rtnetlink
 from emu.kernel.drops import DropReason
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
 
 ETH0 = MacAddress.parse("02:00:c0:a8:00:01")
+ANY = "0.0.0.0"  # noqa: S104 - no socket
 POD = MacAddress.parse("02:00:0a:f4:01:02")
 GATE = MacAddress.parse("02:00:0a:f4:01:01")
 
@@ -289,3 +292,22 @@ def test_ip_link_shows_it_as_iproute2_does(node: Namespace) -> None:
         "qlen 1000\n    link/ipip 0.0.0.0 brd 0.0.0.0 promiscuity 0  allmulti 0 minmtu 0 maxmtu 0 \n"
         "    ipip any remote any local any ttl inherit nopmtudisc addrgenmode eui64 "
     )
+
+
+def test_ip_tunnel_shows_it_as_iproute2_does(node: Namespace) -> None:
+    """`ip tunnel` has a line for each tunnel; one with ends shows them."""
+    ipip.add(node, "ipip1", Ipip(host(1), host(3), "eth0", ttl=9, pmtudisc=True))
+    assert commands.execute(node, ["ip", "tunnel"]) == (
+        "tunl0: any/ip remote any local any ttl inherit nopmtudisc\n"
+        "ipip1: ip/ip remote 192.168.0.3 local 192.168.0.1 dev eth0 ttl 9\n"
+    )
+    told = json.loads(commands.execute(node, ["ip", "-j", "tunnel", "show", "tunl0"]))
+    assert told == [{"ifname": "tunl0", "mode": "any/ip", "remote": ANY, "local": ANY, "nopmtudisc": None}]
+
+
+def test_a_tunnel_with_ends_is_point_to_point(node: Namespace) -> None:
+    """`ip link` shows its ends as addresses, one of them as the peer, and the device below."""
+    ipip.add(node, "ipip1", Ipip(host(1), host(3), "eth0"))
+    told = commands.execute(node, ["ip", "link", "show", "ipip1"])
+    assert told.startswith("5: ipip1@eth0: <POINTOPOINT,NOARP> mtu 1480 qdisc noop state DOWN")
+    assert "link/ipip 192.168.0.1 peer 192.168.0.3" in told
