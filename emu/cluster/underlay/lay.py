@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 
 from emu.cluster.underlay.plain import PlainUnderlay
 from emu.cluster.underlay.routed import RoutedUnderlay
+from emu.errors import DocumentError, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from emu.cluster.node_objects import PlannedNode
+    from emu.cluster.topology.fabric.filters import FilterSpec
+    from emu.cluster.topology.fabric.links import LinkSpec
+    from emu.cluster.topology.fabric.routers import RouterSpec
     from emu.cluster.topology.fabric.spec import FabricSpec
+    from emu.cluster.topology.fabric.switches import SwitchSpec
     from emu.cluster.underlay.base import Underlay
     from emu.cluster.vpc.spec import VpcSpec
     from emu.fabric.driver import Fabric
@@ -37,6 +42,7 @@ def lay(
         vpc: the cloud's network that they are in, as a provider uses it; None for none.
     """
     if vpc is not None:
+        _check_no_switches(spec)
         from emu.cluster.vpc.build import build  # noqa: PLC0415 - it is an underlay itself
 
         return build(fabric, vpc, nodes)
@@ -45,3 +51,24 @@ def lay(
     segments = tuple(dict.fromkeys(node.devices[0][0].prefix for node in nodes))
     taken = frozenset(each.address for node in nodes for device in node.devices for each in device)
     return PlainUnderlay(fabric, segments, taken)
+
+
+def _check_no_switches(spec: FabricSpec) -> None:
+    """Check that nothing is said of switches and cables where a cloud has its own.
+
+    Raises:
+        DocumentError: something is.
+    """
+    lists: Mapping[str, Sequence[LinkSpec | SwitchSpec | RouterSpec | FilterSpec]] = {
+        "links": spec.links,
+        "switches": spec.switches,
+        "routers": spec.routers,
+        "filters": spec.filters,
+    }
+    faults = [
+        Fault(found[0].file or "<fabric>", found[0].line or 1, "$", f"a vpc has no {key} that one can name")
+        for key, found in lists.items()
+        if found
+    ]
+    if faults:
+        raise DocumentError(faults)

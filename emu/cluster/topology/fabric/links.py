@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from emu.sim.time import Duration
 
 _ENDS: Final = 2
+_MACHINE: Final = re.compile(r"(?:ext/)?[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 _MTU: Final = (68, 65535)
 _NEVER: Final = Fraction(0)
 
@@ -147,8 +149,8 @@ def end(place: Place) -> EndSpec:
     """Read an end: `NAME:PORT`, or the name alone."""
     words = text(place)
     machine, colon, port = words.partition(":")
-    if not machine or (colon and not port):
+    if not _MACHINE.fullmatch(machine) or (colon and not quantities.PORT.fullmatch(port)):
         if isinstance(place.value, str):
-            place.wrong("NAME:PORT, like worker-1:eth0")
+            place.wrong("NAME:PORT, like worker-1:eth0 (of hosts outside ext/NAME)")
         return EndSpec("")
     return EndSpec(machine, quantities.device_of(port) if colon else "")

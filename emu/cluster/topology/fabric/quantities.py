@@ -23,7 +23,7 @@ _LONGEST: Final = 3600 * SECOND
 _RATE: Final = re.compile(rf"{_NUMBER}([kmgt]?)bit", re.IGNORECASE)
 _RATES: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _SHARE: Final = re.compile(rf"{_NUMBER}\s*(%?)|(\d{{1,9}})/(\d{{1,9}})")
-_PORT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,14}")
+PORT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,14}")
 
 
 def duration(place: Place) -> Duration:
@@ -68,7 +68,7 @@ def port(place: Place) -> str:
     """Read what a port is called: a number or a name, as the device it becomes."""
     value = place.value
     words = str(value) if isinstance(value, int) and not isinstance(value, bool) else text(place)
-    if not _PORT.fullmatch(words):
+    if not PORT.fullmatch(words):
         place.wrong("a port: a number, or the name of a device of 15 characters at the most")
         return "port1"
     return device_of(words)

@@ -86,3 +86,37 @@ def test_what_an_export_cannot_say_is_told_by_name() -> None:
     assert any("the filter at underlay: drop udp port 9" in each for each in left_out)
     assert "underlay/port2: bandwidth, latency, MTU and faults of its cable" in left_out
     assert "w1/eth0: that it spoils checksums inside of tunnels" in left_out
+
+
+def test_ipip_is_protocol_4() -> None:
+    """The tunnel has no ports."""
+    network = "{provider: calico, calico: {ipipMode: Always}}"
+    fabric = {"filters": [{"at": "underlay", "drop": "ip proto 4"}]}
+    nodes = "[{name: cp, role: control-plane}, {name: w1}, {name: w2}]"
+    cluster = racks.built(*racks.documents(fabric, nodes=nodes, network=network))
+    assert Asker(cluster).judge("node/w1", "node/w2/icmp").word is Word.ALWAYS
+    code, _, words = cause(cluster, "a", "b:80")
+    assert code == "UNDERLAY_FILTER"
+    assert "drop ip proto 4" in words
+
+
+def test_of_two_spines_one_filters() -> None:
+    """Half of the connections are lost, and which half is chance."""
+    links = []
+    routers: list[dict[str, Any]] = []
+    for tor, subnet in (("tor-1", 1), ("tor-2", 2)):
+        ups = [{"name": f"s{spine}", "addresses": [f"10.0.{subnet}{spine}.1/24"]} for spine in (1, 2)]
+        rack = {"name": "rack", "addresses": [f"10.1.{subnet}.1/24"], "ports": []}
+        routers.append({"name": tor, "multipath": True, "interfaces": [rack, *ups]})
+    for spine in (1, 2):
+        downs = [{"name": f"t{tor}", "addresses": [f"10.0.{tor}{spine}.2/24"]} for tor in (1, 2)]
+        routers.append({"name": f"spine-{spine}", "interfaces": downs})
+        links += [{"endpoints": [f"tor-{tor}:s{spine}", f"spine-{spine}:t{tor}"]} for tor in (1, 2)]
+    filters = [{"at": "spine-2:t1", "drop": "tcp dst port 80"}]
+    fabric = {"routers": routers, "links": links, "filters": filters}
+    cluster = racks.built(*racks.documents(fabric, network="{provider: kubenet}"))
+    verdict = Asker(cluster).judge("a", "b:80")
+    assert (verdict.word, str(verdict.delivered)) == (Word.SOMETIMES, "1/2")
+    assert verdict.failure is not None
+    assert verdict.failure.cause is not None
+    assert verdict.failure.cause.code == "UNDERLAY_FILTER"
