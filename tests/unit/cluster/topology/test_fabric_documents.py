@@ -62,7 +62,8 @@ def test_a_router_with_all_its_keys(tmp_path: Path) -> None:
     """A list of ports, an empty one too, makes a subnet of the device."""
     text = """{routers: [{name: tor, learns: false, multipath: true,
       sysctls: {net.ipv4.conf.all.rp_filter: 1}, routes: [{to: 0.0.0.0/0, via: 10.0.0.1}],
-      interfaces: [{name: rack, addresses: [10.1.0.1/24], ports: [1, x]}, {name: 2, addresses: [10.0.0.2/31], mtu: 1400, masquerade: true}, {name: vlan, ports: []}]}]}"""
+      interfaces: [{name: rack, addresses: [10.1.0.1/24], ports: [1, x]},
+      {name: 2, addresses: [10.0.0.2/31], mtu: 1400, masquerade: true}, {name: vlan, ports: []}]}]}"""
     (router,) = spec(tmp_path, text).routers
     assert (router.name, router.learns, router.multipath) == ("tor", False, True)
     assert router.sysctls == {"net.ipv4.conf.all.rp_filter": "1"}
