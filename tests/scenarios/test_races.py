@@ -91,7 +91,7 @@ def send_twice(address: IpAddress, port: int) -> Program[None]:
 
 
 def test_all_schedules_of_two_packets_are_explored_with_their_probabilities() -> None:
-    """On an old kernel: lost where one is overtaken and both go to different pods, that is 1 in 4 of 1/2 each.
+    """On an old kernel one is lost if one is overtaken, and both were sent to different pods: 1 in 4.
 
     A packet that is overtaken by one that is overtaken itself is confirmed in its turn,
     so it is the second that loses in that case.
