@@ -42,6 +42,10 @@ ODD: Final = (
     ("node", "iptables -t mangle -I PREROUTING -s {pod} -j MARK --set-mark 0x4000"),
     ("node", "iptables -t mangle -I FORWARD -d {pod} -j TTL --ttl-set 1"),
     ("node", "iptables -t mangle -I PREROUTING -d {pod} -j TTL --ttl-set 1"),
+    ("node", "iptables -I FORWARD -i {device} -j DROP"),
+    ("node", "iptables -I FORWARD -o {device} -p tcp -j REJECT"),
+    ("node", "iptables -I FORWARD ! -o {device} -m mark --mark 0x80000/0x80000 -j DROP"),
+    ("node", "iptables -I FORWARD -m mark --mark 0x80000/0x80000 -p tcp --dport 80 -j DROP"),
     ("node", "iptables -P FORWARD DROP"),
     ("node", "ip route add blackhole {pod}"),
     ("node", "ip route add unreachable {pod}/32 metric 5"),
@@ -138,13 +142,21 @@ def started(crowd: Crowd) -> tuple[Cluster, list[str]]:
     for doing in crowd.doings:
         pod, other = (pods[number % len(pods)] for number in (doing.pod, doing.other))
         kind, command = doing.odd
-        text = command.format(pod=pod.status.pod_ip, other=other.status.pod_ip)
+        device = _device_of(cluster, places[pods.index(pod)])
+        text = command.format(pod=pod.status.pod_ip, other=other.status.pod_ip, device=device)
         where = f"node/{pod.spec.node_name}" if kind == "node" else places[pods.index(pod)]
         try:
             cluster.namespace(where).run(text)
         except EmuError:
             continue  # it cannot be done twice, or not there
     return cluster, places
+
+
+def _device_of(cluster: Cluster, pod: str) -> str:
+    """Return the device of its node at the other end of a pod's cable."""
+    end = cluster.fabric.far_end(cluster.namespace(f"pod/{pod}").net, "eth0")
+    assert end is not None
+    return end[1]
 
 
 def check_classes(found: Findings, crowd: Crowd) -> None:
