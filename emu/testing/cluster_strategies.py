@@ -48,7 +48,7 @@ _NETWORKS: Final[tuple[tuple[ProviderName, dict[str, Any]], ...]] = (
     ("vpc", {"style": "aws", "interfaces": 3, "addressesPerInterface": 3}),
     ("vpc", {"style": "gke", "nonMasqueradeCIDRs": _NOT_OUTSIDE}),
 )
-PROXY_MODES: Final[tuple[ProxyMode, ...]] = ("iptables", "iptables", "nftables")
+PROXY_MODES: Final[tuple[ProxyMode, ...]] = ("iptables", "iptables", "nftables", "ipvs")
 _FIRST_PORT: Final = 8000
 _ROLES: Final[st.SearchStrategy[Role]] = st.sampled_from(("control-plane", "worker"))
 _TAINTS: Final[st.SearchStrategy[tuple[()] | None]] = st.sampled_from(((), None))

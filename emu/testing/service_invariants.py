@@ -98,16 +98,40 @@ def usable(lab: ClusterLab, door: Door, node: str, role: Role) -> dict[str, Part
 
     `Local` keeps to the node; but what pods and nodes of the cluster send to an
     address for those outside is not from outside, as far as kube-proxy can tell.
+    IPVS does not ask where a packet is from: a node that has nobody takes them all.
     """
     spec = door.service.spec
+    if is_stranded(lab, door, node):
+        return backends(lab, door)
     policy = spec.internal_traffic_policy
-    if door.entrance != "cluster IP":
+    if door.entrance != "cluster IP" and _is_balanced(lab):
+        policy = spec.external_traffic_policy
+    elif door.entrance != "cluster IP":
         is_known = role == "node" or (role == "pod" and cluster_cidr_of(lab.topology.cluster) != "")
         policy = "Cluster" if is_known else spec.external_traffic_policy
     found = backends(lab, door)
     if policy != "Local":
         return found
     return {text: pod for text, pod in found.items() if pod.node == node}
+
+
+def _is_balanced(lab: ClusterLab) -> bool:
+    """Return whether IPVS does what rules do otherwise."""
+    return lab.topology.cluster.proxy.mode == "ipvs"
+
+
+def is_stranded(lab: ClusterLab, door: Door, node: str) -> bool:
+    """Return whether `node` sends on, in mode ipvs, what is for its own pods alone, for it has none.
+
+    It masquerades nothing then, and what answers knows the client: unless the
+    answer comes by this node again, the client hears from a stranger.
+    """
+    spec = door.service.spec
+    is_inside = door.entrance == "cluster IP"
+    policy = spec.internal_traffic_policy if is_inside else spec.external_traffic_policy
+    if not _is_balanced(lab) or policy != "Local" or (is_inside and spec.type == "ClusterIP"):
+        return False
+    return not any(pod.node == node for pod in backends(lab, door).values())
 
 
 # --- exact shares ---
@@ -142,7 +166,7 @@ def _check_share(found: Findings, lab: ClusterLab, door: Door, node: str, *, is_
     shares = {text: Fraction(1, len(expected)) for text in expected}
     found.expect("shares", f"{what}: {judged.endpoints}, not {shares}", holds=judged.endpoints == shares)
     if not expected:
-        refused = Word.DROP if backends(lab, door) else Word.REJECT
+        refused = Word.DROP if backends(lab, door) and not _is_balanced(lab) else Word.REJECT
         found.expect("refusals", f"{what}: {judged.word}, not {refused}", holds=judged.word is refused)
 
 
@@ -164,6 +188,8 @@ def check_service(found: Findings, lab: ClusterLab, exchange: Exchange, door: Do
     if not expected:
         found.expect("refused", f"{what}: {exchange.outcome}", holds=exchange.outcome != "ok")
         return
+    if is_stranded(lab, door, node) and source.node != node:
+        return  # nothing is promised
     found.expect("served", f"{what}: {exchange.outcome}", holds=exchange.outcome == "ok")
     if source.role == "node":
         return  # its own device sees the packets when they are translated already

@@ -5,6 +5,7 @@
     from the node   OUTPUT --> POSTROUTING --> (to itself:) PREROUTING, INPUT
 
 Reverse path filters are not asked, and a way is found where there is no route.
+What IPVS takes goes on by OUTPUT and POSTROUTING to the destination that it picks.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ POD_DEVICE: Final = "pod"
 """Instead of a device's name: any device that leads to a pod."""
 
 _MADE_DEVICE: Final = "veth-probe"
+_NOBODY: Final = "IPVS: no destination"
 _MADE_MAC: Final = MacAddress.parse("02:00:00:00:00:fe")
 _EVERYWHERE: Final = Prefix.parse("0.0.0.0/0")
 
@@ -98,7 +100,7 @@ def send(net: Namespace, packet: bytes, iif: str) -> Fate:
         if made is not None:
             remove(net, made)
         net.take_effects()
-    if not passed:
+    if not passed and not (skb.is_balanced and not watch.is_over):
         return Fate(watch.word, detail=watch.detail)
     changed = (skb.dst, _port(skb)) != destination
     endpoint = f"{skb.dst}:{_port(skb)}" if changed else ""
@@ -205,6 +207,7 @@ class _Watch:
         self._place = ""
         self.word = Word.DROP
         self.detail = ""
+        self.is_over = False
         self.is_accepted = False
 
     def seen(self, net: Namespace, device: Device, direction: Direction, frame: Frame) -> None:
@@ -237,10 +240,10 @@ class _Watch:
         del net
         if packet is not self._skb:
             return
-        self.detail = drop.detail
+        self.detail, self.is_over = drop.detail, True
         if drop.reason is DropReason.NOT_MODELLED:
             self.word = Word.UNKNOWN
-        elif _rejects(self._last):
+        elif drop.detail.startswith(_NOBODY) or _rejects(self._last):
             self.word = Word.REJECT
 
 

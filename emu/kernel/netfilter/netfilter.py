@@ -144,6 +144,7 @@ class Netfilter:
             or self.hashlimits
             or self.nft.tables
             or self._fills_sets
+            or self.ipvs.is_enabled
             or any(each.memories for each in self.tables.values())
         )
 

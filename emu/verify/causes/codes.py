@@ -25,6 +25,7 @@ REPLY_NOT_UNNATED: Final = "REPLY_NOT_UNNATED"
 CT_TABLE_FULL: Final = "CT_TABLE_FULL"
 CT_INSERT_FAILED: Final = "CT_INSERT_FAILED"
 CT_NAT_PORTS_EXHAUSTED: Final = "CT_NAT_PORTS_EXHAUSTED"
+IPVS_STALE_CONNECTION: Final = "IPVS_STALE_CONNECTION"
 CT_INVALID: Final = "CT_INVALID"
 CT_STALE_DNAT: Final = "CT_STALE_DNAT"
 NETPOL_INGRESS: Final = "NETPOL_INGRESS"
@@ -67,6 +68,7 @@ OURS: Final[Mapping[str, str]] = {
     CT_INSERT_FAILED: "another connection has the same addresses and ports",
     CT_NAT_PORTS_EXHAUSTED: "NAT finds no port that is free",
     CT_INVALID: "connection tracking calls it INVALID",
+    IPVS_STALE_CONNECTION: "an old connection of IPVS sends it to an address that nobody has any more",
     CT_STALE_DNAT: "an old connection translates it to an address that no pod has any more",
     NETPOL_INGRESS: "a NetworkPolicy lets no such packet in",
     NETPOL_EGRESS: "a NetworkPolicy lets no such packet out",
@@ -121,6 +123,7 @@ EXPLAINED: Final = frozenset(
         CT_INVALID,
         CT_INSERT_FAILED,
         CT_STALE_DNAT,
+        IPVS_STALE_CONNECTION,
         CT_TABLE_FULL,
         CT_NAT_PORTS_EXHAUSTED,
         PMTU_BLACKHOLE,

@@ -154,7 +154,7 @@ def _translator(scene: Scene) -> Namespace | None:
     """Return the namespace that translated the request's destination."""
     assert scene.story.request is not None, "as above"
     for one in scene.story.request.line:
-        if one.step.stage == "nat" and one.step.detail.startswith("destination "):
+        if one.step.stage in {"ipvs", "nat"} and one.step.detail.startswith("destination "):
             return scene.network.fabric.namespace(one.step.net)
     return None
 

@@ -23,6 +23,7 @@ from emu.verify.causes import (
     conntrack,
     dns,
     headless,
+    ipvs,
     kernel,
     listeners,
     mtu,
@@ -60,6 +61,7 @@ _NO_ROUTE: Final = frozenset((errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EINVA
 _NO_ROUTE_NAMES: Final = frozenset(errno.errorcode[number] for number in _NO_ROUTE)
 _ENDED: Final = frozenset((CLOSED, "ECONNRESET", TIMEOUT))
 _REFINERS: Final = (
+    ipvs.refine,
     policy.refine,
     balancers.refine,
     service.refine,

@@ -39,6 +39,7 @@ FIXES: Final[Mapping[str, str]] = {
 """What helps, by code."""
 
 _BY_DETAIL: Final = {"nf_conntrack: table full": CT_TABLE_FULL, "insert_failed": CT_INSERT_FAILED}
+_IPVS: Final = "IPVS"
 _SPENT: Final = "the TTL is spent"
 _NEW: Final = "NEW"
 _KUBE_FORWARD: Final = "-j KUBE-FORWARD"
@@ -114,7 +115,7 @@ def _netfilter(scene: Scene) -> tuple[str, str]:
     for beginning, code in _BY_DETAIL.items():
         if step.detail.startswith(beginning):
             return code, step.detail
-    if decided is None or decided.chain is None:
+    if decided is None or decided.chain is None or step.detail.startswith(_IPVS):
         return DropReason.NETFILTER_DROP.name, step.detail
     is_policy = not decided.rule and decided.chain[1] == Hook.FORWARD.name
     words = f"{decided.stage} {decided.detail}"

@@ -11,6 +11,7 @@ from emu.kernel import sctp, tcp
 from emu.kernel.drops import DropReason
 from emu.kernel.sockets import SocketKind
 from emu.verify.causes import nft, node_ports
+from emu.verify.causes.objects import service_at
 from emu.verify.causes.rules import port_index, port_of_rule, ports
 from emu.verify.causes.scene import called
 from emu.verify.causes.words import PROTOCOLS, listed, port_words
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from emu.kernel.namespace import Namespace
     from emu.kernel.sockets import Socket
+    from emu.observe.recording import Step
     from emu.verify.causes.cause import Cause
     from emu.verify.causes.scene import Scene
 
@@ -87,6 +89,8 @@ def _node_ports(scene: Scene) -> str:
 def _sent_by(scene: Scene) -> tuple[str, int, str] | None:
     """Return the Service that translated the packet to this port, which of its ports, its targetPort."""
     for step in reversed(scene.steps):
+        if step.stage == "ipvs":
+            return _balanced_by(scene, step)
         if step.chain is None or not (
             step.chain[1].startswith("KUBE-SEP-") or nft.is_endpoint(step.chain[1])
         ):
@@ -94,11 +98,29 @@ def _sent_by(scene: Scene) -> tuple[str, int, str] | None:
         named = port_of_rule(scene.network.fabric.namespace(step.net), scene.store, step.chain[1], step.rule)
         if named is None:
             return None
-        index, target = port_index(scene.store, named), ""
-        if scene.store is not None:
-            service = scene.service(named[0], named[1])
-            if service is not None and index < len(service.spec.ports):
-                port = service.spec.ports[index]
-                target = str(port.port if port.target_port is None else port.target_port)
-        return f"Service {named[0]}/{named[1]}", index, target
+        return _port_of(scene, named)
     return None
+
+
+def _balanced_by(scene: Scene, step: Step) -> tuple[str, int, str] | None:
+    """Return the same of a virtual service of IPVS that was asked before `step`."""
+    asked = next((one for one in scene.packet.tuples if one.dst != scene.there.dst), None)
+    service = (
+        None if scene.store is None or asked is None else service_at(scene.store, str(asked.dst), asked.dport)
+    )
+    if step.detail.startswith("source ") or service is None or asked is None:
+        return None
+    ports = (each for each in service.spec.ports if asked.dport in {each.port, each.node_port})
+    name = next((each.name for each in ports if each.protocol == PROTOCOLS.get(asked.protocol)), None)
+    meta = service.metadata
+    return None if name is None else _port_of(scene, (meta.namespace, meta.name, name))
+
+
+def _port_of(scene: Scene, named: tuple[str, str, str]) -> tuple[str, int, str]:
+    """Return a Service, which of its ports has a name, and the targetPort of that."""
+    index, target = port_index(scene.store, named), ""
+    service = scene.service(named[0], named[1])
+    if service is not None and index < len(service.spec.ports):
+        port = service.spec.ports[index]
+        target = str(port.port if port.target_port is None else port.target_port)
+    return f"Service {named[0]}/{named[1]}", index, target

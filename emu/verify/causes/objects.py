@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from emu.observe.recording import Step
 
 _ROUTE: Final = re.compile(r"(?:\w+ )?(\d+\.\d+\.\d+\.\d+(?:/\d+)?)(?: via \S+)? dev (\S+)")
+_VIRTUAL: Final = re.compile(r"(?:^(?:TCP|UDP|SCTP)|^source becomes) ([\d.]+):(\d+)")
 _CHANGE: Final = re.compile(r"(?:source|destination) (\S+?)(?::(\d+))? becomes (\S+?)(?::(\d+))?")
 
 
@@ -60,6 +61,8 @@ def origin_of(network: Emulation, step: Step) -> Origin | None:
         return _of_rule(network, net, chain, rule) if rule else _of_device(network, net, step.device)
     if step.stage == "nat":
         return _of_change(store_of(network), step.detail)
+    if step.stage == "ipvs":
+        return _of_virtual_service(store_of(network), step.detail)
     if step.stage == "route":
         return _of_route(network, net, step.detail)
     if step.kind in {Kind.IN, Kind.OUT}:
@@ -93,6 +96,17 @@ def _of_change(store: Store | None, detail: str) -> Origin | None:
         if service is not None:
             return Origin(f"Service {service.metadata.namespace}/{service.metadata.name}")
     return None
+
+
+def _of_virtual_service(store: Store | None, detail: str) -> Origin | None:
+    """Return the Service whose virtual service IPVS speaks of."""
+    found = _VIRTUAL.search(detail)
+    if found is None or store is None:
+        return None
+    service = service_at(store, found[1], int(found[2]))
+    return (
+        None if service is None else Origin(f"Service {service.metadata.namespace}/{service.metadata.name}")
+    )
 
 
 def service_at(store: Store, address: str, port: int = 0) -> Service | None:

@@ -123,6 +123,8 @@ class Node:
             return Meaning()
         if netfilter.nft.tables:
             raise Doubt("there are rules of nftables")
+        if netfilter.ipvs.is_enabled:
+            raise Doubt("there are virtual services")
         limit = self.net.sysctl.number("net.netfilter.nf_conntrack_max")
         if limit and netfilter.conntrack.count + _ROOM > limit:
             raise Doubt("the connection table is nearly full")
@@ -369,7 +371,9 @@ def _check_switch(net: Namespace, plan: Plan) -> None:
         Doubt: it is more, or not right about who is where.
     """
     netfilter = net.used_netfilter
-    if netfilter is not None and (netfilter.nft.tables or not all(map(netfilter.is_empty, Hook))):
+    if netfilter is not None and (
+        netfilter.nft.tables or netfilter.ipvs.is_enabled or not all(map(netfilter.is_empty, Hook))
+    ):
         raise Doubt(f"{net.name} has rules")
     if net.unseen or any(plans.addresses_of(net)) or plans.answers_for_others(net, frozenset()):
         raise Doubt(f"{net.name} is more than a switch")

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from emu.verify.verdict import Outcome
 
 _COMMENT: Final = re.compile(r' -m comment --comment (?:"(?:[^"\\]|\\.)*"|\S+)| comment "(?:[^"\\]|\\.)*"')
+_SCHEDULED: Final = re.compile(r"(\w+ \S+) (\w+) -> (\S+)")  # whom IPVS picked
 _WAITS: Final = re.compile(r"waits for the MAC address of (\S+) dev \S+")
 _FOUND: Final = re.compile(r"(\S+) is at (\S+) dev \S+")
 _TARGET: Final = re.compile(r" -j (\S+)")
@@ -152,7 +153,7 @@ class _Visit:
         if then is not None and then.told.step.stage == "nat":
             self._translated(then, label, steps)
             return 1
-        if then is not None and then.told.step.reason is DropReason.NETFILTER_DROP:
+        if then is not None and _is_dropped_by_rules(then.told.step):
             self._ended(then.told.step, label, last)
             return 1
         for step in steps:
@@ -211,8 +212,8 @@ class _Visit:
             case "conntrack":
                 if step.detail.lower().startswith("invalid"):
                     self._add(step, f"conntrack {step.detail}")
-            case "nat":
-                self._retranslated(hop)
+            case "ipvs" | "nat":
+                (self._balanced if step.stage == "ipvs" else self._retranslated)(hop)
             case "route":
                 if not step.detail.startswith("local "):
                     self._add(step, f"route {step.detail}")
@@ -226,6 +227,25 @@ class _Visit:
                 self._add(step, "a raw ICMP socket takes it")
             case stage:
                 self._add(step, f"{stage} {step.detail}".rstrip())
+
+    def _balanced(self, hop: Hop) -> None:
+        """Tell what IPVS did: whom it picked, and what that made of the packet."""
+        step = hop.told.step
+        change, (whose,) = _change(step), _words(self._places.origin(step))
+        picked = _SCHEDULED.fullmatch(step.detail)
+        if picked is not None:
+            chance = self._odds.get(f"IPVS {picked[1]} {picked[2]}")
+            self._add(step, f"ipvs {picked[2]}{f' p={chance}' if chance else ''}", f"> {picked[3]}", (whose,))
+        elif not change:
+            self._add(step, f"ipvs {step.detail}", notes=(whose,))
+        elif self._rows and self._rows[-1].change == change and self._rows[-1].what.startswith("ipvs "):
+            owner = "" if hop.after is None else self._places.owner(hop.after.dst)
+            last = self._rows[-1]
+            if last.notes and hop.after is not None and owner != str(hop.after.dst):
+                self._rows[-1] = last._replace(notes=(f"{last.notes[0]} -> {owner}", *last.notes[1:]))
+        else:
+            what = "translated back" if self._is_reply else "translated"
+            self._add(step, f"ipvs {what}", change, (whose,))
 
     def _dropped(self, hop: Hop) -> None:
         step = hop.told.step
@@ -271,6 +291,11 @@ def _by_table(steps: Sequence[Step], last: Step) -> Iterator[list[Step]]:
     """Yield the steps in one table after the other."""
     for _, group in groupby((*steps, last), key=lambda step: step.chain and step.chain[0]):
         yield list(group)
+
+
+def _is_dropped_by_rules(step: Step) -> bool:
+    """Return whether a packet ended by rules, and not by what stands beside them at a hook."""
+    return step.reason is DropReason.NETFILTER_DROP and not step.detail.startswith("IPVS")
 
 
 def _words(origin: Origin | None) -> tuple[str]:

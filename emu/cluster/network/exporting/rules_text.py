@@ -50,6 +50,8 @@ def write_rules(net: Namespace, ns: str, now: Instant, draft: Draft) -> None:
         if netfilter.is_legacy != (backend == "legacy"):
             draft.left_out.append(f"{ns}: that its rules are of another iptables than {backend}")
         draft.backend = backend
+    if netfilter.ipvs.is_enabled:
+        draft.left_out.append(f"{ns}: its virtual services (ipvsadm -S)")
     objects = list(dict.fromkeys(_accounts(each.table for each in snapshots)))
     if objects:
         told = ", ".join(objects)

@@ -196,6 +196,7 @@ def test_what_one_pod_has_otherwise_makes_it_unlike_all_others(command: str) -> 
         ("iptables -t raw -I PREROUTING -j NOTRACK", "Notrack"),
         ("ip rule add from 10.0.0.0/8 lookup main", "routing rules"),
         ("nft add table ip odd", "nftables"),
+        ("ipvsadm -A -t 10.96.0.7:80", "virtual services"),
     ],
 )
 def test_of_a_node_that_is_not_understood_nothing_is_shared(command: str, why: str) -> None:

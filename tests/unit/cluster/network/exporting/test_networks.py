@@ -153,7 +153,9 @@ def test_what_no_document_can_have_is_left_out_by_name(network: Network) -> None
     network.fabric.connect((left, "eth0"), (bridge, "port1"), Cable(latency=1000))
     left.device("vx0").link.tos = 8  # type: ignore[attr-defined]
     bridge.device("br0").link.group_fwd_mask = 8  # type: ignore[attr-defined]
+    network.namespace("left").run("ipvsadm -A -t 10.96.0.7:80")
     left_out = export(network).remarks.left_out
+    assert "left: its virtual services (ipvsadm -S)" in left_out
     assert "left/eth0: bandwidth, latency, MTU and faults of its cable" in left_out
     assert "left/vx0: tos 0x8" in left_out
     assert "bridge/br0: group_fwd_mask 0x8" in left_out
