@@ -114,6 +114,11 @@ class Balancers:
         for each in self.speakers:
             each.lose(name)
 
+    def hold_still(self) -> None:
+        """Ask no node whether it works from now on."""
+        for each in self.machines.values():
+            each.hold_still()
+
     def _machine(
         self, spec: LoadBalancerSpec, number: int, segment: Prefix, inside: Sequence[Prefix]
     ) -> BalancingMachine | _Returning:

@@ -295,6 +295,7 @@ class Cluster(Emulation):
         """Let kubelets ask and restart nothing from now on, so that nobody speaks but who is asked to."""
         for kubelet in self.kubelets.by_node.values():
             kubelet.hold_still()
+        self.control_plane.balancers.hold_still()
 
     def points(self, pattern: str = "any") -> list[tuple[str, str]]:
         """Return the capture points that `pattern` means: `any`, or `OWNER/DEVICE` with `*` in the device.

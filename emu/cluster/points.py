@@ -154,7 +154,8 @@ def names_of(store: Store, namespaces: Mapping[IpAddress, str]) -> dict[IpAddres
         else:
             found[address] = f"{name}.{kind}" if name else net
     for service in store.each(Service):
-        for text in (*service.spec.cluster_ips, *service.spec.external_ips):
+        given = (each.ip for each in service.status.load_balancer.ingress if each.ip)
+        for text in (*service.spec.cluster_ips, *service.spec.external_ips, *given):
             try:
                 found[IpAddress.parse(text)] = f"{service.metadata.name}.{service.metadata.namespace}.svc"
             except AddressError:

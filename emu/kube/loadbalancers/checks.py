@@ -117,6 +117,11 @@ class Checks:
             for tally in self._tallies.values()
         )
 
+    def hold_still(self) -> None:
+        """Ask nobody from now on."""
+        for timer in self._timers.values():
+            self._fabric.loop.cancel(timer)
+
     def _ask(self, asked: Asked) -> None:
         self._fabric.spawn(self._net, self._question(asked))
 

@@ -128,6 +128,10 @@ class Machine:
         """Return whether it has looked at all nodes since then, and nothing is about to change."""
         return self._checks.is_settled(since)
 
+    def hold_still(self) -> None:
+        """Ask no node whether it works from now on."""
+        self._checks.hold_still()
+
     # --- what follows ---
 
     def _write(self) -> None:
