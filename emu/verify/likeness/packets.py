@@ -32,6 +32,7 @@ class Sort(NamedTuple):
         sports: their source ports, where the protocol has ports.
         dports: their destination ports.
         complains: they are errors about other packets, and no connection's first.
+        is_around: they are around other packets, from node to node.
     """
 
     sources: Extent
@@ -40,6 +41,7 @@ class Sort(NamedTuple):
     sports: Ports = _ANY_PORT
     dports: Ports = _ANY_PORT
     complains: bool = False
+    is_around: bool = False
 
 
 class Tunnel(NamedTuple):
@@ -71,7 +73,8 @@ def sorts(
             yield Sort(sources, targets, protocol, there, own)
     yield Sort(universe.everybody, universe.everybody, ICMP, complains=True)
     for number, port, ends in tunnels:
-        yield Sort(ends, ends, number, dports=_ANY_PORT if port is None else ((port, port),))
+        dports = _ANY_PORT if port is None else ((port, port),)
+        yield Sort(ends, ends, number, dports=dports, is_around=True)
 
 
 def meet(some: Ports, others: Ports) -> bool:

@@ -34,7 +34,7 @@ _TRANSLATING: Final = (Dnat, Snat, Masquerade, Redirect, Netmap)
 _MARKING: Final = (SetMark, RestoreMark)
 _KNOWN: Final = (
     *(Jump, Goto, Return, Decide, Reject),
-    *(*_MARKING, SaveMark, SetConnmark, SetMss, Notrack),
+    *(*_MARKING, SaveMark, SetConnmark, SetMss),
     *(Log, NfLog, Classify, FillChecksum, Trace),
 )
 _ENDING: Final = (Goto, Return, Decide, Reject)
@@ -50,11 +50,13 @@ class Reached:
         table: the table.
         rules: their numbers, by chain, in order.
         conditions: what they ask, by chain and number.
+        inner: those that other packets get to than the ones around others.
     """
 
     table: Table
     rules: dict[str, list[int]] = attrs.field(factory=dict)
     conditions: dict[tuple[str, int], Condition] = attrs.field(factory=dict)
+    inner: set[tuple[str, int]] = attrs.field(factory=set)
 
 
 def reach(tables: Sequence[Table], sorts: Sequence[Sort], place: Place) -> list[Reached]:
@@ -102,6 +104,8 @@ def _check(reached: Reached) -> None:
         target = _target(reached, chain, number)
         if isinstance(target, _TRANSLATING):
             raise Doubt(f"addresses are translated ({reached.table.name}/{chain} rule {number + 1})")
+        if isinstance(target, Notrack) and (chain, number) not in reached.inner:
+            continue  # of what is around others nobody asks whether it is tracked
         if target is not None and not isinstance(target, _KNOWN):
             name = target.name if isinstance(target, UnknownTarget) else type(target).__name__
             raise Doubt(f"a rule does {name} ({reached.table.name}/{chain} rule {number + 1})")
@@ -150,6 +154,8 @@ class _Walk:
                 continue
             reached.add(number)
             self._found.conditions[chain, number] = condition
+            if not sort.is_around:
+                self._found.inner.add((chain, number))
             if isinstance(rule.target, Jump | Goto):
                 entered.append(rule.target.chain)
             if isinstance(rule.target, _ENDING) and condition.must_hold(sort, marks=self._marks):
