@@ -125,7 +125,7 @@ def load_topology(documents: Sequence[Document], mode: Mode = Mode.STRICT) -> To
     faults += unknown_clients(sorted_out.seen, sorted_out.traffic)
     if faults:
         raise DocumentError(faults)
-    return Topology(
+    found = Topology(
         cluster,
         joined(sorted_out.fabrics),
         tuple(objects),
@@ -139,6 +139,13 @@ def load_topology(documents: Sequence[Document], mode: Mode = Mode.STRICT) -> To
         seen=tuple(sorted_out.seen),
         warnings=findings.warnings,
     )
+    if found.fabric.vpc is not None:
+        from emu.cluster.vpc.check import faults_of as vpc_faults  # noqa: PLC0415 - few clusters are in one
+
+        faults += vpc_faults(found, documents)
+    if faults:
+        raise DocumentError(faults)
+    return found
 
 
 @attrs.define

@@ -13,6 +13,7 @@ from emu import document
 from emu.apps import datagram
 from emu.cluster.cluster import Cluster
 from emu.cluster.topology import ClusterSpec, NetworkSpec, NodeSpec, load_topology
+from emu.errors import DocumentError
 from emu.kube.api.objects import Node
 from emu.sim.time import SECOND, later
 from emu.testing.clusters import ClusterLab
@@ -263,15 +264,41 @@ def test_pods_on_nodes_whose_interfaces_differ_share_no_answers() -> None:
     assert likeness.key("default/a", "default/b") != likeness.key("default/b", "default/a")
 
 
-def test_what_a_document_names_and_is_not_there_is_told() -> None:
-    """Nodes that are none; and that a VPC was made, where none is described."""
-    made = cluster(
-        f"{NAT}, interfaces: [{{node: oen}}], routeTables: [{{name: t, routes: "
-        "[{to: 0.0.0.0/0, via: node/thre}]}]"
+@pytest.mark.parametrize(
+    ("vpc", "nodes", "told"),
+    [
+        (
+            f"{NAT}, interfaces: [{{node: oen}}]",
+            NODES,
+            "in.yaml:11: $.spec.vpc.interfaces[0].node: there is no node oen (there are control, one, two)",
+        ),
+        (
+            f"{NAT}, routeTables: [{{name: t, routes: [{{to: 10.9.0.0/16, via: node/thre}}]}}]",
+            NODES,
+            "in.yaml:11: $.spec.vpc.routeTables[0].routes[0].via: there is no node thre",
+        ),
+        (
+            NAT,
+            "{name: one, addresses: [192.168.0.4/24]}, {name: two}",
+            "in.yaml:6: $.spec.nodes[0]: address 192.168.0.4 of one is in no subnet of the VPC",
+        ),
+        (NAT, "{name: one}, {name: two, subnet: x}", "in.yaml:6: $.spec.nodes[1]: the VPC has no subnet x"),
+    ],
+)
+def test_what_does_not_fit_is_a_fault_with_its_line(vpc: str, nodes: str, told: str) -> None:
+    """Nodes that there are not, and nodes that have no place."""
+    with pytest.raises(DocumentError) as caught:
+        load_topology(document.parse(source_of(vpc, "provider: vpc", nodes), "in.yaml"))
+    assert told in str(caught.value)
+
+
+def test_a_vpc_that_nobody_described_is_told_of() -> None:
+    """With what there is in it."""
+    made = ClusterLab(Plan(ClusterSpec(network=NetworkSpec("vpc"), nodes=(NodeSpec("n0"),))))
+    told = (
+        "no vpc in a Fabric document: one is made with the subnets public 10.0.0.0/20, private 10.0.16.0/20"
     )
-    told = "\n".join(made.warnings)
-    assert "there is no node oen" in told
-    assert "there is no node/thre, where t leads 0.0.0.0/0" in told
+    assert any(each.startswith(told) for each in made.warnings)
 
 
 def test_a_node_may_have_interfaces_in_several_subnets_that_pods_have_addresses_of() -> None:
