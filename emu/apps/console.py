@@ -38,6 +38,7 @@ TOOLS: Final[Mapping[str, str]] = {
     "hostname": "emu.apps.tools.hostname:run",
     "nc": "emu.apps.tools.nc:run",
     "nslookup": "emu.apps.tools.nslookup:run",
+    "openssl": "emu.apps.tools.openssl:run",
     "ping": "emu.apps.tools.ping:run",
     "printenv": "emu.apps.tools.env:run",
     "sh": "emu.apps.tools.sh:run",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from emu.apps.tls.authorities import ROOT, TRUSTED
 
 if TYPE_CHECKING:
-    from cryptography import x509
+    from collections.abc import Iterable
 
     from emu.apps.curl.options import Options
     from emu.apps.tls.channel import Tls
@@ -48,22 +48,24 @@ def hello(options: Options) -> str:
 
 def agreed(channel: Tls, host: str, options: Options, userland: Userland) -> str:
     """Return what is told of the connection and the server's certificate."""
-    from cryptography import x509  # noqa: PLC0415 - only who wants to know all waits for it
+    from emu.apps.tls import chain  # noqa: PLC0415 - only who wants to know all waits for it
 
     conversation = channel.conversation
-    found = x509.load_der_x509_certificate(conversation.certificate_octets)
+    found = chain.describe(conversation.certificate_octets, trusted(options, userland))
     protocol = conversation.alpn
     lines = [
         f"SSL connection using {conversation.version} / {conversation.cipher}",
         f"ALPN: server accepted {protocol}" if protocol else "ALPN: server did not agree on a protocol",
         "Server certificate:",
         f" subject: {_name(found.subject)}",
-        f" start date: {_date(found.not_valid_before_utc)}",
-        f" expire date: {_date(found.not_valid_after_utc)}",
+        f" start date: {chain.date(found.begin)}",
+        f" expire date: {chain.date(found.end)}",
     ]
     if "insecure" not in options.flags:
         lines.append(f' subjectAltName: host "{host}" matched cert\'s "{_matched(channel, host)}"')
-    lines += [f" issuer: {_name(found.issuer)}", f" {_verified(found, trusted(options, userland))}"]
+    is_ok = found.words == chain.OK
+    result = f"result: {found.words} ({found.number}), continuing anyway."
+    lines += [f" issuer: {_name(found.issuer)}", f" SSL certificate verify {'ok.' if is_ok else result}"]
     return "\n".join(f"* {line}" for line in lines)
 
 
@@ -74,28 +76,5 @@ def _matched(channel: Tls, host: str) -> str:
     return next((name for name in names if trust.matches(name, host)), "")
 
 
-def _verified(found: x509.Certificate, authorities: str) -> str:
-    """Return what the chain came to, whether that counts or not."""
-    from cryptography import x509  # noqa: PLC0415
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
-
-    for each in x509.load_pem_x509_certificates(authorities.encode()):
-        try:
-            found.verify_directly_issued_by(each)
-        except (ValueError, TypeError, InvalidSignature):
-            continue
-        return "SSL certificate verify ok."
-    what = (
-        "self-signed certificate (18)"
-        if found.subject == found.issuer
-        else "unable to get local issuer certificate (20)"
-    )
-    return f"SSL certificate verify result: {what}, continuing anyway."
-
-
-def _name(name: x509.Name) -> str:
-    return "; ".join(f"{part.rfc4514_attribute_name}={part.value!s}" for part in name)
-
-
-def _date(date: object) -> str:
-    return f"{date:%b %e %H:%M:%S %Y} GMT"
+def _name(parts: Iterable[tuple[str, str]]) -> str:
+    return "; ".join(f"{key}={value}" for key, value in parts)

@@ -130,3 +130,50 @@ def test_wget_believes_everybody_and_says_so() -> None:
     found = lab_with_sites().namespace("a").execute(["wget", "-qO-", "https://web:8443/x"])
     assert (found.stdout, found.status) == ("web:8443 /x\n", 0)
     assert found.stderr == "wget: note: TLS certificate validation not implemented\n"
+
+
+class TestOpenssl:
+    """`openssl s_client`, as people look at certificates."""
+
+    def run(self, words: str) -> Finished:
+        """Run it on host `a`."""
+        return lab_with_sites().namespace("a").execute(["openssl", *words.split()])
+
+    @pytest.mark.parametrize(
+        ("words", "stdout", "stderr"),
+        [
+            ("-connect web:443", "Verify return code: 0 (ok)", "depth=0 CN = web\nverify return:1\nDONE\n"),
+            (
+                "-connect web:8443",
+                "subject=O = Acme Co, CN = Kubernetes Ingress Controller Fake Certificate\n",
+                "verify error:num=18:self-signed certificate\nverify return:1\n",
+            ),
+            ("-connect 10.0.0.2:443 -noservername -tls1_2", "New, TLSv1.2, Cipher is ", "DONE"),
+            ("-connect web:443 -alpn http/1.1 -showcerts", "ALPN protocol: http/1.1\n", "DONE"),
+            ("-connect web:443 -brief -servername shop.example", "", "Protocol version: TLSv1.3\n"),
+        ],
+    )
+    def test_it_tells_what_hands_were_shaken(self, words: str, stdout: str, stderr: str) -> None:
+        """Whose certificate, by which version, and what the chain comes to."""
+        found = self.run(f"s_client {words}")
+        assert found.status == 0, found
+        assert stdout in found.stdout
+        assert stderr in found.stderr
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            ("s_client -connect web:81", "connect:errno=111\n"),
+            ("s_client -connect nope:443", "BIO_lookup_ex: Name or service not known\n"),
+            ("s_client -connect web:80", "error:SSL routines:wrong version number\n"),
+            ("s_client -connect web", "-connect argument or target parameter malformed"),
+            ("s_client -connect web:443 -CAfile /no", "Could not open file or uri for loading /no"),
+            ("s_client -connect web:8443 -verify_return_error", "verify error:num=18"),
+            ("x509 -text", "openssl: of its commands s_client and version are modelled"),
+        ],
+    )
+    def test_what_went_wrong_is_told(self, words: str, said: str) -> None:
+        """With status 1."""
+        found = self.run(words)
+        assert found.status == 1
+        assert said in found.stderr
