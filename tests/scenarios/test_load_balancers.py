@@ -476,3 +476,44 @@ def test_the_lab_loads_such_clusters_as_well(tmp_path: Path) -> None:
     assert inside.always
     assert str(outside.verdict.target.address) == "203.0.113.128"
     assert str(inside.verdict.target.address).startswith("10.")
+
+
+def test_in_a_vpc_there_are_none_and_that_is_said(tmp_path: Path) -> None:
+    """Machines there have no network in common that a balancer could stand in."""
+    folder = tmp_path / "c.yaml"
+    folder.write_text(text("name: cloud").replace("spec: {loadB", "spec: {vpc: {cidr: 10.0.0.0/16}, loadB"))
+    cluster = read_source([str(folder)]).start()
+    assert isinstance(cluster, Cluster)
+    assert "load balancer cloud is not there: balancers in a VPC are not modelled" in cluster.warnings
+    assert cluster.store.get(Service, "web", "default").status.load_balancer.ingress == ()
+
+
+RACKS: Final = """
+---
+apiVersion: emu/v1
+kind: Fabric
+spec:
+  switches: [{name: core}]
+  routers:
+  - name: tor-1
+    interfaces: [{name: rack, addresses: [10.1.1.1/24], ports: []}, {name: up, addresses: [10.0.0.1/24]}]
+  - name: tor-2
+    interfaces: [{name: rack, addresses: [10.1.2.1/24], ports: []}, {name: up, addresses: [10.0.0.2/24]}]
+  links: [{endpoints: ["tor-1:up", "core:1"]}, {endpoints: ["tor-2:up", "core:2"]}]
+"""
+
+
+def test_a_balancer_in_one_rack_reaches_what_its_kind_can_reach(tmp_path: Path) -> None:
+    """Behind top-of-rack routers: translated packets are routed, those that are passed on need one subnet."""
+    for kind, reached in (("passthrough", {"w1", "w2"}), ("nat", {"w1", "w2", "w3"})):
+        made = text(f"name: cloud, kind: {kind}").replace(
+            "role: control-plane}, {name: w1}, {name: w2}, {name: w3}]",
+            "role: control-plane, addresses: [10.1.1.10/24]}, {name: w1, addresses: [10.1.1.11/24]}, "
+            "{name: w2, addresses: [10.1.1.12/24]}, {name: w3, addresses: [10.1.2.13/24]}]",
+        )
+        (tmp_path / "c.yaml").write_text(made + RACKS)
+        cluster = read_source([str(tmp_path / "c.yaml")]).start()
+        assert isinstance(cluster, Cluster)
+        assert targets(cluster, "web") == reached
+        assert judge(cluster, "ext/laptop", "svc/web:80").word.value == "ALWAYS"
+        assert any("passes nothing on to w3" in each for each in cluster.warnings) is (kind == "passthrough")
