@@ -123,13 +123,13 @@ def _told(channel: Tls, given: Namespace, authorities: str) -> Finished:
     dates = f"NotBefore: {chain.date(found.begin)}; NotAfter: {chain.date(found.end)}"
     shown = found.pem if given.showcerts else ""
     protocol = f"ALPN protocol: {conversation.alpn}" if conversation.alpn else "No ALPN negotiated"
+    code = f"Verify return code: {found.number} ({found.words})"
     parts = [
         "CONNECTED(00000003)\n",
         f"Certificate chain\n 0 s:{subject}\n   i:{issuer}\n   v:{dates}\n{shown}",
         f"Server certificate\n{'' if shown else found.pem}subject={subject}\n\nissuer={issuer}\n\n",
         f"{verification}\n",
-        f"New, {conversation.version}, Cipher is {conversation.cipher}\n{protocol}\n"
-        f"Verify return code: {found.number} ({found.words})\n",
+        f"New, {conversation.version}, Cipher is {conversation.cipher}\n{protocol}\n{code}\n",
         "",
     ]
     text = "---\n".join(parts)
