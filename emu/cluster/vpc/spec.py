@@ -18,7 +18,7 @@ EVERYWHERE: Final = Prefix.parse("0.0.0.0/0")
 DEFAULT_GROUP: Final = "default"
 """The security group of whoever has none of his own; there is one without anybody naming it."""
 
-PUBLIC_RANGE: Final = Prefix.parse("203.0.113.128/25")
+PUBLIC_RANGE: Final = Prefix.parse("203.0.113.64/26")
 """Where public addresses come from that nobody names."""
 
 AWS_MTU: Final = 9001

@@ -80,7 +80,7 @@ def test_machines_of_public_subnets_have_public_addresses_unless_told_otherwise(
     )
     found = public_addresses(spec, nodes, {"p": IpAddress.parse("203.0.113.60")})
     assert {name: str(each) for name, each in found.items()} == {
-        "n": "203.0.113.132",
+        "n": "203.0.113.68",
         "o": "203.0.113.50",
         "p": "203.0.113.60",
     }

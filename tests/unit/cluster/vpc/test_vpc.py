@@ -118,9 +118,9 @@ def test_a_public_node_is_seen_outside_as_its_public_address_and_reached_by_it()
     """One to one, both ways."""
     vpc = f"{PUBLIC}, {OPEN}"
     node = cluster(vpc).store.get(Node, "one")
-    assert node.addresses("ExternalIP") == ("203.0.113.133",)
-    assert seen(ask(vpc, "node/one", "ext/laptop:443")) == "203.0.113.133"
-    inward = ask(vpc, "ext/laptop", "203.0.113.133/icmp")
+    assert node.addresses("ExternalIP") == ("203.0.113.69",)
+    assert seen(ask(vpc, "node/one", "ext/laptop:443")) == "203.0.113.69"
+    inward = ask(vpc, "ext/laptop", "203.0.113.69/icmp")
     assert (ending(inward), seen(inward)) == ("ALWAYS", "198.51.100.7")
 
 
