@@ -33,11 +33,12 @@ _PATIENCE: Final = 130 * SECOND  # until the kernel gives a connection up
 
 def run(argv: Sequence[str], userland: Userland) -> Program[Finished]:
     """Connect, shake hands, and tell of it."""
-    if argv[:1] == ["version"]:
+    command, *rest = argv or ("",)
+    if command == "version":
         return Finished("OpenSSL 3.0.19 27 Jan 2026 (Library: OpenSSL 3.0.19 27 Jan 2026)\n")
-    if argv[:1] != ["s_client"]:
+    if command != "s_client":
         raise CommandError("openssl: of its commands s_client and version are modelled", 1)
-    given = _read(argv[1:])
+    given = _read(rest)
     host, _, port = given.connect.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
         raise CommandError("s_client: -connect argument or target parameter malformed or ambiguous", 1)

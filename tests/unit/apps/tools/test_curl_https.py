@@ -137,7 +137,7 @@ class TestOpenssl:
 
     def run(self, words: str) -> Finished:
         """Run it on host `a`."""
-        return lab_with_sites().namespace("a").execute(["openssl", *words.split()])
+        return lab_with_sites().namespace("a").execute(("openssl", *words.split()))
 
     @pytest.mark.parametrize(
         ("words", "stdout", "stderr"),
