@@ -111,7 +111,7 @@ class Daemons:
             self._written[network.name] = written
             announced = written.announced
             if self.underlay is not None and announced is not None and announced != before.announced:
-                self.underlay.announce(network.internal_ip, announced)
+                self.underlay.announce(self._speaker(network), announced)
             machine.keep_sysctls()
             self._annotate(network.name, written)
             if machine.network != written.config:
@@ -139,6 +139,11 @@ class Daemons:
             () if self.underlay is None else self.underlay.ranges,
             None if self.underlay is None else self.underlay.gateways.get(segment),
         )
+
+    def _speaker(self, network: NodeNetwork) -> IpAddress:
+        """Return the address by which routers reach a node: its InternalIP, whatever its daemon goes by."""
+        internal = self._store.get(Node, network.name).addresses("InternalIP")
+        return IpAddress.parse(internal[0]) if internal else network.internal_ip
 
     def _way_out(
         self, net: Namespace, internal: IpAddress, segment: Prefix

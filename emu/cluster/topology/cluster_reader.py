@@ -17,10 +17,11 @@ from emu.cluster.topology.spec import (
 )
 from emu.document import MappingNode
 from emu.document.fields import Fields, Place, boolean, elements, integer, one_of, text
-from emu.errors import did_you_mean
+from emu.errors import AddressError, did_you_mean
 from emu.kube.policy.settings import Settings as PolicySettings
 from emu.kube.providers import PROVIDERS, OptionsError, weave
 from emu.kube.proxy.modes import MODES, NOT_YET
+from emu.wire.addresses import Prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,7 @@ _POD_CIDRS: Final = {"weave": weave.RANGE}
 """Where pods have their addresses by default, with providers that have a range of their own."""
 
 _PROXY: Final = ProxySpec()
-_NOT_YET: Final = ()
+_NOT_YET: Final = ("cilium", "antrea", "ovn-kubernetes")
 
 
 def read_cluster(place: Place) -> ClusterSpec:
@@ -56,7 +57,7 @@ def _spec(place: Place, name: str) -> ClusterSpec:
             name,
             seed=fields.get("seed", values.seed, 0),
             kubernetes=fields.get("kubernetes", values.version, ClusterSpec().kubernetes),
-            pod_cidr=fields.get("podCIDR", values.prefixes, _POD_CIDRS.get(network.provider, POD_CIDR)),
+            pod_cidr=fields.get("podCIDR", values.prefixes, _pods_of(network)),
             service_cidr=fields.get("serviceCIDR", values.prefixes, SERVICE_CIDR),
             network=network,
             proxy=fields.get("kubeProxy", _proxy, ProxySpec()),
@@ -65,6 +66,15 @@ def _spec(place: Place, name: str) -> ClusterSpec:
             ingress=fields.get("addons", _ingress, "auto"),
         )
     )
+
+
+def _pods_of(network: NetworkSpec) -> Prefix:
+    """Return where pods have their addresses if the document does not say it."""
+    pool = network.options.get("pool") if network.provider == "calico" else None
+    try:
+        return Prefix.parse(pool) if isinstance(pool, str) else _POD_CIDRS.get(network.provider, POD_CIDR)
+    except AddressError:  # told with the other faults of the options
+        return POD_CIDR
 
 
 def _ingress(place: Place) -> Literal["auto", "nginx", "none"]:

@@ -206,7 +206,7 @@ class TestKind:
     [
         ("{nods: []}", 3, r"\$\.spec\.nods: unknown key; did you mean 'nodes'\?"),
         ("{network: {provider: flanel}}", 3, "did you mean 'flannel'"),
-        ("{network: {provider: calico}}", 3, "the provider calico is not modelled yet"),
+        ("{network: {provider: cilium}}", 3, "the provider cilium is not modelled yet"),
         ("{nodes: [{name: a}, {name: a}]}", 3, "a second node a"),
         ("{kubeProxy: {mode: ipvs}}", 3, "the mode ipvs is not modelled yet"),
         ("{kubernetes: 1.30}", 3, 'a version in quotes, like "1.35"'),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import emu
+from emu.cluster.cluster import Cluster
 from emu.kernel.link.ipip import Ipip
 from emu.kernel.route import Route
 from emu.kube import cni
@@ -21,6 +23,7 @@ from tests.unit.kube.providers.lab import OUTSIDE, Lab
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from emu.kube.cni.fields import Json
     from emu.kube.providers import Written
@@ -200,3 +203,16 @@ def test_wrong_options_are_told(options: dict[str, Json], words: str) -> None:
     """Each with what is meant, as far as it can be known."""
     with pytest.raises(OptionsError, match=words):
         PROVIDERS["calico"](options)
+
+
+def test_a_pool_is_the_pod_cidr_unless_that_is_given(tmp_path: Path) -> None:
+    """Who names a pool need not say the range again for kube-proxy; pods have addresses of the pool."""
+    file = tmp_path / "cluster.yaml"
+    file.write_text(
+        "apiVersion: emu/v1\nkind: Cluster\n"
+        "spec: {network: {provider: calico, calico: {pool: 192.168.128.0/17}}, nodes: [{name: n}]}\n"
+    )
+    cluster = emu.load(str(file))
+    assert isinstance(cluster, Cluster)
+    assert str(cluster.topology.cluster.pod_cidr) == "192.168.128.0/17"
+    assert str(cluster.node("n").net.devices["tunl0"].addresses[0]).startswith("192.168.")
