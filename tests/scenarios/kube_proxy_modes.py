@@ -55,7 +55,9 @@ _TAIL: Final = """\
 
 In mode userspace no promise holds that a Service hands a pod's packets on as they are: the server sees
 the node, and the client was accepted before anybody knew whether there is an endpoint. Pods that ask
-each other by their own addresses are left alone in every mode.
+each other by their own addresses are left alone in every mode. A redirection leads to an address of the
+device by which a packet comes in: where a node has none on the devices of its pods (calico, vpc), it drops
+the packet, and pods reach no Service.
 """
 _FACTS: Final = (
     ("in Kubernetes", "all", "from 1.29 on", "all", "up to 1.25"),

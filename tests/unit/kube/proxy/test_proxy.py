@@ -237,7 +237,7 @@ def test_others_than_pods_are_told_apart(config: ProxyConfig, words: str | None)
         assert first.endswith(f"-d 172.30.0.1 --dport 80 {words}-j KUBE-MARK-MASQ")
 
 
-@pytest.mark.parametrize("mode", NOT_YET)
+@pytest.mark.parametrize("mode", ["ebpf", *NOT_YET])
 def test_modes_that_are_not_modelled_are_refused_by_name(mode: str) -> None:
     """Nobody gets the rules of another mode in silence."""
     with pytest.raises(UnmodelledModeError, match=mode):
