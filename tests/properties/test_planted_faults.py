@@ -81,16 +81,12 @@ def _arriving(change: Any) -> tuple[object, str, Any]:  # noqa: ANN401 - gets wh
 
 
 def silent_loss() -> tuple[object, str, Any]:
-    """Lose IPv4 on the switch without a word, one frame of seven."""
-    count = 0
+    """Lose IPv4 on the switch without a word, one packet of seven."""
 
     def change(right: Any, fabric: Fabric, plug: Any, frame: Frame) -> None:  # noqa: ANN401 - as above
-        nonlocal count
-        if plug.net.name.startswith("switch/") and frame.octets[12:14] == IPV4:
-            count += 1
-            if count % 7 == 0:
-                return
-        right(fabric, plug, frame)
+        is_there = plug.net.name.startswith("switch/") and frame.octets[12:14] == IPV4
+        if not is_there or frame.packet_id % 7:
+            right(fabric, plug, frame)
 
     return _arriving(change)
 
