@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from emu.cluster.topology.places import Subject
+from emu.cluster.vpc.nodes import vpc_of
 from emu.errors import AddressError
 from emu.kube.api.objects import Node
 from emu.wire.addresses import Prefix
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from emu.cluster.topology import Topology
 
 _CLUSTER = Subject("Cluster")
+_FABRIC = Subject("Fabric")
 
 
 @attrs.frozen
@@ -74,8 +76,13 @@ def overlaps(topology: Topology, nodes: Sequence[PlannedNode]) -> list[Overlap]:
 
 def ranges(topology: Topology, nodes: Sequence[PlannedNode]) -> Iterator[Range]:
     """Yield the ranges of pods and Services, of nodes' networks and of hosts outside."""
-    spec = topology.cluster
-    yield Range("the pods' range", spec.pod_cidr, _CLUSTER, "$.spec.podCIDR")
+    spec, vpc = topology.cluster, vpc_of(topology)
+    if vpc is None or vpc.pool is None:  # else pods have addresses of its subnets
+        yield Range("the pods' range", spec.pod_cidr, _CLUSTER, "$.spec.podCIDR")
+    cidrs = () if vpc is None else vpc.cidrs
+    for index, cidr in enumerate(cidrs):
+        path = "$.spec.vpc.cidr" + (f"[{index}]" if len(cidrs) > 1 else "")
+        yield Range("the VPC's range", cidr, _FABRIC if topology.fabric.vpc is not None else _CLUSTER, path)
     yield Range("the Services' range", spec.service_cidr, _CLUSTER, "$.spec.serviceCIDR")
     said = {
         each.metadata.name
@@ -86,7 +93,9 @@ def ranges(topology: Topology, nodes: Sequence[PlannedNode]) -> Iterator[Range]:
     for node in nodes:
         name = node.node.metadata.name
         index, entry = entries.get(name, (0, None))
-        if entry is not None and entry.addresses:
+        if vpc is not None:
+            pass  # its network is part of the VPC
+        elif entry is not None and entry.addresses:
             path = f"$.spec.nodes[{index}].addresses"
             for device in entry.addresses:
                 for each in device:
@@ -97,7 +106,7 @@ def ranges(topology: Topology, nodes: Sequence[PlannedNode]) -> Iterator[Range]:
             yield Range(words, Prefix.of(address, address.bits), subject, "$.status.addresses")
         else:
             yield Range("the nodes' network", node.devices[0][0].prefix, _CLUSTER, "$.spec.nodes")
-        own = _pod_cidr(node)
+        own = _pod_cidr(node) if vpc is None or vpc.pool is None else None
         if own is not None and own.address not in spec.pod_cidr:
             subject = _CLUSTER if entry is not None and entry.pod_cidr else Subject("Node", "", name)
             path = f"$.spec.nodes[{index}].podCIDR" if subject is _CLUSTER else "$.spec.podCIDR"

@@ -331,3 +331,16 @@ def test_a_node_that_comes_after_one_that_is_gone_takes_its_place() -> None:
     n0, n2 = made.nodes
     assert made.ask(n0, n2.address, Protocol.ICMP).outcome == "ok"
     assert made.ask(n2, n0.address, Protocol.ICMP).outcome == "ok"
+
+
+def test_a_vpc_that_overlaps_with_the_services_range_is_told_of() -> None:
+    """Once, whatever subnets its nodes are in; `podCIDR` counts only where pods have addresses of it."""
+    for network, told in (
+        ("provider: vpc", ["Services"]),
+        ("provider: vpc, style: gke", ["pods", "Services"]),
+        ("provider: kindnet", ["pods", "Services"]),
+    ):
+        warnings = Cluster(topology_of("cidr: 10.0.0.0/8", network)).warnings
+        ours = [each for each in warnings if each.startswith("CIDR_OVERLAP")]
+        assert len(ours) == len(told)
+        assert all(any(f"the {each}' range" in line for line in ours) for each in told)
