@@ -95,7 +95,10 @@ def namespace_name(pod: Pod) -> str:
 
 
 RESERVED = frozenset(
-    ("pod", "svc", "node", "ext", "deploy", "sts", "ds", "rs", "job", "rc", "cronjob", "switch", "router")
+    (
+        *("pod", "svc", "node", "ext", "deploy", "sts", "ds", "rs", "job", "rc", "cronjob"),
+        *("switch", "router", "vpc", "lb"),
+    )
 )
 """Words before the first slash of an end point that are no namespace."""
 

@@ -344,3 +344,15 @@ def test_a_vpc_that_overlaps_with_the_services_range_is_told_of() -> None:
         ours = [each for each in warnings if each.startswith("CIDR_OVERLAP")]
         assert len(ours) == len(told)
         assert all(any(f"the {each}' range" in line for line in ours) for each in told)
+
+
+def test_a_namespace_may_be_called_as_the_vpc_is() -> None:
+    """Its pods have network namespaces of other names."""
+    pod = (
+        "---\n{apiVersion: v1, kind: Namespace, metadata: {name: vpc}}\n"
+        "---\n{apiVersion: v1, kind: Pod, metadata: {name: router, namespace: vpc}, spec: {nodeName: one, "
+        "containers: [{name: c, image: nginx, ports: [{containerPort: 80}]}]}}\n"
+    )
+    text = source_of(NAT, "provider: vpc") + pod
+    made = Cluster(load_topology(document.parse(text, "in.yaml")))
+    assert ending(Asker(made).judge("a", "pod/vpc/router:80")) == "ALWAYS"
