@@ -9,6 +9,7 @@ it that hold elsewhere, on generated clusters, and Hypothesis shrinks what it fi
 from __future__ import annotations
 
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from unittest import mock
 
@@ -28,6 +29,7 @@ from emu.testing.talk import talk
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from emu.cluster.topology import NetworkSpec
     from emu.testing.plans import Plan
 
     Found: TypeAlias = tuple[Plan, list[Traffic]]
@@ -48,6 +50,7 @@ class Fault:
         patch: what of the code is replaced meanwhile: where, the name, and by what.
         look: what is done to find it.
         services: how many Services a cluster may have.
+        network: the provider of each cluster, where the fault is of no other; None for any.
     """
 
     invariant: str
@@ -55,6 +58,7 @@ class Fault:
     patch: tuple[object, str, Any] | None = None
     look: Callable[[Findings, ClusterLab, Sequence[Traffic]], None] = talk
     services: int = 0
+    network: NetworkSpec | None = None
 
 
 class _Enough(KeyboardInterrupt):
@@ -96,7 +100,10 @@ def discover(fault: Fault) -> Found:
             return True
         return False
 
-    cases = st.tuples(plans(most_services=fault.services), st.lists(traffics(), min_size=1, max_size=3))
+    drawn = plans(most_services=fault.services)
+    if fault.network is not None:
+        drawn = drawn.map(partial(_with, network=fault.network))
+    cases = st.tuples(drawn, st.lists(traffics(), min_size=1, max_size=3))
     chosen = settings(
         max_examples=MOST_TRIED,
         database=None,
@@ -107,6 +114,10 @@ def discover(fault: Fault) -> Found:
     with suppress(_Enough):
         return find(cases, is_found, settings=chosen)
     return best[-1]  # each that Hypothesis accepts is smaller than the one before
+
+
+def _with(plan: Plan, network: NetworkSpec) -> Plan:
+    return attrs.evolve(plan, cluster=attrs.evolve(plan.cluster, network=network))
 
 
 # --- what is planted ---

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from emu.cluster.topology import NetworkSpec
 from emu.fabric.driver import Fabric
 from emu.kernel.netfilter import nat
 from emu.kernel.skb import Skb
@@ -177,7 +178,7 @@ FAULTS: Final = {
     "a route that goes round": Fault("TTL", forget_a_route),
     "a way back that is another": Fault("retraced", forget_a_route),
     "a route to nobody": Fault("answered", lead_routes_astray),
-    "an FDB entry that leads back": Fault("arrives once", tunnel_to_oneself),
+    "an FDB entry that leads back": Fault("arrives once", tunnel_to_oneself, network=NetworkSpec("flannel")),
     "a loop of bridges": Fault("storm", loop_the_switch),
     "a TTL that does not fall": Fault("TTL", patch=unfallen_ttl()),
     "a stale checksum": Fault("checksums", patch=stale_checksum()),
