@@ -243,7 +243,7 @@ class TestPolicies:
 
     @pytest.mark.parametrize(("setting", "is_cut"), [("keep", False), ("recheck", True)])
     def test_it_is_cut_only_where_policies_are_asked_again(
-        self, tmp_path: Path, setting: str, is_cut: bool
+        self, tmp_path: Path, setting: str, *, is_cut: bool
     ) -> None:
         """`networkPolicy.establishedConnections` says whether."""
         text = (FOLDER / "failures/policy-leaves-connections.yaml").read_text()

@@ -148,6 +148,14 @@ class PacketWatch:
         """Return what is known of a flow, which may be nothing."""
         return self._flows.get(key) or Flow()
 
+    def unaccounted(self) -> list[int]:
+        """Return the packets of clients that have left and have not come anywhere, nor ended for a reason."""
+        return [
+            packet
+            for packet, flow in self._by_packet.items()
+            if packet not in flow.places and packet not in flow.drops
+        ]
+
     def forget(self, key: FlowKey) -> None:
         """Begin anew with a flow: what comes with its port from now on is another one."""
         flow = self._flows.pop(key, None)

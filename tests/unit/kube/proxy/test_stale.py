@@ -18,7 +18,7 @@ FILE: Final = Path(__file__).parents[4] / "topologies/failures/stale-udp.yaml"
     ("version", "is_refused"), [("1.31", True), ("1.32", False), ("1.36", False), ("1.37", True)]
 )
 def test_a_service_without_endpoints_keeps_its_entries_in_some_releases(
-    tmp_path: Path, version: str, is_refused: bool
+    tmp_path: Path, version: str, *, is_refused: bool
 ) -> None:
     """By events they were deleted; by comparison only where there is another endpoint; since 1.37 always."""
     text = FILE.read_text().replace('"1.35"', f'"{version}"').replace("until: 80s", "until: 30s")
