@@ -74,6 +74,8 @@ CASES: Final = [
     Case("headless", "client", "web.default:80", "NEVER", "NO_SOCKET", "ALWAYS"),
     Case("headless", "client", "db.default:5432", "NEVER", "DNS_NXDOMAIN", "ALWAYS"),
     Case("load-balancer-bypassed", "client", "203.0.113.128:80", "NEVER", "LB_BYPASSED", "ALWAYS"),
+    Case("ipvs-port-again", "client:9125", "svc/web", "NEVER", "IPVS_STALE_CONNECTION", "ALWAYS"),
+    Case("ipvs-without-strict-arp", "ext/laptop", "svc/web", "NEVER", "ARP_MULTI_REPLY", "ALWAYS"),
     Case(
         "local-without-endpoint",
         "ext/laptop",

@@ -58,7 +58,7 @@ def _duplicate(scene: Scene, cause: Cause) -> Cause | None:
     asker = scene.network.fabric.namespace(step.net)
     link = neighbours(scene.network, asker, device)
     owners = sorted({net.name for net, each in link if any(own.address == address for own in each.addresses)})
-    owners = owners or _announcers(scene, address)
+    owners = owners or announcers(scene, address)
     holders = sorted({net.name for net, each in link if str(each.mac) == mac and net is not asker})
     if not owners or not holders or owners == holders:
         return None
@@ -87,7 +87,7 @@ def _duplicate(scene: Scene, cause: Cause) -> Cause | None:
     )
 
 
-def _announcers(scene: Scene, address: IpAddress) -> list[str]:
+def announcers(scene: Scene, address: IpAddress) -> list[str]:
     """Return the node that answers ARP for an address of a load balancer, which no device has."""
     from emu.cluster.cluster import Cluster  # noqa: PLC0415 - a network has no load balancers
 

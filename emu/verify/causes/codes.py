@@ -25,6 +25,7 @@ REPLY_NOT_UNNATED: Final = "REPLY_NOT_UNNATED"
 CT_TABLE_FULL: Final = "CT_TABLE_FULL"
 CT_INSERT_FAILED: Final = "CT_INSERT_FAILED"
 CT_NAT_PORTS_EXHAUSTED: Final = "CT_NAT_PORTS_EXHAUSTED"
+ARP_MULTI_REPLY: Final = "ARP_MULTI_REPLY"
 IPVS_STALE_CONNECTION: Final = "IPVS_STALE_CONNECTION"
 CT_INVALID: Final = "CT_INVALID"
 CT_STALE_DNAT: Final = "CT_STALE_DNAT"
@@ -68,6 +69,7 @@ OURS: Final[Mapping[str, str]] = {
     CT_INSERT_FAILED: "another connection has the same addresses and ports",
     CT_NAT_PORTS_EXHAUSTED: "NAT finds no port that is free",
     CT_INVALID: "connection tracking calls it INVALID",
+    ARP_MULTI_REPLY: "several nodes answer ARP for its address, and it came to one that ought not to",
     IPVS_STALE_CONNECTION: "an old connection of IPVS sends it to an address that nobody has any more",
     CT_STALE_DNAT: "an old connection translates it to an address that no pod has any more",
     NETPOL_INGRESS: "a NetworkPolicy lets no such packet in",
@@ -123,6 +125,7 @@ EXPLAINED: Final = frozenset(
         CT_INVALID,
         CT_INSERT_FAILED,
         CT_STALE_DNAT,
+        ARP_MULTI_REPLY,
         IPVS_STALE_CONNECTION,
         CT_TABLE_FULL,
         CT_NAT_PORTS_EXHAUSTED,

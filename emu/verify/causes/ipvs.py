@@ -15,10 +15,17 @@ import attrs
 
 from emu.kernel.drops import DropReason
 from emu.verify.causes import service as services
-from emu.verify.causes.codes import IPVS_STALE_CONNECTION, SVC_NO_LOCAL_ENDPOINT, SVC_NO_SUCH_PORT
+from emu.verify.causes.addressing import announcers
+from emu.verify.causes.codes import (
+    ARP_MULTI_REPLY,
+    IPVS_STALE_CONNECTION,
+    SVC_NO_LOCAL_ENDPOINT,
+    SVC_NO_SUCH_PORT,
+)
 from emu.verify.causes.objects import service_at
 from emu.verify.causes.scene import called
 from emu.verify.story import Way
+from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
     from emu.kube.api.objects import Service
@@ -87,6 +94,9 @@ def _unreturned(scene: Scene, cause: Cause) -> Cause | None:
     if service is None or not policy or node is None or node in services.nodes_of(scene, service):
         return None
     whose = f"Service {service.metadata.namespace}/{service.metadata.name}"
+    voices = _voices(scene, IpAddress.parse(found[1]))
+    if node in voices:
+        return _overheard(scene, cause, whose, voices, node)
     why, fix = services.no_local(scene, service, policy, node)
     words = (
         f"{whose} {why}; IPVS sends to another node's, masquerades nothing, and the answer takes the short "
@@ -98,6 +108,36 @@ def _unreturned(scene: Scene, cause: Cause) -> Cause | None:
 def _unruled(cause: Cause, detail: str) -> Cause:
     """Return a cause that no rule has to do with."""
     return attrs.evolve(cause, words=detail, rule="", object="", field="", fix="")
+
+
+def _voices(scene: Scene, address: IpAddress) -> list[str]:
+    """Return the nodes whose kernels answer ARP for an address that one of them announces in layer 2."""
+    said = announcers(scene, address)
+    found = [
+        node
+        for net in map(scene.network.fabric.namespace, scene.owners(address) if said else ())
+        if (node := scene.network.owners(net.name)[1]) is not None
+        and not net.sysctl.number("net.ipv4.conf.all.arp_ignore")
+    ]
+    return sorted(found) if [f"node/{each}" for each in found] != said else []
+
+
+def _overheard(scene: Scene, cause: Cause, whose: str, voices: list[str], node: str) -> Cause:
+    """Return the cause of a packet that came to a node that answers ARP beside the one that is to."""
+    address = scene.target.address
+    said = ", ".join(called(scene.network, each) for each in announcers(scene, address))
+    words = (
+        f"{len(voices)} nodes answer ARP for {address}, which {said} announces: {', '.join(voices)}, whose "
+        f"kube-ipvs0 has it; it came to {node}, and {whose} has no endpoint there"
+    )
+    return attrs.evolve(
+        cause,
+        code=ARP_MULTI_REPLY,
+        words=words,
+        object=f"Node {node}",
+        field="net.ipv4.conf.all.arp_ignore",
+        fix="kubeProxy.ipvs.strictARP: true, so that kernels answer for addresses of the device alone",
+    )
 
 
 def _without_destination(scene: Scene, cause: Cause, protocol: str, address: str, port: str) -> Cause | None:

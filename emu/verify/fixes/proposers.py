@@ -14,6 +14,7 @@ from emu.verify.fixes import (
     enforcement,
     forwarding,
     headless,
+    ipvs,
     mtu,
     node_ports,
     offload,
@@ -40,6 +41,7 @@ _SERVICE: Final[tuple[Proposer, ...]] = (
 )
 
 PROPOSERS: Final[Mapping[str, tuple[Proposer, ...]]] = {
+    "ARP_MULTI_REPLY": (ipvs.answer_for_the_device_alone,),
     "BRIDGE_HAIRPIN_OFF": (bridges.give_back_on_the_port,),
     "CT_INVALID": (rules.delete_the_rule, conntrack.be_liberal),
     "CT_STALE_DNAT": (conntrack.forget_the_old_entry, services.start_pods),
@@ -53,6 +55,7 @@ PROPOSERS: Final[Mapping[str, tuple[Proposer, ...]]] = {
         dns_names.end_with_a_dot,
     ),
     "FORWARD_POLICY_DROP": (forwarding.accept_by_policy,),
+    "IPVS_STALE_CONNECTION": (ipvs.pick_anew,),
     "IP_FORWARD_OFF": (forwarding.forward_packets,),
     "IP_INNOROUTES": (routes.add_a_route,),
     "IP_OUTNOROUTES": (routes.add_a_route,),
