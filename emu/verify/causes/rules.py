@@ -56,6 +56,9 @@ _BY_COMMENT: Final = (
     ("flanneld ", "provider flannel"),
     ("kind-masq-agent", "provider kindnet"),
     ("kubenet:", "provider kubenet"),
+    ("AWS", "provider vpc"),
+    ("ip-masq-agent:", "provider vpc"),
+    ("VPC ", "Fabric"),
 )
 
 

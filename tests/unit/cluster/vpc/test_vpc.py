@@ -20,6 +20,7 @@ from emu.testing.clusters import ClusterLab
 from emu.testing.plans import Plan
 from emu.testing.whole_state import whole_state
 from emu.verify.asker import Asker
+from emu.verify.causes.objects import object_of
 from emu.verify.endpoint import Protocol
 from emu.verify.likeness.classes import classes
 from emu.wire.addresses import IpAddress
@@ -356,3 +357,14 @@ def test_a_namespace_may_be_called_as_the_vpc_is() -> None:
     text = source_of(NAT, "provider: vpc") + pod
     made = Cluster(load_topology(document.parse(text, "in.yaml")))
     assert ending(Asker(made).judge("a", "pod/vpc/router:80")) == "ALWAYS"
+
+
+@pytest.mark.parametrize("style", ["aws", "gke"])
+def test_rules_of_the_provider_and_of_the_vpc_are_owed_to_them(style: str) -> None:
+    """A hop names who wrote the rule: `provider vpc` on a node, the `Fabric` document at the router."""
+    made = cluster(f"{NAT}, {OPEN}", f"provider: vpc, style: {style}")
+    owed = set()
+    for source, target in (("a", "ext/laptop:443"), ("a", "b:80")):
+        (outcome,) = Asker(made).judge(source, target).outcomes
+        owed |= {object_of(made, hop.told.step) for hop in outcome.story.hops()}
+    assert {"provider vpc", "Fabric"} <= owed
