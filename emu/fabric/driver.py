@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from emu.fabric.cable import Cable
     from emu.fabric.program import Program
     from emu.kernel.effects import Effect
+    from emu.kernel.link.device import Device
     from emu.kernel.netfilter.conntrack.race import Race
     from emu.kernel.recorder import Recorder, Tap
     from emu.sim.choice import Choice
@@ -83,6 +84,7 @@ class Fabric(Cabling):
         self._recorder: Recorder | None = None
         self._tap: Tap | None = None
         self._race: Race | None = None
+        self.carrier_listeners: list[Callable[[str, str, bool], None]] = []
         self._attendant: Attendant | None = None
 
     # --- machines and cables ---
@@ -140,7 +142,7 @@ class Fabric(Cabling):
                 net = self.namespaces[name]
                 device, far = net.device(iface), plug.net.device(plug.iface)
                 carrier = not is_down and far.up
-                self.call(net, partial(rtnetlink.set_carrier, device=device, carrier=carrier))
+                self._set_carrier(net, device, carrier=carrier)
 
     def record(self, recorder: Recorder | None) -> None:
         """Have `recorder` told of everything that happens from now on, in all namespaces."""
@@ -387,4 +389,11 @@ class Fabric(Cabling):
         plug = self._plugs.get((net.name, effect.iface))
         if plug is not None and not (plug.cable is not None and plug.cable.is_down):
             device = plug.net.device(plug.iface)
-            self.call(plug.net, partial(rtnetlink.set_carrier, device=device, carrier=effect.up))
+            self._set_carrier(plug.net, device, carrier=effect.up)
+
+    def _set_carrier(self, net: Namespace, device: Device, *, carrier: bool) -> None:
+        """Tell a device, and those who listen, that its cable works, or does not."""
+        if device.carrier != carrier:
+            for each in self.carrier_listeners:
+                each(net.name, device.name, carrier)
+        self.call(net, partial(rtnetlink.set_carrier, device=device, carrier=carrier))

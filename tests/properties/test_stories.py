@@ -36,7 +36,8 @@ spec:
   template:
     metadata: {labels: {app: web}, annotations: {emu/shutdown: drain 2s}}
     spec:
-      containers: [{name: web, image: nginx, ports: [{containerPort: 80}, {containerPort: 53, protocol: UDP}]}]
+      containers:
+      - {name: web, image: nginx, ports: [{containerPort: 80}, {containerPort: 53, protocol: UDP}]}
 ---
 apiVersion: v1
 kind: Service

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 EntryKind: TypeAlias = Literal["step", "event", "node", "pod", "endpoints", "rules", "link", "traffic"]
 
+_WIRED: Final = ("node/", "ext/", "lb/")
+"""How the namespaces are called whose links are told: machines', and not those of what connects them."""
+
 _READY: Final = {"True": "Ready", "False": "NotReady", "Unknown": "NotReady (unknown)"}
 
 
@@ -67,12 +70,15 @@ class Watch:
             store.watch(Pod, self._pod)
             store.watch(EndpointSlice, self._endpoints)
         listeners = self._cluster.proxies.listeners
+        carriers = self._cluster.fabric.carrier_listeners
         self._is_listening = True
         listeners.append(self._rules)
+        carriers.append(self._carrier)
         try:
             yield
         finally:
             listeners.remove(self._rules)
+            carriers.remove(self._carrier)
             self._is_listening = False
 
     def note(self, kind: EntryKind, about: str, text: str, reason: str = "") -> None:
@@ -136,6 +142,12 @@ class Watch:
 
     def _rules(self, node: str, words: str) -> None:
         self.note("rules", f"node/{node}", f"kube-proxy {words}")
+
+    def _carrier(self, net: str, device: str, carrier: bool) -> None:  # noqa: FBT001 - as a fabric tells it
+        if net.startswith(_WIRED):
+            self.note(
+                "link", net, f"{device} {'has its carrier again' if carrier else 'has lost its carrier'}"
+            )
 
 
 def _readiness(node: Node) -> str:

@@ -254,3 +254,20 @@ class TestFaults:
             play(tmp_path / "s.yaml", spec)
         assert "two clients are called a" in str(caught.value)
         assert "no traffic is called aa (there is a, a); did you mean 'a'?" in str(caught.value)
+
+
+def test_links_that_go_down_and_up_are_entries(tmp_path: Path) -> None:
+    """Those of machines, whether somebody cuts them or a node fails."""
+    spec = """
+  steps:
+  - {at: 2s, run: link two down}
+  - {at: 3s, run: link two up}
+  - {at: 4s, run: fail two}
+"""
+    entries = story_of(play(tmp_path / "s.yaml", spec)).entries
+    told = [(each.time // SECOND, each.object, each.text) for each in entries if each.kind == "link"]
+    assert told == [
+        (2, "node/two", "eth0 has lost its carrier"),
+        (3, "node/two", "eth0 has its carrier again"),
+        (4, "node/two", "eth0 has lost its carrier"),
+    ]
