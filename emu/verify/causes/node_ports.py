@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from emu.cluster.cluster import Cluster
 from emu.verify.causes.codes import SVC_NODEPORT_ADDRESS
 from emu.verify.causes.rules import ports
 from emu.verify.causes.words import PROTOCOLS, listed
@@ -25,6 +24,8 @@ def unserved(scene: Scene, cause: Cause) -> Cause | None:
         scene: a packet that found no socket on a node.
         cause: that nobody listens there.
     """
+    from emu.cluster.cluster import Cluster  # noqa: PLC0415 - a network needs no control plane
+
     network, asked = scene.network, scene.there
     if not isinstance(network, Cluster) or scene.store is None:
         return None

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emu.cluster.cluster import Cluster
 from emu.kube.api.objects import Service
-from emu.kube.proxy.userspace.mode import UserspacePlane
 from emu.verify.causes.cause import Cause
 from emu.verify.causes.codes import SVC_NO_ENDPOINTS
 from emu.verify.causes.rules import port_index
@@ -26,6 +24,9 @@ def of_ended(network: Emulation, story: Story) -> Cause | None:
         network: as the packets left it.
         story: all of it.
     """
+    from emu.cluster.cluster import Cluster  # noqa: PLC0415 - a network needs no control plane
+    from emu.kube.proxy.userspace.mode import UserspacePlane  # noqa: PLC0415 - nor proxies
+
     request = story.request
     if request is None or story.onward is not None or not isinstance(network, Cluster):
         return None

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from emu.cluster.underlay import is_underlay
 from emu.kernel.drops import DropReason
 from emu.verify import fivetuple
 from emu.verify.causes.codes import FORWARD_POLICY_DROP, UNDERLAY_FILTER
@@ -28,7 +27,7 @@ def refine(scene: Scene, cause: Cause) -> Cause | None:
         return None
     packet = fivetuple.packet_of(scene.end)
     inside = fivetuple.carried(packet)
-    is_between = scene.network.is_cluster and is_underlay(scene.end.net)
+    is_between = scene.network.is_cluster and _is_underlay(scene.end.net)
     outer = fivetuple.read(packet)
     if outer is None or not (inside or is_between):
         return None
@@ -37,6 +36,13 @@ def refine(scene: Scene, cause: Cause) -> Cause | None:
     words = f"{_what(scene, outer)} is dropped by {called(scene.network, scene.end.net)}: {cause.words}"
     fix = f"let {_kind(outer)} pass between the nodes in {scene.end.net}"
     return attrs.evolve(cause, code=UNDERLAY_FILTER, words=words, fix=fix)
+
+
+def _is_underlay(net: str) -> bool:
+    """Return whether a namespace of a cluster stands between machines."""
+    from emu.cluster.underlay import is_underlay  # noqa: PLC0415 - a network has none
+
+    return is_underlay(net)
 
 
 def _by_guard(scene: Scene, cause: Cause) -> Cause:
