@@ -31,6 +31,10 @@ _NO_STATE: Final = frozenset(
         ("Namespace", "recorder"),
         ("Recording", "_count"),
         ("Recording", "key_log"),
+        ("LiveRule", "program"),
+        ("LiveTable", "_changing"),
+        ("Index", "stale"),
+        ("Index", "_exact"),
         ("Chain", "compiled"),  # what is worked out of other state when somebody asks, and kept
         ("Userland", "_contents"),
         ("Userland", "_environment"),

@@ -9,7 +9,8 @@ objects in both, so what they have counted stays.
 from __future__ import annotations
 
 from collections import Counter as Multiset
-from typing import TYPE_CHECKING, Final
+from copy import deepcopy
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import attrs
 
@@ -18,7 +19,7 @@ from emu.kernel.netfilter.nftables.references import Reference, of_element
 from emu.kernel.netfilter.nftables.states import CounterState, LimitState, Sequence, state_of, with_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from emu.kernel.netfilter.nftables import ruleset as values
     from emu.kernel.netfilter.nftables.compile import Program
@@ -64,6 +65,7 @@ class LiveChain:
     """A chain; `value` has no rules, they are in `rules`."""
 
     __slots__ = ("handle", "rules", "value")
+    is_still: ClassVar[bool] = True  # what its rules remember is its table's to put aside
 
     def __init__(self, value: values.Chain, handle: int) -> None:
         self.value = value
@@ -105,6 +107,27 @@ class LiveSet:
         other = LiveSet(self.value, self.handle)
         other.slots.update(self.slots)
         return other
+
+    @property
+    def changes(self) -> bool:
+        """Whether packets or time change it."""
+        return bool(
+            {"dynamic", "timeout"} & {*self.value.flags}
+            or self.value.timeout
+            or self.value.statements
+            or any(slot.states or slot.expires is not None for slot in self.slots.values())
+        )
+
+    def begin_trial(self) -> Callable[[], None]:
+        """Hold copies of the elements from now on, and return how to hold the originals again."""
+        before = self.slots, self.index
+        self.slots = {key: slot.copy() for key, slot in self.slots.items()}
+        self.index = Index(self.slots, interval=self.value.is_interval, concat=len(self.value.key) > 1)
+
+        def put_back() -> None:
+            self.slots, self.index = before
+
+        return put_back
 
     def add(self, element: values.Element, now: Instant) -> Slot:
         """Enter an element and return it."""
@@ -173,7 +196,7 @@ class LiveTable:
         uses: how often something is named.
     """
 
-    __slots__ = ("_handles", "chains", "handle", "objects", "sets", "uses", "value")
+    __slots__ = ("_changing", "_handles", "chains", "handle", "objects", "sets", "uses", "value")
 
     def __init__(self, value: values.Table, handle: int) -> None:
         self.value = value
@@ -183,6 +206,39 @@ class LiveTable:
         self.objects: dict[tuple[str, str], LiveObject] = {}
         self.uses: Multiset[Reference] = Multiset()
         self._handles = 0
+        self._changing: tuple[tuple[LiveRule, ...], tuple[LiveSet, ...]] | None = None
+
+    def begin_trial(self) -> Callable[[], None]:
+        """Let packets change copies from now on, and return how to go back.
+
+        Of a table with the rules of ten thousand Services they change next to
+        nothing: what that is, is found once, as a table that is walked gets no
+        other chains, rules or sets (a transaction makes another table).
+        """
+        if self._changing is None:
+            every = [rule for chain in self.chains.values() for rule in chain.rules]
+            self._changing = (
+                tuple([rule for rule in every if rule.value.remembers]),
+                tuple([each for each in self.sets.values() if each.changes]),
+            )
+        rules, sets = self._changing
+        undo = [each.begin_trial() for each in sets]
+        kept = [(rule, rule.states, rule.sequences) for rule in rules]
+        for rule, states, sequences in kept:
+            rule.states, rule.sequences = deepcopy(states), deepcopy(sequences)
+        objects = [(found, found.state) for found in self.objects.values()]
+        for found, state in objects:
+            found.state = deepcopy(state)
+
+        def put_back() -> None:
+            for each in undo:
+                each()
+            for rule, states, sequences in kept:
+                rule.states, rule.sequences = states, sequences
+            for found, state in objects:
+                found.state = state
+
+        return put_back
 
     def copy(self) -> LiveTable:
         """Return a table of the same chains and sets, to be changed without changing this one.

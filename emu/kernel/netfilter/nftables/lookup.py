@@ -11,6 +11,7 @@ Source: net/netfilter/nft_set_hash.c, nft_set_rbtree.c, nft_set_pipapo.c.
 from __future__ import annotations
 
 from bisect import bisect_right
+from copy import deepcopy
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 import attrs
@@ -46,6 +47,10 @@ class Slot:
         self.element = element
         self.expires = expires
         self.states = states
+
+    def copy(self) -> Slot:
+        """Return an element that counts on by itself."""
+        return Slot(self.element, self.expires, deepcopy(self.states))
 
     def lives(self, now: Instant) -> bool:
         """Return whether its time has not come."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from emu.kernel.netfilter.nftables.needs import needs_conntrack
+from emu.kernel.netfilter.nftables.needs import needs_conntrack, remembers
 from emu.kernel.netfilter.nftables.references import of_rule
 from emu.kernel.netfilter.nftables.statements import Nat, Reject
 from emu.kernel.netfilter.nftables.unnamed import unnamed_sets
@@ -63,6 +63,11 @@ class Rule:
                 if isinstance(each, (Nat, Reject))
             ]
         )
+
+    @cached_property
+    def remembers(self) -> bool:
+        """Whether packets change what it remembers: it counts, limits, or numbers in turn."""
+        return remembers(self)
 
     @cached_property
     def unnamed_sets(self) -> int:

@@ -11,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emu.apps.commands import nft
+from emu.cluster.cluster import Cluster
+from emu.cluster.topology import load_topology
+from emu.document import scan
 from emu.fabric.driver import Fabric
 from emu.kernel.netfilter.nftables import requests as ask
 from emu.kernel.netfilter.nftables import ruleset as kernel
@@ -20,14 +23,16 @@ from emu.kube.proxy.nft.mode import NftablesPlane
 from emu.sim.time import SECOND
 from emu.testing.proxies import Proxies, endpoint, service, slice_of
 from emu.testing.proxy_strategies import NODES, clusters
+from emu.testing.whole_state import whole_state
 from emu.tools.nft.commands import parse
+from emu.verify.asker import Asker
 
 if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
     from emu.kernel.netfilter.nftables.live import LiveTable
     from emu.kube.api.objects.service import EndpointSlice, Service
 
-    Cluster = list[tuple[Service, EndpointSlice]]
+    Pairs = list[tuple[Service, EndpointSlice]]
 
 CONFIG: Final = ProxyConfig(
     "a", ("192.168.0.2",), "nftables", cluster_cidr="10.0.0.0/8", node_port_addresses=("primary",)
@@ -55,7 +60,7 @@ def held(net: Namespace) -> tuple[object, object]:
     return chains, sets
 
 
-def replace(cluster: Proxies, before: Cluster, after: Cluster) -> None:
+def replace(cluster: Proxies, before: Pairs, after: Pairs) -> None:
     """Have the objects of `after` instead of those of `before`."""
     names = {each.metadata.name for pair in after for each in pair}
     for pair in before:
@@ -65,7 +70,7 @@ def replace(cluster: Proxies, before: Cluster, after: Cluster) -> None:
     cluster.put(*(each for pair in after for each in pair))
 
 
-def check_parts(before: Cluster, after: Cluster, name: str) -> None:
+def check_parts(before: Pairs, after: Pairs, name: str) -> None:
     """Compare a node that saw a change with one that is new."""
     changed, fresh = Proxies(Fabric()), Proxies(Fabric())
     changed.put(*(each for pair in before for each in pair))
@@ -82,9 +87,7 @@ def check_parts(before: Cluster, after: Cluster, name: str) -> None:
 
 
 @given(before=clusters(), after=clusters(), name=st.sampled_from(NODES))
-def test_what_is_written_in_parts_is_what_is_written_at_once(
-    before: Cluster, after: Cluster, name: str
-) -> None:
+def test_what_is_written_in_parts_is_what_is_written_at_once(before: Pairs, after: Pairs, name: str) -> None:
     """Rules, maps and sets of a changed node are those of a new node, once unwanted chains are gone."""
     check_parts(before, after, name)
 
@@ -170,7 +173,7 @@ def test_nodes_that_see_the_same_share_their_rules() -> None:
 
 
 @given(cluster=clusters(), name=st.sampled_from(NODES))
-def test_frequent_rules_are_read_as_nft_reads_them(cluster: Cluster, name: str) -> None:
+def test_frequent_rules_are_read_as_nft_reads_them(cluster: Pairs, name: str) -> None:
     """The quick way gives the same values as the tool's own reader."""
     proxies = Proxies(Fabric())
     proxies.put(*(each for pair in cluster for each in pair))
@@ -206,3 +209,50 @@ def test_who_is_masqueraded_is_told_by_the_way_of_detection(config: ProxyConfig,
     cluster.start(config)
     lines = cluster.fleet.proxies["a"].plane.text().splitlines()
     assert any(line.endswith(f" {first}") and " service-" in line for line in lines)
+
+
+CLUSTER: Final = """
+apiVersion: emu/v1
+kind: Cluster
+spec:
+  kubeProxy: {mode: nftables}
+  nodes: [{name: one, role: control-plane}, {name: two}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: client}
+spec: {nodeName: one, containers: [{name: c, image: busybox}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web-1, labels: {app: web}, annotations: {emu/serve: "tcp/80"}}
+spec: {nodeName: one, containers: [{name: c, image: nginx}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web-2, labels: {app: web}, annotations: {emu/serve: "tcp/80"}}
+spec: {nodeName: two, containers: [{name: c, image: nginx}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, sessionAffinity: ClientIP, ports: [{port: 80}]}
+"""
+
+
+def test_questions_leave_everything_as_it_was() -> None:
+    """Sets that remember clients, rules, connections; and the same question has the same answer."""
+    shop = Cluster(load_topology(scan(CLUSTER.encode(), "cluster.yaml")))
+    before = whole_state(shop.fabric)
+    for _ in range(2):
+        verdict = Asker(shop).judge("client", "svc/web:80")
+        assert len(verdict.outcomes) == 2
+        assert whole_state(shop.fabric) == before
+
+
+def test_what_a_client_did_before_counts_and_what_was_asked_does_not() -> None:
+    """Real packets are remembered by the sets, questions by nothing."""
+    shop = Cluster(load_topology(scan(CLUSTER.encode(), "cluster.yaml")))
+    Asker(shop).judge("client", "svc/web:80")
+    shop.pod("client").run("nc -z web 80")
+    assert len(Asker(shop).judge("client", "svc/web:80").outcomes) == 1
