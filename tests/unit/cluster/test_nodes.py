@@ -192,7 +192,7 @@ class TestKind:
             ({"nodez": []}, "did you mean 'nodes'"),
             ({"nodes": [{"role": "worker"}]}, "must have at least one control-plane node"),
             ({"networking": {"ipFamily": "dual"}}, "dual is not modelled"),
-            ({"networking": {"kubeProxyMode": "ipvs"}}, "the mode ipvs is not modelled yet"),
+            ({"networking": {"kubeProxyMode": "ebpf"}}, "invalid kubeProxyMode: ebpf"),
         ],
     )
     def test_what_it_does_not_know_is_told(self, given: dict[str, Any], words: str) -> None:
@@ -208,7 +208,11 @@ class TestKind:
         ("{network: {provider: flanel}}", 3, "did you mean 'flannel'"),
         ("{network: {provider: cilium}}", 3, "the provider cilium is not modelled yet"),
         ("{nodes: [{name: a}, {name: a}]}", 3, "a second node a"),
-        ("{kubeProxy: {mode: ipvs}}", 3, "the mode ipvs is not modelled yet"),
+        (
+            "{kubeProxy: {mode: ebpf}}",
+            3,
+            "must be one of iptables, nftables, ipvs, userspace, none, not 'ebpf'",
+        ),
         ("{kubernetes: 1.30}", 3, 'a version in quotes, like "1.35"'),
         ("{podCIDR: [10.0.0.0/16, fd00::/48]}", 3, "dual stack|only IPv4"),
     ],
