@@ -5,6 +5,9 @@ A full sync makes base chains anew and writes everything; others write what has
 changed. Chains that are no longer wanted are emptied at once, and deleted by a
 sync at least a second later. What sets remember of clients stays.
 
+Known difference: there is no full sync by the hour, and a Service that changed
+and whose rules did not is not written again.
+
 Source: pkg/proxy/nftables/proxier.go `syncProxyRules`, cleanup.go.
 """
 
