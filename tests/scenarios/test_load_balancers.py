@@ -23,6 +23,7 @@ from emu.sim.time import SECOND, Instant
 from emu.testing.whole_state import whole_state
 from emu.verify.asker import Asker
 from emu.wire.addresses import IpAddress
+from emu.wire.arp import REPLY, Arp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -464,6 +465,24 @@ def test_another_node_takes_an_address_over(tmp_path: Path, gratuitous: str, mos
     assert speakers.announced[where] != before
     assert window <= most
     assert (window > 10 * SECOND) is (gratuitous == "false")
+
+
+@pytest.mark.parametrize(("strict", "who"), [("false", 4), ("true", 1)])
+def test_with_ipvs_all_nodes_answer_for_the_address_unless_arp_is_strict(
+    tmp_path: Path, strict: str, who: int
+) -> None:
+    """kube-ipvs0 has it on every node, and the kernels answer beside the speaker."""
+    ipvs = f"spec:\n  kubeProxy: {{mode: ipvs, ipvs: {{strictARP: {strict}}}}}\n  nodes:"
+    made = text("name: metal, kind: l2").replace("spec:\n  nodes:", ipvs, 1)
+    (tmp_path / "c.yaml").write_text(made)
+    cluster = read_source([str(tmp_path / "c.yaml")]).start()
+    assert isinstance(cluster, Cluster)
+    where = IpAddress.parse(address(cluster, "web"))
+    with cluster.capture("router/eth0") as capture:
+        cluster.external("laptop").run(f"curl -sS http://{where}")
+    asked = [Arp.parse(each[14:]) for each in capture.frames if each[12:14] == b"\x08\x06"]
+    answers = {each.sender_mac for each in asked if (each.operation, each.sender_ip) == (REPLY, where)}
+    assert len(answers) == who
 
 
 def test_the_lab_loads_such_clusters_as_well(tmp_path: Path) -> None:
