@@ -103,6 +103,8 @@ def discover(fault: Fault) -> Found:
     drawn = plans(most_services=fault.services)
     if fault.network is not None:
         drawn = drawn.map(partial(_with, network=fault.network))
+    if fault.services:
+        drawn = drawn.map(_by_iptables)
     cases = st.tuples(drawn, st.lists(traffics(), min_size=1, max_size=3))
     chosen = settings(
         max_examples=MOST_TRIED,
@@ -118,6 +120,12 @@ def discover(fault: Fault) -> Found:
 
 def _with(plan: Plan, network: NetworkSpec) -> Plan:
     return attrs.evolve(plan, cluster=attrs.evolve(plan.cluster, network=network))
+
+
+def _by_iptables(plan: Plan) -> Plan:
+    """Return a plan in whose rules of Services a fault can be planted."""
+    proxy = attrs.evolve(plan.cluster.proxy, mode="iptables")
+    return attrs.evolve(plan, cluster=attrs.evolve(plan.cluster, proxy=proxy))
 
 
 # --- what is planted ---
