@@ -472,7 +472,8 @@ def test_with_ipvs_all_nodes_answer_for_the_address_unless_arp_is_strict(
     tmp_path: Path, strict: str, who: int
 ) -> None:
     """kube-ipvs0 has it on every node, and the kernels answer beside the speaker."""
-    ipvs = f"spec:\n  kubeProxy: {{mode: ipvs, ipvs: {{strictARP: {strict}}}}}\n  nodes:"
+    ipvs = f"spec:\n  kubeProxy: {{mode: ipvs, ipvs: {{strictARP: {strict}}}}}\n"
+    ipvs += "  network: {provider: flannel}\n  nodes:"  # kindnet sets arp_ignore back to 0
     made = text("name: metal, kind: l2").replace("spec:\n  nodes:", ipvs, 1)
     (tmp_path / "c.yaml").write_text(made)
     cluster = read_source([str(tmp_path / "c.yaml")]).start()
