@@ -36,13 +36,23 @@ def start(store: Store, spec: ClusterSpec, warn: Callable[[str], None]) -> Agent
         warn: is told what is not enforced.
     """
     found = enforcer(spec.network)
-    if found is not None:
-        return Agents(store, found, spec.policies)
     words = f"NETPOL_NOT_ENFORCED: NetworkPolicies have no effect: {why_not_enforced(spec.network)}"
+    if found is not None:
+        words = _of_ipvs(found) if spec.proxy.mode == "ipvs" else ""
 
     def hear(change: Change) -> None:
         if change.new is not None:
             warn(words)
 
-    store.watch(NetworkPolicy, hear)
-    return None
+    if words:
+        store.watch(NetworkPolicy, hear)
+    return None if found is None else Agents(store, found, spec.policies)
+
+
+def _of_ipvs(found: Enforcer) -> str:
+    """Return what policies do not see of packets that IPVS takes: they come by INPUT and OUTPUT."""
+    inside = "" if found.routed == "POSTROUTING" else ", and not at all for a pod of the same node"
+    return (
+        "NetworkPolicies and mode ipvs: what a pod sends to a Service is judged on its node by the Service's "
+        f"address{inside}; how agents get around that is not modelled"
+    )

@@ -91,6 +91,8 @@ def send(net: Namespace, packet: bytes, iif: str) -> Fate:
     made = _make_device(net) if iif == POD_DEVICE and pod_device(net) is None else None
     if iif:
         skb.device = made or (pod_device(net) if iif == POD_DEVICE else net.device(iif))
+    if net.used_netfilter is not None and net.netfilter.ipvs.is_enabled:
+        _open_ways(net)  # a destination is looked for at once
     watch = _Watch(skb)
     before, net.recorder = net.recorder, watch
     try:

@@ -23,7 +23,7 @@ from emu.wire.frame import Frame
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
-MODES: Final = ("iptables", "nftables")
+MODES: Final = ("iptables", "nftables", "ipvs")
 SERVICES: Final = 10_000
 ENDPOINTS: Final = 3
 PEER: Final = MacAddress.parse("02:00:00:00:00:02")

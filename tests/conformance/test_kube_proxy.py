@@ -221,7 +221,7 @@ def world_at(document: Document, mode: str, step: int) -> tuple[World, Proxy]:
 
 def check_flow(world: World, flow: Document) -> None:
     """Send the first packet of a flow, and compare what becomes of it on all branches."""
-    question = _question(flow)
+    question = question_of(flow)
     expected = flow["expect"]
     with alone(world.net) as start:
         found = follow(start, [question])
@@ -237,7 +237,7 @@ def check_flow(world: World, flow: Document) -> None:
         check_affinity(world, question, expected["affinity"]["timeoutSeconds"])
 
 
-def _question(flow: Document) -> Question:
+def question_of(flow: Document) -> Question:
     devices = {"pod-on-node": "pod", "external": "eth0"}
     return Question(
         IpAddress.parse(flow["sourceIP"]),

@@ -328,6 +328,15 @@ class TestNobody:
         assert cluster.warnings == [warning]
         assert words(cluster, "far -> server:80") == [ALWAYS]
 
+    @pytest.mark.parametrize(("network", "is_blind"), [(KINDNET, False), (AGENT, True)])
+    def test_what_mode_ipvs_keeps_from_policies_is_said(
+        self, start: Start, network: str, *, is_blind: bool
+    ) -> None:
+        """Which packets agents do not see as they are depends on where they judge."""
+        (warning,) = start(f"{network}, kubeProxy: {{mode: ipvs}}", DENY_SERVER).warnings
+        assert warning.startswith("NetworkPolicies and mode ipvs: ")
+        assert ("of the same node" in warning) is is_blind
+
     def test_without_policies_there_is_no_warning(self, start: Start) -> None:
         """It comes with the first one."""
         cluster = start("{provider: flannel}")
