@@ -15,7 +15,7 @@ import pytest
 from emu.verify.alone import alone
 from emu.verify.firstpacket import follow, summary
 from emu.verify.nodewalk import Word
-from tests.conformance.test_kube_proxy import HERE, World, question_of, load, steps_of
+from tests.conformance.test_kube_proxy import HERE, World, load, question_of, steps_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -71,7 +71,7 @@ class IpvsMode:
         if self._generation != self._catalogue.generation:
             self._generation = self._catalogue.generation
             for each in self._writers.values():
-                each.forget()
+                each.keep(entries)
         scheduler = proxy.config.ipvs.scheduler or names.DEFAULT_SCHEDULER
         writer = self._writers.setdefault(scheduler, PortWriter(scheduler))
         return assemble(proxy.options, [writer.write(each, proxy.place) for each in entries], own, served)

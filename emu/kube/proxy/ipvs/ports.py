@@ -15,7 +15,7 @@ from emu.kube.proxy.ipvs import names
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from emu.kube.proxy.catalogue import Entry
     from emu.kube.proxy.config import Place
@@ -79,9 +79,10 @@ class PortWriter:
         self._scheduler = scheduler
         self._known: dict[tuple[object, ...], tuple[Entry, PortWanted]] = {}
 
-    def forget(self) -> None:
-        """Forget what nobody will ask for again."""
-        self._known.clear()
+    def keep(self, entries: Iterable[Entry]) -> None:
+        """Forget all but what these want: nobody will ask for it again."""
+        asked = set(map(id, entries))
+        self._known = {key: known for key, known in self._known.items() if key[0] in asked}
 
     def write(self, entry: Entry, place: Place) -> PortWanted:
         """Return what the port of `entry` wants at `place`."""
