@@ -38,6 +38,9 @@ PORT: Final = 8000
 NUMBERS: Final = st.integers(0, 9)
 HOWS: Final = ("network", "power", "kubelet")
 QUIET: Final = 30 * SECOND
+ORPHANED: Final = (
+    400 * SECOND
+)  # longer than a kernel repeats the FIN of a connection that nobody has any more
 DENY: Final = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "NetworkPolicy",
@@ -200,7 +203,7 @@ class Failures(RuleBasedStateMachine):
             return
         self.calm()
         self.client.stop()
-        self.wait(5 * SECOND)
+        self.wait(ORPHANED)
         self.lab.fabric.tap(None)
         self.found.expect(
             "packets are conserved", str(self.watch.unaccounted()), holds=not self.watch.unaccounted()
