@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from emu.fabric.driver import Fabric
-from emu.kernel import netdev
+from emu.kernel import arp, netdev
+from emu.kernel.effects import Transmit
+from emu.kernel.nud import Nud
+from emu.kernel.route import Nexthop, Route
 from emu.kube.proxy.config import ProxyConfig
 from emu.sim.time import SECOND
 from emu.testing.proxies import Proxies, endpoint, service, slice_of
 from emu.wire import ethernet, ipv4, udp
-from emu.wire.addresses import IpAddress, MacAddress
+from emu.wire.addresses import IpAddress, MacAddress, Prefix
 from emu.wire.frame import Frame
 
 if TYPE_CHECKING:
@@ -82,11 +85,14 @@ def test_one_service_changes(benchmark: BenchmarkFixture, mode: str) -> None:
 @pytest.mark.benchmark(group=f"first packet among {SERVICES} services, in the node alone")
 @pytest.mark.parametrize("mode", MODES)
 def test_first_packet(benchmark: BenchmarkFixture, mode: str) -> None:
-    """A datagram that begins a connection to one of them, from the device to routing behind translation."""
+    """A datagram that begins a connection to one of them, in by a device and out by it to an endpoint."""
     proxies = cluster()
     net = proxies.start(config(mode))
     net.sysctl.set("net.ipv4.ip_forward", 1)
     eth0 = net.devices["eth0"]
+    gateway = IpAddress.parse("192.168.0.1")
+    net.fib.add(Route(Prefix.parse("0.0.0.0/0"), nexthops=(Nexthop("eth0", gateway, onlink=True),)))
+    arp.act(net, net.neighbours.replace("eth0", gateway, PEER, Nud.PERMANENT, net.now))
     numbers = count()
     source = IpAddress.parse("192.168.0.9")
     header = ethernet.header(eth0.mac, PEER, ethernet.IPV4)
@@ -96,7 +102,7 @@ def test_first_packet(benchmark: BenchmarkFixture, mode: str) -> None:
         to = IpAddress.parse(address(96, number * 7919 % SERVICES))
         datagram = udp.build(source, to, 1024 + number % 60_000, 80, b"question")
         netdev.receive(net, eth0, Frame(header + ipv4.build(ipv4.UDP, source, to, datagram)))
-        net.take_effects()
+        assert any(isinstance(effect, Transmit) for effect in net.take_effects())
 
     for _ in range(SERVICES):
         send()
