@@ -90,20 +90,34 @@ def lookup(net: Namespace, flow: Flow) -> Lookup | None:
 
 
 def is_own(net: Namespace, address: bytes) -> bool:
-    """Return whether `address` is configured on a device of this namespace."""
-    return any(address == own.address for device in net.devices.values() for own in device.addresses)
+    """Return whether `address` is configured on a device here. Source: `inet_lookup_ifaddr_rcu`."""
+    cache = net.route_cache
+    state = net.fib.generation, sum([len(device.addresses) for device in net.devices.values()])
+    if cache.own_at != state:
+        cache.own = frozenset([own.address for device in net.devices.values() for own in device.addresses])
+        cache.own_at = state
+    return address in cache.own
 
 
 # --- packets that came in ---
 
 
 class RouteCache:
-    """Decisions about packets that came in, as long as nothing changes that they depend on."""
+    """What packets that come in ask again and again, as long as nothing changes that it depends on.
 
-    __slots__ = ("decisions", "generation")
+    Attributes:
+        decisions: about them.
+        generation: of tables and settings, for which `decisions` hold.
+        own: the addresses of all devices.
+        own_at: generation of the tables, and number of addresses, for which `own` holds.
+    """
+
+    __slots__ = ("decisions", "generation", "own", "own_at")
 
     def __init__(self) -> None:
         self.generation = -1
+        self.own: frozenset[IpAddress] = frozenset()
+        self.own_at = -1, 0
         self.decisions: dict[tuple[str, bytes, bytes, int, int], RouteDecision | Refusal] = {}
 
 
