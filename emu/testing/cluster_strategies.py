@@ -49,6 +49,9 @@ _NETWORKS: Final[tuple[tuple[ProviderName, dict[str, Any]], ...]] = (
     ("vpc", {"style": "gke", "nonMasqueradeCIDRs": _NOT_OUTSIDE}),
 )
 PROXY_MODES: Final[tuple[ProxyMode, ...]] = ("iptables", "iptables", "nftables", "ipvs")
+"""Modes under which all promises hold. Under userspace a server sees the proxy's node, not the client: it has
+properties of its own (`tests/properties/test_userspace_proxy.py`)."""
+
 _FIRST_PORT: Final = 8000
 _ROLES: Final[st.SearchStrategy[Role]] = st.sampled_from(("control-plane", "worker"))
 _TAINTS: Final[st.SearchStrategy[tuple[()] | None]] = st.sampled_from(((), None))
