@@ -10,7 +10,7 @@ import attrs
 from emu.errors import DocumentError, Fault, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from emu.cluster.topology.fabric.links import EndSpec, LinkSpec
     from emu.cluster.topology.fabric.routers import RouterSpec
@@ -105,13 +105,25 @@ class Places:
             for end in each.ends:
                 if end.machine.startswith(EXTERNAL) and end.machine not in hosts and self.spec.external:
                     self._fault(each, f"there is no {end.machine}{did_you_mean(end.machine, hosts)}")
-                if end.device and (end.machine, end.device) in used:
+                device = end.device or ("eth0" if end.machine in machines else "")
+                if device and (end.machine, device) in used:
                     self._fault(each, f"{end} has a cable already")
-                used.add((end.machine, end.device))
+                used.add((end.machine, device))
+                self._check_dead_end(each, end.machine, machines)
             if all(end.machine in machines for end in each.ends):
                 self._fault(
                     each, f"{each.ends[0]} and {each.ends[1]}: a switch or a router has to be between"
                 )
+
+    def _check_dead_end(self, link: LinkSpec, name: str, machines: Collection[str]) -> None:
+        """Refuse a switch that a single link makes up, and that is called almost as a machine is."""
+        is_declared = name in self.routers or any(each.name == name for each in self.spec.switches)
+        if not name or is_declared or name in machines or name.startswith(EXTERNAL):
+            return
+        cables = sum(end.machine == name for each in self.spec.links for end in each.ends)
+        hint = did_you_mean(name, machines)
+        if cables == 1 and hint:
+            self._fault(link, f"there is no {name}{hint}; a switch of that name has to be in `switches`")
 
     def _check_filters(self) -> None:
         known: Iterable[str] = {*self.switches, self.home, *self.routers, *self.nodes}
