@@ -23,15 +23,17 @@ if TYPE_CHECKING:
     from emu.cluster.timeline.traffic import TrafficKind
     from emu.document.fields import Place
 
-_TIME: Final = re.compile(r"(?:(\d{1,6})m)?(?:(\d{1,6}(?:\.\d{1,3})?)s)?(?:(\d{1,6})ms)?")
-_RATE: Final = re.compile(r"(\d{1,4}(?:\.\d{1,3})?)/(s|m)")
+_TIME: Final = re.compile(r"(?:(\d{1,40})h)?(?:(\d{1,40})m)?(?:(\d{1,40}(?:\.\d{1,3})?)s)?(?:(\d{1,40})ms)?")
+_RATE: Final = re.compile(r"(\d{1,40}(?:\.\d{1,3})?)/(s|m)")
+_PATH: Final = re.compile(r"/[!-~]*")
 _KERNEL: Final = re.compile(r"(\d{1,2})\.(\d{1,3})(?:\.\d{1,3})?")
 _CURRENT: Final = 6, 18
 _RESOLVING: Final = 5, 7
 """Since when Linux lets a loser of UDP live beside the winner."""
 
 RACE: Final = "conntrack-insert"
-_LONGEST: Final = 365 * 86_400 * SECOND
+_HOUR: Final = 3600 * SECOND
+_LONGEST: Final = 365 * 24 * _HOUR
 _MOST_CONNECTIONS: Final = 1000
 _HIGHEST_PORT: Final = 65535
 _LITERAL: Final = re.compile(r"[0-9.]+")
@@ -39,18 +41,19 @@ _IN_UDP: Final = "/udp"
 
 
 def instant(place: Place) -> Duration:
-    """Read a time like `9s`, `1m30s` or `250ms`."""
+    """Read a time like `9s`, `1m30s`, `2h` or `250ms`, a year at the most."""
     value = text(place)
     found = _TIME.fullmatch(value) if value else None
     if found is None:
         if isinstance(place.value, str):
             place.wrong("a time, like 9s, 1m30s or 250ms")
         return 0
-    minutes, seconds, milliseconds = (part or "0" for part in found.groups())
-    total = int(minutes) * 60 * SECOND + round(float(seconds) * SECOND) + int(milliseconds) * MILLISECOND
+    hours, minutes, seconds, milliseconds = (part or "0" for part in found.groups())
+    whole = (int(hours) * 60 + int(minutes)) * 60 * SECOND
+    total = whole + round(float(seconds) * SECOND) + int(milliseconds) * MILLISECOND
     if total > _LONGEST:
-        place.fault("is more than a year away")
-        return 0
+        place.fault(f"{value} is more than a year, which is the most ({_LONGEST // _HOUR}h)")
+        return _LONGEST
     return total
 
 
@@ -85,10 +88,14 @@ def read_traffic(place: Place, file: str) -> TrafficSpec:
     port = fields.get("sourcePort", integer(1, _HIGHEST_PORT), 0)
     if port and kind in {"ping", "dns"}:
         place.fault(f"sourcePort is for http, tcp and udp, not for {kind}")
+    if port and connections > 1:
+        place.fault(
+            f"{connections} connections to one place cannot share a sourcePort: it has one or the other"
+        )
     waits = fields.get("waitForAnswer", boolean, True)
     if not waits and kind != "udp":
         place.fault(f"waitForAnswer is for udp: {kind} always waits for one")
-    path = fields.get("path", text, "/")
+    path = fields.get("path", _path, "/")
     if fields.has("path") and kind != "http":
         place.fault(f"path is for http, not for {kind}")
     return fields.done(
@@ -157,7 +164,8 @@ def check_names(place: Place, given: Iterable[TrafficSpec]) -> None:
 def unknown_clients(lines: Iterable[TrafficExpectation], given: Iterable[TrafficSpec]) -> list[Fault]:
     """Return what is wrong with lines that name a client that there is not."""
     names = [each.name for each in given]
-    known = ", ".join(names) or "no traffic at all"
+    named = ", ".join(filter(None, names))
+    known = named or ("some without a name" if names else "no traffic at all")
     return [
         Fault(
             each.file,
@@ -204,6 +212,15 @@ def _target(place: Place) -> str:
     return value
 
 
+def _path(place: Place) -> str:
+    """Read the path of a request, as RFC 9112 section 3.2 has it in a request line: without blanks."""
+    value = text(place)
+    if isinstance(place.value, str) and not _PATH.fullmatch(value):
+        place.wrong("a path that begins with / and has no blanks, control or non-ASCII characters")
+        return "/"
+    return value or "/"
+
+
 def _kind_of(target: str) -> TrafficKind:
     return "udp" if target.lower().endswith(_IN_UDP) else "http"
 
@@ -216,4 +233,8 @@ def _rate(place: Place) -> Duration:
         if isinstance(place.value, str):
             place.wrong("so many in a second or a minute, like 10/s or 30/m")
         return EVERY
-    return round((SECOND if found[2] == "s" else 60 * SECOND) / float(found[1]))
+    every = round((SECOND if found[2] == "s" else 60 * SECOND) / float(found[1]))
+    if every < LEAST_EVERY:
+        place.fault(f"{value} is more than {SECOND // LEAST_EVERY}/s, which is the most")
+        return EVERY
+    return every

@@ -71,7 +71,7 @@ class TestTimes:
             ("{at: 1s, run: gett pods}", "did you mean 'get'"),
             ("{at: 1s}", "lacks run"),
             ("{at: 1s, run: get pods, wen: 1}", "unknown key"),
-            ("{at: 600000m, run: get pods}", "more than a year away"),
+            ("{at: 600000m, run: get pods}", "600000m is more than a year, which is the most"),
             ("{at: 1s, run: 'exec \"'}", "cannot be read"),
         ],
     )

@@ -109,3 +109,44 @@ def test_expectations_know_where_they_stand(tmp_path: Path) -> None:
         ("scenario.yaml:5", "$.spec.expect[0]"),
         ("scenario.yaml:6", "$.spec.expect[1]"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ('path: "a b"', "must be a path that begins with /"),
+        ('path: "/a b"', "has no blanks"),
+        ('path: "/\\u00e4"', "non-ASCII characters, not '/ä'"),
+        ('path: "/a\\nX: y"', "control or non-ASCII characters"),
+        (
+            "kind: tcp, keepAlive: true, connections: 3, sourcePort: 4000",
+            "3 connections to one place cannot share a sourcePort",
+        ),
+        ("rate: 100000000/s", "100000000/s is more than 1000/s, which is the most"),
+        (
+            "until: 99999999999999h",
+            "99999999999999h is more than a year, which is the most (8760h)",
+        ),
+    ],
+)
+def test_traffic_that_cannot_be_is_told_with_its_line(tmp_path: Path, keys: str, words: str) -> None:
+    """And a value that is too big with what is the most."""
+    spec = f"  traffic:\n  - {{name: a, from: b, to: svc/c, {keys}}}\n"
+    ((_, line, _, found),) = faults(tmp_path, spec)
+    assert (line, words in found) == (5, True), found
+
+
+def test_hours_are_a_unit_of_time(tmp_path: Path) -> None:
+    """Of steps and of traffic."""
+    found = load(tmp_path, "  until: 1h30m\n  steps: [{at: 99h, run: get pods}]\n")
+    assert (found.steps[0].at, found.until) == (99 * 3600 * SECOND, 5400 * SECOND)
+
+
+def test_an_unknown_client_is_told_beside_those_that_have_a_name(tmp_path: Path) -> None:
+    """A client whose name is wrong or absent is no blank in the list."""
+    expect = '  expect: ["traffic/nobody lost 0"]\n'
+    one = "{name: a, from: b, to: svc/c}"
+    found = faults(tmp_path, f"  traffic: [{{from: b, to: svc/c}}, {one}, {{name: 3, from: b}}]\n{expect}")
+    assert found[-1][-1] == "no traffic is called nobody (there is a)"
+    found = faults(tmp_path, f"  traffic: [{{from: b, to: svc/c}}]\n{expect}")
+    assert found[-1][-1] == "no traffic is called nobody (there is some without a name)"
