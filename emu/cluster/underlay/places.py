@@ -24,6 +24,7 @@ ROUTER: Final = "router"
 """The router where documents name none."""
 
 EXTERNAL: Final = "ext/"
+_NO_SPANNING_TREE: Final = "no spanning tree is modelled: a frame would go round for ever"
 
 
 @attrs.define(eq=False)
@@ -58,6 +59,7 @@ class Places:
         implied = [name for _, name in ends if name and name not in known and not name.startswith(EXTERNAL)]
         self.switches = (*named, *dict.fromkeys(implied))
         self._check_links()
+        self._check_loops()
         self._check_filters()
         if self._faults:
             raise DocumentError(self._faults)
@@ -114,6 +116,38 @@ class Places:
                 self._fault(
                     each, f"{each.ends[0]} and {each.ends[1]}: a switch or a router has to be between"
                 )
+
+    def _check_loops(self) -> None:
+        """Refuse links that close a loop of switches: no spanning tree would break it.
+
+        A link that is down closes none as long as nobody takes it up.
+        """
+        leads: dict[str, str] = {}
+
+        def top(name: str) -> str:
+            while name in leads:
+                name = leads[name]
+            return name
+
+        for each in self.spec.links:
+            one, other = (self._segment_of(end) for end in each.ends)
+            if not one or not other or each.is_down:
+                continue
+            if top(one) == top(other):
+                ends = f"{each.ends[0]} and {each.ends[1]}"
+                self._fault(each, f"{ends} are connected already: it closes a loop ({_NO_SPANNING_TREE})")
+            else:
+                leads[top(one)] = top(other)
+
+    def _segment_of(self, end: EndSpec) -> str:
+        """Return what switches frames at an end of a link; empty where they end, as at nodes."""
+        if end.machine in self.switches:
+            return end.machine
+        for router in self.spec.routers:
+            for each in router.interfaces if router.name == end.machine else ():
+                if end.device and end.device in (each.ports or ()):
+                    return f"{router.name}:{each.name}"
+        return ""
 
     def _check_dead_end(self, link: LinkSpec, name: str, machines: Collection[str]) -> None:
         """Refuse a switch that a single link makes up, and that is called almost as a machine is."""
