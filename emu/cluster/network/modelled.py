@@ -7,62 +7,16 @@ by name: it is never passed over in silence.
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from emu.apps import commands
 from emu.cluster.network import rules
 from emu.cluster.network.build import BASE_SYSCTLS
 from emu.cluster.network.checks import Checks
-from emu.errors import SysctlError, did_you_mean
-from emu.kernel.sysctl import Sysctl, dotted, path
+from emu.kernel.sysctl_check import check_sysctl
 
 if TYPE_CHECKING:
     from emu.fabric.driver import Fabric
-
-_OF_DEVICE: Final = re.compile(r"net/ipv[46]/(?:conf|neigh)/(?P<device>.+)/[^/]+")
-_DEPENDS_ON_OTHERS: Final = frozenset(("net.ipv4.ip_local_port_range", "net.ipv4.ip_unprivileged_port_start"))
-
-
-@lru_cache(maxsize=4096)
-def check_sysctl(name: str, value: str) -> str | None:
-    """Return why the kernel would refuse a setting, None if it takes it."""
-    file = path(name)
-    settings = _settings(file, initial=False)
-    try:
-        settings.get(name)
-    except SysctlError:
-        return _missing(name, file, settings)
-    try:
-        settings.set(name, value)
-    except SysctlError:
-        if dotted(file) not in _DEPENDS_ON_OTHERS:
-            return f"cannot be {value!r}"
-    return None
-
-
-def _settings(file: str, *, initial: bool) -> Sysctl:
-    """Return the settings of a namespace that has the device in `file`."""
-    settings = Sysctl(initial=initial)
-    found = _OF_DEVICE.fullmatch(file)
-    if found is not None and found["device"] not in settings.conf:
-        settings.device_added(found["device"])
-    return settings
-
-
-def _missing(name: str, file: str, settings: Sysctl) -> str:
-    try:
-        _settings(file, initial=True).get(name)
-    except SysctlError:
-        near = [dotted(other) for other in settings.files() if _folder(other) == _folder(file)]
-        return f"there is no such setting{did_you_mean(dotted(file), near)}"
-    return "is a setting of the machine: a namespace does not have it"
-
-
-def _folder(file: str) -> str:
-    return file.rpartition("/")[0]
-
 
 CHECKS: Final = Checks(command=commands.check, sysctl=check_sysctl, rules=rules.check)
 """What the reader of documents asks."""

@@ -10,6 +10,7 @@ import attrs
 from emu.cluster.topology import values
 from emu.cluster.topology.fabric import quantities
 from emu.document.fields import Fields, boolean, elements, integer
+from emu.kernel.sysctl_check import check_machine_sysctl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +82,7 @@ def router(place: Place) -> RouterSpec:
             fields.each("routes", way),
             fields.get("learns", boolean, default=True),
             fields.get("multipath", boolean, default=False),
-            fields.get("sysctls", values.settings, {}),
+            fields.get("sysctls", settings, {}),
             file=place.file,
             line=place.line,
         )
@@ -89,6 +90,16 @@ def router(place: Place) -> RouterSpec:
     names = [name for each in found.interfaces for name in (each.name, *(each.ports or ()))]
     for name in sorted({name for name in names if names.count(name) > 1}):
         fields.place.at("interfaces").fault(f"has {name} twice")
+    return found
+
+
+def settings(place: Place) -> Mapping[str, str]:
+    """Read sysctls, which a router's kernel has to take."""
+    found = values.settings(place)
+    for name, value in found.items():
+        complaint = check_machine_sysctl(name, value)
+        if complaint is not None:
+            place.at(name).fault(complaint)
     return found
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 import pytest
 
 from emu.cluster.network.build import BASE_SYSCTLS
-from emu.cluster.network.modelled import CHECKS, check_sysctl, unobeyed
+from emu.cluster.network.modelled import CHECKS, unobeyed
+from emu.kernel.sysctl_check import check_sysctl
 from emu.testing.lab import two_hosts
 
 

@@ -141,3 +141,28 @@ def test_milliseconds_have_fractions(tmp_path: Path) -> None:
     """To the nanosecond."""
     (link,) = spec(tmp_path, "{links: [{endpoints: [a, b], delay: 0.25ms}]}").links
     assert link.latency == MILLISECOND // 4
+
+
+@pytest.mark.parametrize(
+    ("sysctls", "words"),
+    [
+        ("nope.nope: 1", "there is no such setting"),
+        ("net.ipv4.ip_forwarding: 1", "there is no such setting; did you mean 'net.ipv4.ip_forward'?"),
+        ("net.ipv4.ip_forward: x", "cannot be 'x'"),
+        ("net.ipv4.conf.up.rp_filter: 2", "is of a device that comes later: set that of `default` or `all`"),
+    ],
+)
+def test_settings_that_a_routers_kernel_refuses_are_told_with_their_line(
+    tmp_path: Path, sysctls: str, words: str
+) -> None:
+    """Before anything is built."""
+    with pytest.raises(DocumentError) as caught:
+        spec(tmp_path, f"\n  routers:\n  - name: r\n    interfaces: []\n    sysctls:\n      {sysctls}")
+    assert [(fault.line, fault.message) for fault in caught.value.faults] == [(8, words)]
+
+
+def test_settings_that_a_router_takes(tmp_path: Path) -> None:
+    """Of the machine, of all devices, of those to come."""
+    text = "{net.ipv4.ip_forward: 0, net.ipv4.conf.all.rp_filter: 2, net.ipv4.conf.default.rp_filter: 1}"
+    (router,) = spec(tmp_path, f"{{routers: [{{name: r, interfaces: [], sysctls: {text}}}]}}").routers
+    assert len(router.sysctls) == 3

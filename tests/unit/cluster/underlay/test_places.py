@@ -50,7 +50,7 @@ def test_what_nobody_can_have_meant_is_told(tmp_path: Path, links: list[str], wo
 )
 def test_a_loop_of_switches_is_told_with_the_link_that_closes_it(tmp_path: Path, links: list[str]) -> None:
     """Nothing is started: frames would go round for ever."""
-    with pytest.raises(DocumentError, match="it closes a loop .no spanning tree is modelled") as caught:
+    with pytest.raises(DocumentError, match="it closes a loop") as caught:
         load(tmp_path, *links)
     assert [(fault.file[-8:], fault.line) for fault in caught.value.faults] == [("lab.yaml", 11)]
 
