@@ -23,8 +23,8 @@ from emu.kube.ingress import secrets
 from emu.kube.ingress.balancing import Endpoint
 from emu.kube.ingress.configuration import CLASS, class_of, decide, own
 from emu.kube.ingress.explain import explain
-from emu.kube.ingress.servers import Configuration
-from emu.kube.ingress.settings import Options, options, unknown
+from emu.kube.ingress.servers import NOWHERE, Configuration
+from emu.kube.ingress.settings import Options, options, refused, unknown
 from emu.sim.time import SECOND
 
 if TYPE_CHECKING:
@@ -60,6 +60,23 @@ class Known:
     endpoints: Mapping[Backend, tuple[Endpoint, ...]] = attrs.field(factory=dict)
 
 
+@attrs.frozen
+class Upstream:
+    """Whom a controller asks for a request.
+
+    Attributes:
+        pod: one of its own.
+        backend: as the rules name it.
+        port: of the Service, None where there is no such Service or port.
+        endpoints: who is known behind it.
+    """
+
+    pod: Key
+    backend: Backend
+    port: int | None
+    endpoints: tuple[Endpoint, ...]
+
+
 class Controllers:
     """All controllers of a cluster: those whose arguments are the same know the same.
 
@@ -93,22 +110,52 @@ class Controllers:
 
     def certificate(self, arguments: Arguments, name: str | None) -> Credential | None:
         """Return the certificate for a name that a client asks for, None for the fake one."""
+        found = self._certificate_of(arguments, name)
+        if found is not None or arguments.default_certificate is None:
+            return found
+        return self._credential(arguments.default_certificate)
+
+    def _certificate_of(self, arguments: Arguments, name: str | None) -> Credential | None:
+        """Return the certificate that Ingresses give for a name, None if they give none that can be used."""
         known = self._known.get(arguments)
         server = None if known is None or not name else known.configuration.named(name)
-        if server is not None and server.secret is not None:
-            found = self._credential(server.secret)
-            if found is not None and secrets.is_for(found, server.host):
-                return found
-        return (
-            None if arguments.default_certificate is None else self._credential(arguments.default_certificate)
-        )
+        if server is None or server.secret is None:
+            return None
+        found = self._credential(server.secret)
+        return found if found is not None and secrets.is_for(found, server.host) else None
 
     def explain(self, address: str, host: str, path: str, status: int) -> Explanation | None:
         """Return whose rules an answer from `address` follows; None if no Ingress is reached there."""
-        for arguments, known in self._known.items():
+        arguments = self._at(address)
+        return None if arguments is None else explain(self._known[arguments], host, path, status)
+
+    def shows_own(self, address: str, name: str) -> bool:
+        """Return whether who is reached at `address` has a certificate for a name, not its default one."""
+        arguments = self._at(address)
+        return arguments is not None and self._certificate_of(arguments, name) is not None
+
+    def upstream(self, address: str, host: str, path: str) -> Upstream | None:
+        """Return whom the controller asks that is reached at `address`; None if it asks nobody."""
+        arguments = self._at(address)
+        if arguments is None:
+            return None
+        known = self._known[arguments]
+        location = known.configuration.server(host).location(path)
+        pods = sorted(key for key, own_arguments in self._pods.items() if own_arguments == arguments)
+        if location is None or location.backend == NOWHERE or not pods:
+            return None
+        backend = location.backend
+        service = self._store.find(Service, backend.service, backend.namespace)
+        port = None if service is None else port_of(service, backend.port)
+        number = None if port is None else port.port
+        return Upstream(pods[0], backend, number, known.endpoints.get(backend, ()))
+
+    def _at(self, address: str) -> Arguments | None:
+        """Return the arguments of the controllers that are reached at `address`, None if none is."""
+        for arguments in self._known:
             addresses = {each.ip for each in self._addresses(arguments)} | self._own_addresses(arguments)
             if address in addresses:
-                return explain(known, host, path, status)
+                return arguments
         return None
 
     def _own_addresses(self, arguments: Arguments) -> set[str]:
@@ -180,6 +227,8 @@ class Controllers:
         known.options = options(data)
         for key in unknown(data):
             self._warn(f"ingress-nginx: the ConfigMap's key {key} is not modelled")
+        for key in refused(data):
+            self._warn(f"ingress-nginx: the ConfigMap's {key}: {data[key]!r} is not taken")
         before = known.configuration
         known.configuration = decide(self._store, arguments, known.options.handling)
         for complaint in known.configuration.complaints:

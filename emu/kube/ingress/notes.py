@@ -58,6 +58,15 @@ def _number(text: str) -> int | None:
     return int(found[1]) if found else None
 
 
+REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
+"""What nginx' `return` sends a Location with (src/http/ngx_http_core_module.c)."""
+
+
+def _redirect(text: str) -> int | None:
+    code = _number(text)
+    return code if code in REDIRECTS else None
+
+
 def _protocol(text: str) -> str | None:
     return text.upper() if text.upper() in {"HTTP", "HTTPS", "AUTO_HTTP"} else None
 
@@ -98,7 +107,7 @@ _READERS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "whitelist-source-range": ("allowed", _ranges),
     "allowlist-source-range": ("allowed", _ranges),
     "permanent-redirect": ("permanent", _text),
-    "permanent-redirect-code": ("permanent_code", _number),
+    "permanent-redirect-code": ("permanent_code", _redirect),
     "temporal-redirect": ("permanent", _text),
     "proxy-body-size": ("body_limit", size),
 }

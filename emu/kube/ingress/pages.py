@@ -10,12 +10,14 @@ from emu.apps.http.message import Headers, Response
 _TITLES: Final = {
     301: "301 Moved Permanently",
     302: "302 Found",
+    303: "303 See Other",
     307: "307 Temporary Redirect",
     308: "308 Permanent Redirect",
     400: "400 Bad Request",
     403: "403 Forbidden",
     404: "404 Not Found",
     413: "413 Request Entity Too Large",
+    500: "500 Internal Server Error",
     502: "502 Bad Gateway",
     503: "503 Service Temporarily Unavailable",
     504: "504 Gateway Time-out",
@@ -25,7 +27,7 @@ _NO_TLS: Final = "The plain HTTP request was sent to HTTPS port"
 
 def page(status: int, headers: Headers = ()) -> Response:
     """Return the page of a status."""
-    title = _TITLES[status]
+    title = _TITLES.get(status, str(status))
     return _page(status, title, f"<center><h1>{title}</h1></center>\r\n", headers)
 
 
@@ -41,4 +43,4 @@ def _page(status: int, title: str, body: str, headers: Headers) -> Response:
         "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
     )
     fields = (("Content-Type", "text/html"), ("Content-Length", str(len(text))), *headers)
-    return Response(status, fields, text.encode(), _TITLES[status].partition(" ")[2])
+    return Response(status, fields, text.encode(), _TITLES.get(status, "").partition(" ")[2])

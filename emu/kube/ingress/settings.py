@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 CONTROLLER_CLASS: Final = "k8s.io/ingress-nginx"
 
 _PORT: Final = 65535
+_CODE: Final = "http-redirect-code"
+_REDIRECT: Final = 308
+_REDIRECTS: Final = frozenset((301, 302, 307, 308))
 _READ: Final = frozenset(
     (
         "use-proxy-protocol",
@@ -36,7 +39,7 @@ _READ: Final = frozenset(
         "proxy-read-timeout",
         "proxy-next-upstream-tries",
         "proxy-body-size",
-        "http-redirect-code",
+        _CODE,
         "upstream-keepalive-connections",
     )
 )
@@ -166,7 +169,7 @@ def options(data: Mapping[str, str]) -> Options:
         trusts_forwarded=is_on("use-forwarded-headers"),
         appends_forwarded=is_on("compute-full-forwarded-for"),
         hsts=hsts if is_on("hsts", default=True) else "",
-        redirect_code=number("http-redirect-code", 308),
+        redirect_code=_REDIRECT if refused(data) else number(_CODE, _REDIRECT),
         keeps=number("upstream-keepalive-connections", 320),
         handling=attrs.evolve(
             defaults,
@@ -183,3 +186,8 @@ def options(data: Mapping[str, str]) -> Options:
 def unknown(data: Mapping[str, str]) -> list[str]:
     """Return the keys of a ConfigMap that are not modelled."""
     return sorted(data.keys() - _READ - _HARMLESS)
+
+
+def refused(data: Mapping[str, str]) -> list[str]:
+    """Return the keys of a ConfigMap whose values the controller does not take: it has its defaults then."""
+    return [_CODE] if _CODE in data and whole(data[_CODE]) not in _REDIRECTS else []

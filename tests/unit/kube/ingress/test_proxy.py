@@ -225,3 +225,13 @@ def test_a_trial_uses_no_connection_that_is_kept() -> None:
     end()
     assert took is None
     assert pool._kept == kept
+
+
+@pytest.mark.parametrize("code", [303, 308, 418])
+def test_a_redirect_of_any_code_is_answered(code: int) -> None:
+    """One without a name of its own has its number for a title."""
+    found = ask(
+        lab_with(known(attrs.evolve(Handling(), permanent="https://x.example", permanent_code=code))),
+        Request(),
+    )
+    assert (found.status, found.header("Location")) == (code, "https://x.example")

@@ -15,7 +15,7 @@ from emu.kube.controller import Key
 from emu.kube.ingress import addon, notes
 from emu.kube.ingress.configuration import CLASS, IS_DEFAULT, is_own
 from emu.kube.ingress.servers import Handling
-from emu.kube.ingress.settings import CONTROLLER_CLASS, Arguments, arguments, options, unknown
+from emu.kube.ingress.settings import CONTROLLER_CLASS, Arguments, arguments, options, refused, unknown
 
 NGINX = IngressClass(Meta("nginx"), IngressClassSpec(CONTROLLER_CLASS))
 OTHER = IngressClass(Meta("other"), IngressClassSpec("example.com/other"))
@@ -174,3 +174,21 @@ def test_an_installation_is_for_ingresses_that_it_would_serve(
 ) -> None:
     """Not for those of somebody else's class."""
     assert addon.is_wanted(given) is is_wanted
+
+
+@pytest.mark.parametrize(("text", "code"), [("308", 308), ("303", 303), ("418", 301), ("999999", 301)])
+def test_a_redirect_has_a_code_that_nginx_takes(text: str, code: int) -> None:
+    """Another one is told by name, and the default one stands for it."""
+    one = annotated(permanent_redirect="https://x.example", permanent_redirect_code=text)
+    assert notes.handling(one, Handling()).permanent_code == code
+    told = f"annotation {notes.PREFIX}permanent-redirect-code: {text!r} cannot be read"
+    assert list(notes.complaints(one)) == ([] if str(code) == text else [told])
+
+
+@pytest.mark.parametrize(("text", "code"), [("301", 301), ("303", 308), ("999999", 308), ("x", 308)])
+def test_the_config_map_has_a_code_that_the_controller_takes(text: str, code: int) -> None:
+    """Another one is told, and the default one stands for it."""
+    data = {"http-redirect-code": text}
+    assert options(data).redirect_code == code
+    assert refused(data) == ([] if str(code) == text else ["http-redirect-code"])
+    assert refused({}) == []
