@@ -20,6 +20,7 @@ from emu.document.fields import Fields, Place, boolean, elements, integer, one_o
 from emu.errors import AddressError, did_you_mean
 from emu.kube.policy.settings import Settings as PolicySettings
 from emu.kube.providers import PROVIDERS, OptionsError, weave
+from emu.kube.providers.provider import UNKNOWN_OPTION
 from emu.kube.proxy.modes import MODES, NOT_YET
 from emu.wire.addresses import Prefix
 
@@ -147,9 +148,10 @@ def _network(place: Place) -> NetworkSpec:
         PROVIDERS[provider](options)
     except OptionsError as error:
         for fault in error.faults:
-            found = _place_of(place, fault.path)
-            meant = did_you_mean(fault.path.removeprefix("$."), ("provider", "policy", *PROVIDERS))
-            found.fault(fault.message if "did you mean" in fault.message else f"{fault.message}{meant}")
+            meant = ""
+            if fault.message.startswith(UNKNOWN_OPTION) and "did you mean" not in fault.message:
+                meant = did_you_mean(fault.path.removeprefix("$."), ("provider", "policy", *PROVIDERS))
+            _place_of(place, fault.path).fault(f"{fault.message}{meant}")
     iface = fields.get("iface", text, "")
     return NetworkSpec(provider, options, policy, iface)  # type: ignore[arg-type]  # those that there are
 

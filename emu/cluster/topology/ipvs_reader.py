@@ -53,7 +53,7 @@ def _scheduler(place: Place) -> str:
     if place.value in UNMODELLED:
         place.fault(f"the scheduler {place.value} is not modelled; there are {', '.join(SCHEDULERS)}")
         return ""
-    return one_of("", *SCHEDULERS)(place)
+    return "" if place.value == "" else one_of(*SCHEDULERS)(place)
 
 
 def _network(place: Place) -> str:

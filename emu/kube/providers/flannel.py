@@ -30,7 +30,7 @@ from emu.kernel.route import Nexthop, Route, Scope
 from emu.kube.cni.flannel import SUBNET_FILE
 from emu.kube.cni.links import mac_of
 from emu.kube.cni.netconf import NetConfList
-from emu.kube.providers.provider import MOST_SHARED, OptionsError, options, others, plain_way
+from emu.kube.providers.provider import MOST_SHARED, OptionsError, mtu_of, options, others, plain_way
 from emu.kube.providers.written import (
     Ensure,
     PermanentFdb,
@@ -98,7 +98,7 @@ class Flannel:
             fields.flag("directRouting"),
             fields.number("vni", 1),
             fields.number("port", LINUX_PORT),
-            fields.number("mtu"),
+            mtu_of(fields),
             fields.flag("ipMasq", default=True),
             fields.flag("randomFully", default=True),
             fields.flag("hairpin", default=True),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Self
 import attrs
 
 from emu.kube.cni.netconf import NetConfList
-from emu.kube.providers.provider import OptionsError, options, others, plain_way
+from emu.kube.providers.provider import OptionsError, mtu_of, options, others, plain_way
 from emu.kube.providers.written import RuleGroup, Written
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Kindnet:
             OptionsError: it is wrong.
         """
         fields = options(values, ("mtu",))
-        found = cls(fields.number("mtu"))
+        found = cls(mtu_of(fields))
         if fields.faults:
             raise OptionsError("kindnet", fields.faults)
         return found

@@ -23,7 +23,7 @@ import attrs
 
 from emu.errors import AddressError
 from emu.kube.cni.netconf import NetConfList
-from emu.kube.providers.provider import OptionsError, options, others, plain_way
+from emu.kube.providers.provider import OptionsError, mtu_of, options, others, plain_way
 from emu.kube.providers.written import RuleGroup, Written
 from emu.wire.addresses import IpAddress, Prefix
 
@@ -73,7 +73,7 @@ class Kubenet:
             cidr = Prefix.parse(fields.text("nonMasqueradeCIDR", str(_PRIVATE)))
         except AddressError as error:
             fields.wrong("nonMasqueradeCIDR", str(error))
-        found = cls(cidr, mode, fields.number("mtu"))
+        found = cls(cidr, mode, mtu_of(fields))
         if fields.faults:
             raise OptionsError("kubenet", fields.faults)
         return found

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _POD_NETWORK: Final = Prefix.parse("10.244.0.0/16")
 UNKNOWN_OPTION: Final = "is no option"
+LEAST_MTU: Final = 68  # below it IPv4 has no place (RFC 791)
+MOST_MTU: Final = 65535
 MOST_SHARED: Final = 16384
 """Ways that are remembered, to be one object for all nodes: more than a cluster has nodes."""
 
@@ -125,6 +127,14 @@ def options(values: Mapping[str, Json], known: Iterable[str]) -> Fields:
                 key, f"{UNKNOWN_OPTION}; there are {', '.join(names) or 'none'}{did_you_mean(key, names)}"
             )
     return fields
+
+
+def mtu_of(fields: Fields) -> int:
+    """Return the option `mtu`: 0 for that of the provider."""
+    found = fields.number("mtu")
+    if found and not LEAST_MTU <= found <= MOST_MTU:
+        fields.wrong("mtu", f"must be from {LEAST_MTU} to {MOST_MTU}, or 0")
+    return found
 
 
 def others(node: NodeNetwork, nodes: Sequence[NodeNetwork]) -> list[tuple[NodeNetwork, Prefix]]:

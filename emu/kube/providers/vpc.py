@@ -16,7 +16,7 @@ import attrs
 
 from emu.errors import AddressError
 from emu.kube.providers import vpc_aws, vpc_gke
-from emu.kube.providers.provider import OptionsError, options
+from emu.kube.providers.provider import OptionsError, mtu_of, options
 from emu.wire.addresses import Prefix
 
 if TYPE_CHECKING:
@@ -81,10 +81,10 @@ class Vpc:
             fields.wrong("intranodeVisibility", "is not modelled: pods of one node reach each other on it")
         excluded = _ranges(fields, "excludeSNATCIDRs")
         kept = _ranges(fields, "nonMasqueradeCIDRs") if "nonMasqueradeCIDRs" in values else vpc_gke.PRIVATE
-        snat = fields.flag("externalSNAT")
+        snat, mtu = fields.flag("externalSNAT"), mtu_of(fields)
         if fields.faults:
             raise OptionsError("vpc", fields.faults)
-        return cls(cast("Style", style), fields.number("mtu"), interfaces, addresses, snat, excluded, kept)
+        return cls(cast("Style", style), mtu, interfaces, addresses, snat, excluded, kept)
 
     def configure(self, node: NodeNetwork, nodes: Sequence[NodeNetwork]) -> Written:  # noqa: ARG002 - the VPC knows the others
         """Return what the daemons of the style write."""

@@ -30,7 +30,7 @@ import attrs
 from emu.kube.cni.netconf import NetConfList
 from emu.kube.cni.weave_net import STATE, State
 from emu.kube.providers.mesh import BRIDGE, LOCAL_PODS, Mesh, Peer
-from emu.kube.providers.provider import OptionsError, options
+from emu.kube.providers.provider import OptionsError, mtu_of, options
 from emu.kube.providers.written import RuleGroup, Written
 from emu.wire.addresses import Interface, IpAddress, Prefix
 from emu.wire.vxlan import Vni
@@ -75,7 +75,7 @@ class Weave:
             OptionsError: they are wrong.
         """
         fields = options(values, ("mtu", "noMasqLocal"))
-        found = cls(fields.number("mtu") or _MTU, fields.flag("noMasqLocal", default=True))
+        found = cls(mtu_of(fields) or _MTU, fields.flag("noMasqLocal", default=True))
         if fields.faults:
             raise OptionsError("weave", fields.faults)
         return found

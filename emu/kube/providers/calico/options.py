@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Self
 import attrs
 
 from emu.errors import AddressError, did_you_mean
-from emu.kube.providers.provider import OptionsError, options
+from emu.kube.providers.provider import OptionsError, mtu_of, options
 from emu.wire.addresses import Prefix
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Options:
             _pool(fields),
             fields.number("blockSize", 26),
             fields.flag("strictAffinity"),
-            fields.number("mtu"),
+            mtu_of(fields),
             fields.number("vxlanVNI", VNI),
             fields.number("vxlanPort", VXLAN_PORT),
             _one_of(fields, "defaultEndpointToHostAction", "Accept", ENDPOINT_TO_HOST),
@@ -104,8 +104,6 @@ class Options:
             fields.wrong("blockSize", "must be from 20 to 32")
         elif self.pool is not None and self.pool.length > self.block_size:
             fields.wrong("pool", f"{self.pool} is smaller than a block of /{self.block_size}")
-        if self.mtu and not 68 <= self.mtu <= 65535:
-            fields.wrong("mtu", "must be from 68 to 65535, or 0")
         if not 0 < self.vni < 1 << 24:
             fields.wrong("vxlanVNI", "must be from 1 to 16777215")
         if not 0 < self.vxlan_port <= 0xFFFF:
