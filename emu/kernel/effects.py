@@ -38,7 +38,7 @@ class Backlog(NamedTuple):
 
 
 class Parked(NamedTuple):
-    """Call `go_on` with the namespace at this instant, behind what is under way: a packet waits in its walk."""
+    """Call `go_on` with the namespace at this instant, behind what is under way: a packet waits."""
 
     go_on: Callable[[Namespace], None]
 

@@ -18,8 +18,9 @@ from emu.cluster.points import parse_point
 from emu.kube.api.objects import Namespace, NetworkPolicy, Node, Pod, Service
 from emu.kube.policy.meaning import Connection, Snapshot, meaning
 from emu.testing.policy_strategies import OUTSIDE
+from emu.testing.promises import internal_ip, promise
 from emu.verify.asker import Asker
-from emu.wire.addresses import IpAddress, Prefix
+from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -75,7 +76,7 @@ def connections(cluster: Cluster, probe: Probe) -> Iterator[Connection]:
             address = _address(source)
             asker: Pod | None = source
         else:
-            address = _address_of_node(cluster, node) if node else OUTSIDE.address
+            address = _address_of_node(cluster, node, owner) if node else OUTSIDE.address
             asker = None
         by_service = probe.target.startswith("svc/")
         yield Connection(
@@ -135,13 +136,11 @@ def _address(pod: Pod) -> IpAddress:
     return IpAddress.parse(pod.status.pod_ip)
 
 
-def _address_of_node(cluster: Cluster, name: str) -> IpAddress:
-    """Return the address by which pods elsewhere know a node: its VTEP's where a tunnel leads to them."""
-    node = cluster.store.get(Node, name)
-    network = cluster.topology.cluster.network
-    if network.provider == "flannel" and network.options.get("backend", "vxlan") == "vxlan":
-        return Prefix.parse(node.spec.pod_cidr).address
-    return IpAddress.parse(node.addresses("InternalIP")[0])
+def _address_of_node(cluster: Cluster, name: str, owner: Pod | None) -> IpAddress:
+    """Return the address by which the asked knows a node; to pods elsewhere it may be another one."""
+    if owner is None or owner.spec.node_name == name:
+        return internal_ip(cluster, name)
+    return promise(cluster).node_seen_by_pod(name, owner.spec.node_name).address
 
 
 # --- what is to come of it ---

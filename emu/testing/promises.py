@@ -23,7 +23,8 @@ from emu.testing.fabric_strategies import ROUTERS_BETWEEN_RACKS, ROUTERS_OUTSIDE
 from emu.wire.addresses import IpAddress, Prefix
 
 if TYPE_CHECKING:
-    from emu.testing.clusters import ClusterLab, Party
+    from emu.cluster.cluster import Cluster
+    from emu.testing.clusters import Party
 
 _PRIVATE: Final = "10.0.0.0/8"
 _NAT_GATEWAY: Final = IpAddress.parse("203.0.113.9")
@@ -41,7 +42,7 @@ class Sight(NamedTuple):
     is_untouched: bool
 
 
-def pod_cidr(lab: ClusterLab, node: str) -> Prefix:
+def pod_cidr(lab: Cluster, node: str) -> Prefix:
     """Return the pod CIDR of a node."""
     return Prefix.parse(lab.store.get(Node, node).spec.pod_cidr)
 
@@ -51,13 +52,18 @@ def in_cidr(prefix: Prefix, number: int) -> IpAddress:
     return IpAddress.from_int(int(prefix.address) + number)
 
 
-def is_near(lab: ClusterLab, node: str, other: str) -> bool:
+def internal_ip(lab: Cluster, node: str) -> IpAddress:
+    """Return the InternalIP of a node."""
+    return IpAddress.parse(lab.store.get(Node, node).addresses("InternalIP")[0])
+
+
+def is_near(lab: Cluster, node: str, other: str) -> bool:
     """Return whether the first devices of two nodes are in one subnet."""
     own = lab.machines[node].net.devices["eth0"].addresses[0]
-    return lab.internal_ip(other) in own.prefix
+    return internal_ip(lab, other) in own.prefix
 
 
-def crossed(lab: ClusterLab, node: str, other: str) -> int:
+def crossed(lab: Cluster, node: str, other: str) -> int:
     """Return how many routers of the underlay are between two nodes."""
     if is_near(lab, node, other):
         return 0
@@ -77,7 +83,7 @@ class Promise:
     rewrites_own = True
     """Nodes rewrite their own packets to other machines, to the address that they have."""
 
-    def __init__(self, lab: ClusterLab) -> None:
+    def __init__(self, lab: Cluster) -> None:
         self.lab = lab
         self.options = lab.topology.cluster.network.options
 
@@ -88,12 +94,12 @@ class Promise:
     def node_seen_by_pod(self, node: str, other: str) -> Sight:
         """Return what a pod on node `other` sees of `node`."""
         del other
-        return Sight(self.lab.internal_ip(node), is_untouched=True)
+        return Sight(internal_ip(self.lab, node), is_untouched=True)
 
     def pod_seen_by_machine(self, source: Party, target: Party) -> Sight:
         """Return what a node that is not its own, or a host outside, sees of a pod."""
         del target
-        return Sight(self.lab.internal_ip(source.node), is_untouched=False)
+        return Sight(internal_ip(self.lab, source.node), is_untouched=False)
 
     def routers_to_pod(self, node: str, other: str, *, is_pod: bool) -> int:
         """Return how many routers are between `node`, or a pod (`is_pod`) on it, and a pod on `other`."""
@@ -142,7 +148,7 @@ class Flannel(Promise):
         """Say that it is seen by its address in the tunnel."""
         if self._is_tunnelled(node, other):
             return Sight(in_cidr(pod_cidr(self.lab, node), 0), is_untouched=True)
-        return Sight(self.lab.internal_ip(node), is_untouched=False)
+        return Sight(internal_ip(self.lab, node), is_untouched=False)
 
     def routers_to_pod(self, node: str, other: str, *, is_pod: bool) -> int:
         """Say that what is between the nodes does not count in a tunnel."""
@@ -164,7 +170,7 @@ class Calico(Promise):
 
     def gateway(self, node: str) -> IpAddress:
         """Say that it is the node's own."""
-        return self.lab.internal_ip(node)
+        return internal_ip(self.lab, node)
 
     def node_seen_by_pod(self, node: str, other: str) -> Sight:
         """Say that it is seen by its address in the tunnel, if there is one between the two."""
@@ -220,7 +226,7 @@ class Vpc(Promise):
         """Say that with aws the node has no address among its pods but its own."""
         if self.options.get("style") == "gke":
             return super().gateway(node)
-        return self.lab.internal_ip(node)
+        return internal_ip(self.lab, node)
 
     def pod_seen_by_machine(self, source: Party, target: Party) -> Sight:
         """Say that within the VPC it is the pod."""
@@ -262,6 +268,6 @@ _PROMISES: Final = {
 }
 
 
-def promise(lab: ClusterLab) -> Promise:
+def promise(lab: Cluster) -> Promise:
     """Return what the provider of a cluster promises."""
-    return _PROMISES[lab.provider](lab)
+    return _PROMISES[lab.topology.cluster.network.provider](lab)

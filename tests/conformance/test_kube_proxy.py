@@ -238,6 +238,7 @@ def check_flow(world: World, flow: Document) -> None:
 
 
 def question_of(flow: Document) -> Question:
+    """Return what a flow of the cases asks of a node."""
     devices = {"pod-on-node": "pod", "external": "eth0"}
     return Question(
         IpAddress.parse(flow["sourceIP"]),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""VPCs that were exported and then built of real namespaces: router, gateways, rules, and pods with its addresses.
+"""VPCs that were exported and then built of real namespaces: router, gateways, rules, pods.
 
 A public node and a private one; what the private one sends out goes through the
 NAT gateway, and the laptop comes in by the public address of the other.
@@ -142,7 +142,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 def test_a_vpc_of_linux_carries_the_frames_that_emus_does(
     run: Run, record_property: Callable[[str, object], None]
 ) -> None:
-    """At every device of nodes, pods, router and gateways, for each way within the VPC, out of it and into it."""
+    """At every device, for each way within the VPC, out of it and into it."""
     ours = NetworkRun(run.document)
     assert ours.run().unexpected == []
     assert run.linux.outcomes == ["ok"] * len(run.asked)

@@ -8,7 +8,8 @@ from typing import Any, Final
 import pytest
 
 from emu.kube.api.objects.container import Container, ContainerPort, Probe
-from emu.kube.kubelet.probes import Answer, Tally, period, port_number
+from emu.kube.kubelet.ports import port_number
+from emu.kube.kubelet.probes import Answer, Tally, period
 from emu.sim.time import SECOND
 from tests.unit.kube.kubelet.lab import container, found, pod, start, status, told, wait
 
