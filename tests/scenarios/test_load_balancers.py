@@ -63,6 +63,10 @@ spec:
 """
 LOCAL: Final = "externalTrafficPolicy: Local"
 KINDS: Final = ("passthrough", "nat", "proxy", "l2")
+_MACHINES: Final = ("passthrough", "nat", "proxy")
+"""Kinds that have a machine which balances: with l2 nodes refuse what is not theirs."""
+_WITHOUT_TABLES: Final = ("passthrough", "proxy", "l2")
+"""Kinds whose balancer has no table of connections as nodes have it."""
 _ASKERS: Final[WeakKeyDictionary[Cluster, tuple[int, Asker]]] = WeakKeyDictionary()
 LAPTOP: Final = "198.51.100.7"
 
@@ -175,10 +179,9 @@ def test_answers_go_straight_to_the_client_only_where_packets_are_passed_on(shop
     assert ("lb/cloud" in passed) is (kind_of(shop) in {"nat", "proxy"})
 
 
+@pytest.mark.parametrize("shop", _MACHINES, indirect=True)
 def test_a_port_that_is_not_served_is_told_apart(shop: Cluster) -> None:
     """The balancer has no such port, and says so by name."""
-    if kind_of(shop) == "l2":
-        pytest.skip("no machine balances: nodes refuse what is not theirs")
     failure = judge(shop, "ext/laptop", f"{address(shop, 'web')}:81").failure
     assert failure is not None
     assert failure.cause is not None
@@ -186,10 +189,9 @@ def test_a_port_that_is_not_served_is_told_apart(shop: Cluster) -> None:
     assert "load balancer cloud has no port 81/TCP" in failure.cause.words
 
 
+@pytest.mark.parametrize("shop", _WITHOUT_TABLES, indirect=True)
 def test_a_question_leaves_balancers_as_they_were(shop: Cluster) -> None:
     """Maps of flows, connections, proxies: each is what it was."""
-    if kind_of(shop) == "nat":
-        return  # its tables are those of every node
     judge(shop, "ext/laptop", "svc/web:80")  # a namespace that nobody waits in is told from one never asked
     before = whole_state(shop.fabric)
     judge(shop, "ext/laptop", "svc/web:80")
