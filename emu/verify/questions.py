@@ -52,13 +52,13 @@ _DOMAIN: Final = "cluster.local"
 
 
 class Port(NamedTuple):
-    """A port that is asked; `protocol` in capitals."""
+    """A port that is asked; `protocol` in capitals, and ICMP has number 0."""
 
     number: int
     protocol: str
 
     def __str__(self) -> str:
-        return f"{self.number}/{self.protocol}"
+        return f"{self.number}/{self.protocol}" if self.number else self.protocol
 
 
 class Member(NamedTuple):
@@ -121,7 +121,12 @@ class Flow:
 
     def text(self, target: Member) -> str:
         """Return the end point of a question: `svc/shop/web:80/TCP`."""
-        return f"{target.point}:{self.port}"
+        return asked(target.point, str(self.port))
+
+
+def asked(point: str, port: str) -> str:
+    """Return an end point with its port, `svc/shop/web:80/TCP`, or with a protocol that has none."""
+    return f"{point}:{port}" if "/" in port else f"{point}/{port}"
 
 
 def count(flows: Iterable[Flow]) -> int:

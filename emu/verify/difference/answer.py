@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from emu.verify.causes.cause import Cause
+    from emu.verify.difference.seen import Owners
     from emu.verify.verdict import Result, Verdict
 
 Fate: TypeAlias = "tuple[Word | None, Fraction | None, Result | None]"
@@ -29,6 +30,8 @@ class Answer:
         result: what the client sees of the most probable failure, None without one.
         cause: of that failure.
         unknown: what kept it from an answer.
+        seen_as: by which kinds of addresses servers see the client, in words.
+        codes: why it fails, on any branch of chance, sorted.
     """
 
     word: Word | None = None
@@ -36,6 +39,12 @@ class Answer:
     result: Result | None = None
     cause: Cause | None = None
     unknown: tuple[str, ...] = ()
+    seen_as: tuple[str, ...] = ()
+    codes: tuple[str, ...] = attrs.field()
+
+    @codes.default
+    def _code_of_cause(self) -> tuple[str, ...]:
+        return () if self.cause is None else (self.cause.code,)
 
     @property
     def fate(self) -> Fate:
@@ -43,11 +52,17 @@ class Answer:
         return self.word, self.delivered, self.result
 
     @property
-    def key(self) -> tuple[Fate, str, str]:
+    def key(self) -> tuple[Fate, tuple[str, ...], str, str]:
         """What makes answers of alike pods one: their fate, and who is to blame."""
         if self.cause is None:
-            return self.fate, "", ""
-        return self.fate, self.cause.code, self.cause.object
+            return self.fate, self.codes, "", ""
+        return self.fate, self.codes, self.cause.code, self.cause.object
+
+    def of_nobody(self) -> Answer:
+        """Return it without whose doing a failure is: for flows to several that fail alike."""
+        if self.cause is None:
+            return self
+        return attrs.evolve(self, cause=attrs.evolve(self.cause, words="", object="", field="", rule=""))
 
     def __str__(self) -> str:
         if self.word is None:
@@ -59,13 +74,16 @@ ABSENT: Final = Answer()
 """There is no such flow."""
 
 
-def answer_of(verdict: Verdict) -> Answer:
+def answer_of(verdict: Verdict, owners: Owners) -> Answer:
     """Return what is compared of a verdict."""
     failure = verdict.failure
+    codes = {one.cause.code for one in verdict.outcomes if one.cause is not None}
     return Answer(
         verdict.word,
         verdict.delivered,
         None if failure is None else failure.result,
         None if failure is None else failure.cause,
         verdict.unknown,
+        owners.kinds(verdict),
+        tuple(sorted(codes)),
     )

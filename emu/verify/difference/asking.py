@@ -15,12 +15,15 @@ import attrs
 from emu.errors import UnknownNameError
 from emu.verify.asker import Asker
 from emu.verify.difference.answer import ABSENT, Answer, answer_of
+from emu.verify.difference.modes import ALL
+from emu.verify.difference.seen import owners
 from emu.verify.likeness.classes import classes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterator, Mapping
 
     from emu.cluster.cluster import Cluster
+    from emu.verify.difference.seen import Owners
     from emu.verify.likeness.likeness import Likeness
     from emu.verify.questions import Flow, Member, Port
 
@@ -48,14 +51,14 @@ class Asking:
 
     def answers(self) -> Iterator[tuple[Question, Answer]]:
         """Yield each question and its answer."""
-        asker = Asker(self.cluster, is_brief=True)
+        asker, known = Asker(self.cluster, is_brief=True), owners(self.cluster)
         likenesses = {} if self.brute_force else self._likenesses()
         for flow in self.flows:
             for source, target in flow.questions:
                 key = self._key(likenesses, source, target, flow.port)
                 answer = None if key is None else self._shared.get(key)
                 if answer is None:
-                    answer = _ask(asker, flow, source, target)
+                    answer = _ask(asker, known, flow, source, target)
                     if key is not None:
                         self._shared[key] = answer
                 yield (flow.key, source.shown, target.shown), answer
@@ -95,8 +98,9 @@ class Asking:
         return self._places[member.point]
 
 
-def _ask(asker: Asker, flow: Flow, source: Member, target: Member) -> Answer:
+def _ask(asker: Asker, known: Owners, flow: Flow, source: Member, target: Member) -> Answer:
     try:
-        return answer_of(asker.judge(source.point, flow.text(target)))
+        answer = answer_of(asker.judge(source.point, flow.text(target)), known)
     except UnknownNameError:  # a pod that was to be there has no network
         return ABSENT
+    return answer.of_nobody() if flow.target.point == ALL else answer

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.errors import EmuError
-from emu.verify.difference import proxying
+from emu.verify.difference import modes, probing, proxying
 from emu.verify.difference.answer import ABSENT, Answer
 from emu.verify.difference.asking import Asking
 from emu.verify.difference.rows import Both, Row, Side, rows
 from emu.verify.questions import choose, count, is_called
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from emu.cluster.cluster import Cluster
     from emu.verify.difference.asking import Question
@@ -72,10 +72,8 @@ def compare(
     Raises:
         TooManyQuestionsError: there are more than `most`.
     """
-    is_proxied_otherwise = before.topology.cluster.proxy != after.topology.cluster.proxy
-    chosen = [
-        _chosen(each, sources, targets, asks_kube_proxy=is_proxied_otherwise) for each in (before, after)
-    ]
+    both = before, after
+    chosen = [_chosen([*choose(each), *_more(each, both)], sources, targets) for each in both]
     numbers = [count(flows.values()) for flows in chosen]
     if max(numbers) > most:
         raise TooManyQuestionsError(
@@ -93,13 +91,22 @@ def compare(
     return Difference(tuple(_rows(chosen, answers)), total)
 
 
-def _chosen(
-    cluster: Cluster, sources: Sequence[str], targets: Sequence[str], *, asks_kube_proxy: bool
-) -> dict[object, Flow]:
+def _more(cluster: Cluster, both: tuple[Cluster, Cluster]) -> Iterator[Flow]:
+    """Yield what is asked only because of the settings in which two clusters differ."""
+    before, after = (each.topology.cluster for each in both)
+    if before.proxy != after.proxy:
+        yield from proxying.flows(cluster)
+    if before.proxy.mode != after.proxy.mode:
+        yield from modes.flows(cluster, both)
+    if before.network.provider != after.network.provider:
+        yield from probing.flows(cluster)
+
+
+def _chosen(flows: Iterable[Flow], sources: Sequence[str], targets: Sequence[str]) -> dict[object, Flow]:
     """Return the flows that are wanted, by their keys."""
     return {
         flow.key: flow
-        for flow in (*choose(cluster), *(proxying.flows(cluster) if asks_kube_proxy else ()))
+        for flow in flows
         if is_called(flow.source, sources) and is_called(flow.target, targets)
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from emu.verify.questions import asked
 from emu.verify.verdict import Word
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _cells(row: Row) -> tuple[str, str, str, str]:
 def _flow(row: Row) -> Mapping[str, Json]:
     return {
         "from": row.source.point,
-        "to": f"{row.target.point}:{row.port}",
+        "to": asked(row.target.point, row.port),
         "sources": _names(row.source),
         "targets": _names(row.target),
         "changed": row.is_changed,
@@ -100,4 +101,5 @@ def _answer(answer: Answer) -> Json:
         "reason": None if cause is None else cause.code,
         "object": cause.object or None if cause is not None else None,
         "unknown": list(answer.unknown) if answer.word is Word.UNKNOWN else [],
+        "seen_as": list(answer.seen_as),
     }

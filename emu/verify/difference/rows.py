@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import attrs
 
+from emu.verify.questions import asked
 from emu.verify.verdict import Word
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from emu.verify.difference.answer import Answer
 
 Name: TypeAlias = str
-Key: TypeAlias = "tuple[object, object]"
+Key: TypeAlias = "tuple[object, object, object]"
 
 _KINDS: Final = ("node/", "ext/", "svc/")
 """What names of members begin with, but for those of pods."""
@@ -41,8 +42,27 @@ class Both(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """What makes two of them one row."""
-        return self.before.key, self.after.key
+        """What makes two of them one row: how servers see clients matters only where that changes."""
+        seen = (self.before.seen_as, self.after.seen_as) if self.is_seen_otherwise else None
+        return self.before.key, self.after.key, seen
+
+    @property
+    def is_seen_otherwise(self) -> bool:
+        """Whether servers see the client by another kind of address."""
+        before, after = self.before.seen_as, self.after.seen_as
+        return bool(before and after) and before != after
+
+    @property
+    def fails_otherwise(self) -> bool:
+        """Whether it fails as often as before, and the client sees the same, for another reason."""
+        before, after = self.before, self.after
+        is_known = before.word not in {None, Word.UNKNOWN}
+        return is_known and before.fate == after.fate and before.codes != after.codes
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether clients, servers, or who looks for the reason of a failure notice a difference."""
+        return self.before.fate != self.after.fate or self.is_seen_otherwise or self.fails_otherwise
 
 
 @attrs.frozen
@@ -66,17 +86,18 @@ class Row:
     @property
     def flow(self) -> str:
         """The flow as people are shown it."""
-        return f"{self.source.shown} -> {self.target.shown}:{self.port}"
+        return f"{self.source.shown} -> {asked(self.target.shown, self.port)}"
 
     @property
     def is_changed(self) -> bool:
-        """Whether clients notice a difference."""
-        return self.before.fate != self.after.fate
+        """Whether somebody notices a difference."""
+        return Both(self.before, self.after).is_changed
 
     @property
     def cause(self) -> str:
-        """Why: whose doing a failure is, or was; empty where nothing fails."""
+        """Why: whose doing a failure is, or was, and how the client is seen; empty if nothing is to tell."""
         before, after = self.before, self.after
+        both = Both(before, after)
         if after.word is None:
             return "is gone"
         if after.word is Word.UNKNOWN:
@@ -84,13 +105,17 @@ class Row:
         words = [] if before.word is not None else ["is new"]
         if before.result is not None and after.result is not None and before.result is not after.result:
             words.append(f"was {before.result.value}, now {after.result.value}")
-        if after.cause is not None:
+        if both.fails_otherwise and after.cause is not None:
+            more = f"{', '.join(after.codes)}: " if len(after.codes) > 1 else ""
+            words.append(f"was {', '.join(before.codes)}, now {more}{blame(after.cause)}")
+        elif after.cause is not None:
             words.append(blame(after.cause))
-        elif self.is_changed and before.cause is not None:
+        elif before.cause is not None:
             words.append(f"no longer {blame(before.cause)}")
         elif self.is_changed and before.word is Word.UNKNOWN:
             words.append("no longer unknown")
-        return ": ".join(words)
+        seen = f"source: {' or '.join(before.seen_as)} -> {' or '.join(after.seen_as)}"
+        return "; ".join(filter(None, (": ".join(words), seen if both.is_seen_otherwise else "")))
 
 
 def blame(cause: Cause) -> str:
@@ -124,8 +149,8 @@ def rows(source: Side, target: Side, port: str, answers: Mapping[tuple[Name, Nam
         for names, both in by_target:
             yield Row(source, _part(target, names), port, *both)
         return
-    for (asking, asked), both in answers.items():
-        yield Row(_part(source, [asking]), _part(target, [asked]), port, *both)
+    for (one, other), both in answers.items():
+        yield Row(_part(source, [one]), _part(target, [other]), port, *both)
 
 
 def _of(answers: Mapping[tuple[Name, Name], Both], index: int, name: Name) -> list[Both]:

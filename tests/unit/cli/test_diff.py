@@ -155,6 +155,23 @@ class TestOutput:
             ("pod/default/db", "pod/default/web:80/TCP", False),
         ]
 
+    def test_json_says_how_servers_see_the_client(self, shop: Path) -> None:
+        """Both kinds, and that it is a change; a gate closes by it."""
+        service = "{apiVersion: v1, kind: Service, metadata: {name: s}, "
+        service += "spec: {ports: [{port: 80}], selector: {app: web}}}"
+        (shop / "a.yaml").write_text(f"{SHOP}---\n{service}", encoding="utf-8")
+        result = diff(
+            shop,
+            "a.yaml",
+            *("--set", "kubeProxy.mode=userspace", "-o", "json", "--only-changes", "--exit-code"),
+            *("--to", "svc/default/s"),
+        )
+        assert result.exit_code == 1
+        flows = [each for each in json.loads(result.stdout)["flows"] if each["to"] == "svc/default/s:80/TCP"]
+        assert [(each["before"]["seen_as"][0], each["cause"]) for each in flows] == [
+            ("client", "source: client -> gateway")
+        ]
+
     def test_nobody_is_called_so(self, shop: Path) -> None:
         """Whoever gates a pipeline by it must not take that for no difference."""
         result = CliRunner().invoke(
@@ -190,7 +207,7 @@ def test_the_how_to_prints_what_it_says(tmp_path: Path, monkeypatch: pytest.Monk
             Path(words.partition("\n")[0].removeprefix("# ")).write_text(words, encoding="utf-8")
     shown = [words.partition("\n") for language, words in blocks if not language]
     told = [(command, output) for command, _, output in shown if output]
-    assert len(told) == 3
+    assert len(told) == 4
     for command, output in told:
         result = CliRunner().invoke(cli, shlex.split(command.removeprefix("$ emu ")))
         assert result.stdout == output, command

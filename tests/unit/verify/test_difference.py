@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import attrs
 import pytest
 
 from emu import document
@@ -26,6 +27,11 @@ DENIED = Answer(
 CLOSED = Answer(
     Word.NEVER, Fraction(0), Result.REFUSED, Cause("NO_SOCKET", "nobody listens", Way.REQUEST, "pod/b")
 )
+REJECTED = Answer(
+    Word.NEVER, Fraction(0), Result.REFUSED, Cause("SVC_NO_ENDPOINTS", "it has none", Way.REQUEST, "node/a")
+)
+AS_CLIENT = Answer(Word.ALWAYS, Fraction(1), seen_as=("client",))
+AS_NODE = Answer(Word.ALWAYS, Fraction(1), seen_as=("gateway", "node"))
 HALF = Answer(Word.SOMETIMES, Fraction(1, 2), Result.DROPPED, DENIED.cause)
 UNKNOWN = Answer(Word.UNKNOWN, None, None, None, ("match xt_foo",))
 
@@ -73,6 +79,16 @@ class TestRows:
         assert len(told(answers)) == 6
         assert ("shop/web-1 -> shop/db-0:80/TCP", "NEVER") in told(answers)
 
+    def test_how_servers_see_clients_parts_them_where_it_changes(self) -> None:
+        """One row stays one where all is as before."""
+        last = {("shop/web-3", target): Both(AS_NODE, AS_NODE) for target in DB.names}
+        assert len(told(every(Both(AS_CLIENT, AS_CLIENT)) | last)) == 1
+        last = {("shop/web-3", target): Both(AS_CLIENT, AS_NODE) for target in DB.names}
+        assert [flow for flow, _ in told(every(Both(AS_CLIENT, AS_CLIENT)) | last)] == [
+            "shop/web-* (2 of 3) -> shop/db-*:80/TCP",
+            "shop/web-3 -> shop/db-*:80/TCP",
+        ]
+
     def test_no_question_is_no_row(self) -> None:
         """A pod that would ask only himself."""
         assert told({}) == []
@@ -101,6 +117,21 @@ class TestCause:
             (Both(ALWAYS, ABSENT), True, "is gone"),
             (Both(ALWAYS, UNKNOWN), True, "not modelled: match xt_foo"),
             (Both(UNKNOWN, ALWAYS), True, "no longer unknown"),
+            (Both(CLOSED, REJECTED), True, "was NO_SOCKET, now SVC_NO_ENDPOINTS (it has none)"),
+            (
+                Both(HALF, attrs.evolve(HALF, codes=("NETPOL_EGRESS", "NO_SOCKET"))),
+                True,
+                "was NETPOL_EGRESS, now NETPOL_EGRESS, NO_SOCKET: NETPOL_EGRESS NetworkPolicy shop/deny",
+            ),
+            (Both(AS_CLIENT, AS_NODE), True, "source: client -> gateway or node"),
+            (Both(AS_NODE, AS_NODE), False, ""),
+            (Both(AS_CLIENT, DENIED), True, "NETPOL_EGRESS NetworkPolicy shop/deny"),
+            (Both(ABSENT, AS_NODE), True, "is new"),
+            (
+                Both(AS_CLIENT, attrs.evolve(HALF, seen_as=("node",))),
+                True,
+                "NETPOL_EGRESS NetworkPolicy shop/deny; source: client -> node",
+            ),
         ],
     )
     def test_it_is_told(self, both: Both, is_changed: bool, cause: str) -> None:  # noqa: FBT001 - a case
@@ -156,6 +187,7 @@ class TestReports:
                         "reason": None,
                         "object": None,
                         "unknown": [],
+                        "seen_as": [],
                     },
                     "after": {
                         "verdict": "SOMETIMES",
@@ -164,6 +196,7 @@ class TestReports:
                         "reason": "NETPOL_EGRESS",
                         "object": "NetworkPolicy shop/deny",
                         "unknown": [],
+                        "seen_as": [],
                     },
                     "cause": "NETPOL_EGRESS NetworkPolicy shop/deny",
                 }

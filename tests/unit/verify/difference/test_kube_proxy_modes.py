@@ -10,8 +10,10 @@ import pytest
 
 from emu.cluster.cluster import Cluster
 from emu.cluster.topology import load_topology
+from emu.cluster.topology.settings import with_settings
 from emu.document import scan
 from emu.verify.difference.compare import compare
+from tests.scenarios.kube_proxy_modes import SHOP
 
 CLUSTER: Final = """
 apiVersion: emu/v1
@@ -64,6 +66,11 @@ SECOND: Final = {
     ("node/one", "10.9.0.11", "30080/TCP", "ALWAYS", "NEVER"),
     ("node/one", "10.9.0.11", "30081/TCP", "ALWAYS", "NEVER"),
 }
+UNSERVED: Final = {
+    (source, target, port, "NEVER", "NEVER")
+    for source in ("default/client", "default/web")
+    for target, port in (("svc/*", "ICMP"), ("svc/*", "81/TCP"), ("10.111.255.254", "81/TCP"))
+}
 
 
 @cache
@@ -72,9 +79,11 @@ def cluster(mode: str) -> Cluster:
     return Cluster(load_topology(scan(CLUSTER.replace("MODE", mode).encode(), "cluster.yaml")))
 
 
-@pytest.mark.parametrize(("mode", "expected"), [("nftables", LOOPBACK | SECOND), ("iptables", set())])
+@pytest.mark.parametrize(
+    ("mode", "expected"), [("nftables", LOOPBACK | SECOND | UNSERVED), ("iptables", set())]
+)
 def test_known_differences_are_listed_and_no_others(mode: str, expected: set[tuple[str, ...]]) -> None:
-    """Node ports at loopback and at a second address; all else fares as before."""
+    """Node ports at loopback and at a second address, and what no Service serves; all else is as before."""
     other = Cluster(load_topology(scan(CLUSTER.replace("MODE", mode).encode(), "cluster.yaml")))
     found = compare(cluster("iptables"), other)
     assert found.questions > 20
@@ -82,3 +91,51 @@ def test_known_differences_are_listed_and_no_others(mode: str, expected: set[tup
         (row.source.shown, row.target.shown, row.port, str(row.before), str(row.after))
         for row in found.changed
     } == expected
+
+
+def shop(setting: str) -> Cluster:
+    """Return the shop of the reference with another setting."""
+    documents = list(scan(SHOP.read_bytes(), SHOP.name))
+    return Cluster(load_topology(with_settings(documents, [setting])))
+
+
+def changes(setting: str) -> dict[str, str]:
+    """Return the flows of the shop that change with a setting, and why."""
+    found = compare(shop("kubeProxy.mode=iptables"), shop(setting))
+    return {row.flow: row.cause for row in found.changed}
+
+
+def test_userspace_hides_the_clients_of_services() -> None:
+    """Every workload's, by TCP and by UDP; who asks a pod itself is seen."""
+    found = changes("kubeProxy.mode=userspace")
+    hidden = {f"svc/kube-system/kube-dns:{port}" for port in ("53/UDP", "53/TCP", "9153/TCP")}
+    assert {(flow.split(" -> ")[1]) for flow in found} == hidden | {"svc/default/web:80/TCP"}
+    assert len(found) == 8
+    assert found["default/client -> svc/default/web:80/TCP"] == "source: client -> gateway or node"
+    assert all(cause.startswith("source: client") and cause.endswith("node") for cause in found.values())
+
+
+def test_nftables_drops_what_is_for_nobody_and_refuses_what_is_not_served() -> None:
+    """At an unused address, at ports that Services lack, and pings; each in other words."""
+    found = changes("kubeProxy.mode=nftables")
+    assert found["default/client -> 10.111.255.254:81/TCP"].startswith(
+        "was refused, now dropped: SVC_NO_SUCH_ADDRESS"
+    )
+    assert found["default/client -> svc/*:81/TCP"] == "was IP_INNOROUTES, now SVC_NO_SUCH_PORT"
+    assert found["default/client -> svc/*/ICMP"] == "was IP_INNOROUTES, now SVC_NO_SUCH_PORT"
+    assert len(found) == 7
+
+
+def test_ipvs_leaves_unused_addresses_alone() -> None:
+    """It knows ClusterIPs only."""
+    found = changes("kubeProxy.mode=ipvs")
+    assert len(found) == 5
+    assert not any("10.111.255.254" in flow for flow in found)
+
+
+def test_another_provider_shows_nodes_by_other_addresses() -> None:
+    """To pods that are asked by node ports, and by the nodes themselves; pods are seen by their own."""
+    found = changes("network.provider=weave")
+    assert found["ext/laptop -> node/control-plane:30080/TCP"] == "source: node -> gateway"
+    assert "source: client -> gateway" in found.values()
+    assert not any(flow.startswith("default/") for flow in found)
