@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 
 import attrs
 
@@ -43,6 +43,13 @@ class Given:
 
     objects: tuple[Object, ...] = ()
     sources: tuple[Source, ...] = ()
+
+
+Deed: TypeAlias = "Callable[[Cluster], Finished]"
+"""What a step does, once its words are read."""
+
+Edit: TypeAlias = "Callable[[Cluster, Given], Finished]"
+"""The same of a step with files."""
 
 
 class _Words(argparse.ArgumentParser):
@@ -113,21 +120,25 @@ def _placed(objects: Iterable[Object], namespace: str) -> Iterator[Object]:
 # --- verbs ---
 
 
-def _apply(cluster: Cluster, words: Sequence[str], given: Given) -> Finished:
+def _apply(words: Sequence[str]) -> Edit:
     parser = parser_of("apply", objects=False)
     _add_files(parser)
     asked = parser.parse_args(list(words))
     if not asked.filename:
         raise CommandError("error: must specify one of -f and -k", 1)
-    objects = list(_placed(given.objects, asked.namespace))
-    before = [_found(cluster, each) for each in objects]
-    cluster.writer.apply(objects, given.sources)
-    lines = []
-    for each, old in zip(objects, before, strict=True):
-        new = _found(cluster, each)
-        word = "created" if old is None else "unchanged" if new is old else "configured"
-        lines.append(f"{called(each)}/{each.metadata.name} {word}\n")
-    return Finished("".join(lines))
+
+    def deed(cluster: Cluster, given: Given) -> Finished:
+        objects = list(_placed(given.objects, asked.namespace))
+        before = [_found(cluster, each) for each in objects]
+        cluster.writer.apply(objects, given.sources)
+        lines = []
+        for each, old in zip(objects, before, strict=True):
+            new = _found(cluster, each)
+            word = "created" if old is None else "unchanged" if new is old else "configured"
+            lines.append(f"{called(each)}/{each.metadata.name} {word}\n")
+        return Finished("".join(lines))
+
+    return deed
 
 
 def _found(cluster: Cluster, obj: Object) -> Object | None:
@@ -138,7 +149,7 @@ def _found(cluster: Cluster, obj: Object) -> Object | None:
     return cluster.store.find(type(obj), obj.metadata.name, obj.metadata.namespace)
 
 
-def _delete(cluster: Cluster, words: Sequence[str], given: Given) -> Finished:
+def _delete(words: Sequence[str]) -> Edit:
     parser = parser_of("delete")
     _add_files(parser)
     for flag in ("--force", "--now", "--ignore-not-found"):
@@ -147,21 +158,25 @@ def _delete(cluster: Cluster, words: Sequence[str], given: Given) -> Finished:
     asked = parser.parse_intermixed_args(list(words))
     if not asked.words and not asked.filename:
         raise CommandError("error: delete KIND/[NS/]NAME...", 1)
-    missing: list[str] = []
-    found = list(_of_files(cluster, _placed(given.objects, asked.namespace), missing))
-    if asked.words:
-        found += _those_there(cluster, asked, missing)
     grace = 1 if asked.now else asked.grace_period
     if grace is not None and grace < 0:
         raise CommandError(f"error: --grace-period is a number of seconds, not {grace}", 1)
-    lines = []
-    for each in found:
-        cluster.writer.delete(each, grace_seconds=None if asked.force else grace, force=asked.force)
-        namespace = f" from {each.metadata.namespace} namespace" if each.metadata.namespace else ""
-        lines.append(f'{called(each)} "{each.metadata.name}" deleted{namespace}\n')
-    if asked.ignore_not_found:
-        missing = []
-    return Finished("".join(lines), "".join(missing), 1 if missing else 0)
+
+    def deed(cluster: Cluster, given: Given) -> Finished:
+        missing: list[str] = []
+        found = list(_of_files(cluster, _placed(given.objects, asked.namespace), missing))
+        if asked.words:
+            found += _those_there(cluster, asked, missing)
+        lines = []
+        for each in found:
+            cluster.writer.delete(each, grace_seconds=None if asked.force else grace, force=asked.force)
+            namespace = f" from {each.metadata.namespace} namespace" if each.metadata.namespace else ""
+            lines.append(f'{called(each)} "{each.metadata.name}" deleted{namespace}\n')
+        if asked.ignore_not_found:
+            missing = []
+        return Finished("".join(lines), "".join(missing), 1 if missing else 0)
+
+    return deed
 
 
 def _those_there(cluster: Cluster, asked: argparse.Namespace, missing: list[str]) -> Iterator[Known]:
@@ -194,7 +209,7 @@ def _of_files(cluster: Cluster, objects: Iterable[Object], missing: list[str]) -
             missing.append(f'Error from server (NotFound): {called(each)} "{each.metadata.name}" not found\n')
 
 
-def _label(cluster: Cluster, words: Sequence[str], _given: Given) -> Finished:
+def _label(words: Sequence[str]) -> Edit:
     parser = parser_of("label")
     parser.add_argument("--overwrite", action="store_true")
     asked = parser.parse_intermixed_args(list(words))
@@ -203,23 +218,29 @@ def _label(cluster: Cluster, words: Sequence[str], _given: Given) -> Finished:
     if not changes or not asked.words:
         raise CommandError("error: label KIND/NAME KEY=VALUE... KEY-... [--overwrite]", 1)
     wanted = [change_of(word) for word in changes]
-    lines = []
-    for each in meant(cluster, asked):
-        labels = dict(each.metadata.labels)
-        for key, value in wanted:
-            if value is None:
-                labels.pop(key, None)
-                continue
-            if labels.get(key, value) != value and not asked.overwrite:
-                old = labels[key]
-                raise CommandError(f"error: '{key}' already has a value ({old}), and --overwrite is false", 1)
-            labels[key] = value
-        word = "not labeled"
-        if labels != each.metadata.labels:
-            word = "labeled" if any(value is not None for _, value in wanted) else "unlabeled"
-            cluster.store.put(attrs.evolve(each, metadata=attrs.evolve(each.metadata, labels=labels)))
-        lines.append(f"{called(each)}/{each.metadata.name} {word}\n")
-    return Finished("".join(lines))
+
+    def deed(cluster: Cluster, _given: Given) -> Finished:
+        lines = []
+        for each in meant(cluster, asked):
+            labels = dict(each.metadata.labels)
+            for key, value in wanted:
+                if value is None:
+                    labels.pop(key, None)
+                    continue
+                if labels.get(key, value) != value and not asked.overwrite:
+                    old = labels[key]
+                    raise CommandError(
+                        f"error: '{key}' already has a value ({old}), and --overwrite is false", 1
+                    )
+                labels[key] = value
+            word = "not labeled"
+            if labels != each.metadata.labels:
+                word = "labeled" if any(value is not None for _, value in wanted) else "unlabeled"
+                cluster.store.put(attrs.evolve(each, metadata=attrs.evolve(each.metadata, labels=labels)))
+            lines.append(f"{called(each)}/{each.metadata.name} {word}\n")
+        return Finished("".join(lines))
+
+    return deed
 
 
 def change_of(word: str) -> tuple[str, str | None]:
@@ -234,7 +255,7 @@ def change_of(word: str) -> tuple[str, str | None]:
     return key, value
 
 
-def _run(cluster: Cluster, words: Sequence[str], _given: Given) -> Finished:
+def _run(words: Sequence[str]) -> Edit:
     """Make a pod of an image, and with `--expose` a Service for it."""
     left = list(words)
     split = left.index("--") if "--" in left else len(left)
@@ -277,16 +298,20 @@ def _run(cluster: Cluster, words: Sequence[str], _given: Given) -> Finished:
         service = {"selector": labels, "ports": ports}
         made.insert(0, {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": service})
     objects = [codec.read(each) for each in made]
-    for each in objects:
-        if _found(cluster, each) is not None:
-            kind = kinds.find(called(each), cluster.store).resource
-            name = each.metadata.name
-            raise CommandError(f'Error from server (AlreadyExists): {kind} "{name}" already exists', 1)
-    cluster.writer.apply(objects)
-    return Finished("".join(f"{called(each)}/{each.metadata.name} created\n" for each in objects))
+
+    def deed(cluster: Cluster, _given: Given) -> Finished:
+        for each in objects:
+            if _found(cluster, each) is not None:
+                kind = kinds.find(called(each), cluster.store).resource
+                name = each.metadata.name
+                raise CommandError(f'Error from server (AlreadyExists): {kind} "{name}" already exists', 1)
+        cluster.writer.apply(objects)
+        return Finished("".join(f"{called(each)}/{each.metadata.name} created\n" for each in objects))
+
+    return deed
 
 
-VERBS: Final[Mapping[str, Callable[[Cluster, Sequence[str], Given], Finished]]] = {
+VERBS: Final[Mapping[str, Callable[[Sequence[str]], Edit]]] = {
     "apply": _apply,
     "delete": _delete,
     "label": _label,

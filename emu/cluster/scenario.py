@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from emu.cluster.cluster import Cluster
+    from emu.cluster.editing import Deed, Edit
 
 _REPLICAS: Final = re.compile(r"--replicas=(\d{1,6})")
+_DRAINING: Final = ("--force", "--ignore-daemonsets", "--delete-emptydir-data")
 _PATIENCE: Final = 600 * SECOND  # of a drain
 _SCALABLE: Final = (Deployment, ReplicaSet, ReplicationController, StatefulSet)
 
@@ -44,16 +46,31 @@ def perform(cluster: Cluster, words: Sequence[str], given: Given) -> Finished:
         given: the objects of the files that `words` name.
     """
     try:
-        if words[0] in editing.VERBS:
-            return editing.VERBS[words[0]](cluster, words[1:], given)
-        return VERBS[words[0]](cluster, words[1:])
+        return _read(words)(cluster, given)
     except CommandError as error:
         return Finished(error.stdout, f"{error}\n", error.status)
     except EmuError as error:
         return Finished("", f"error: {error}\n", 1)
 
 
-def _exec(cluster: Cluster, words: Sequence[str]) -> Finished:
+def fault_of(words: Sequence[str]) -> str:
+    """Return what is wrong with a step, whatever cluster it is for; empty if nothing is."""
+    try:
+        _read(words)
+    except EmuError as error:
+        return str(error).removeprefix("error: ")
+    return ""
+
+
+def _read(words: Sequence[str]) -> Edit:
+    verb, *rest = words
+    if verb in editing.VERBS:
+        return editing.VERBS[verb](rest)
+    deed = VERBS[verb](rest)
+    return lambda cluster, _given: deed(cluster)
+
+
+def _exec(words: Sequence[str]) -> Deed:
     left = [*words]
     chosen = {"-n": DEFAULT_NAMESPACE, "-c": ""}
     while len(left) > 1 and left[0] in chosen:
@@ -63,23 +80,39 @@ def _exec(cluster: Cluster, words: Sequence[str]) -> Finished:
         raise CommandError("error: exec [-n NS] [-c CONTAINER] TARGET -- COMMAND", 1)
     target, *argv = left
     argv = argv[1:] if argv[:1] == ["--"] else argv
-    return cluster.host(target, namespace=chosen["-n"], container=chosen["-c"]).execute(argv)
+
+    def deed(cluster: Cluster) -> Finished:
+        return cluster.host(target, namespace=chosen["-n"], container=chosen["-c"]).execute(argv)
+
+    return deed
 
 
-def _get(cluster: Cluster, words: Sequence[str]) -> Finished:
-    return cluster.kubectl("get", words)
+def _get(words: Sequence[str]) -> Deed:
+
+    def deed(cluster: Cluster) -> Finished:
+        return cluster.kubectl("get", words)
+
+    return deed
 
 
-def _describe(cluster: Cluster, words: Sequence[str]) -> Finished:
-    return cluster.kubectl("describe", words)
+def _describe(words: Sequence[str]) -> Deed:
+
+    def deed(cluster: Cluster) -> Finished:
+        return cluster.kubectl("describe", words)
+
+    return deed
 
 
-def _scale(cluster: Cluster, words: Sequence[str]) -> Finished:
+def _scale(words: Sequence[str]) -> Deed:
     numbers = [found for word in words if (found := _REPLICAS.fullmatch(word)) is not None]
     names = [word for word in words if not word.startswith("--")]
     if len(numbers) != 1 or len(names) != 1 or len(words) != 2:
         raise CommandError("error: scale KIND/[NS/]NAME --replicas=N", 1)
-    return Finished(scale(cluster, names[0], int(numbers[0][1])))
+
+    def deed(cluster: Cluster) -> Finished:
+        return Finished(scale(cluster, names[0], int(numbers[0][1])))
+
+    return deed
 
 
 def scale(cluster: Cluster, name: str, replicas: int) -> str:
@@ -98,26 +131,43 @@ def scale(cluster: Cluster, name: str, replicas: int) -> str:
     return f"{called(found)}/{found.metadata.name} scaled\n"
 
 
-def _cordon(cluster: Cluster, words: Sequence[str]) -> Finished:
-    return Finished(drain.cordon(cluster.store, _node(words)))
+def _cordon(words: Sequence[str]) -> Deed:
+    name = _node(words)
+
+    def deed(cluster: Cluster) -> Finished:
+        return Finished(drain.cordon(cluster.store, name))
+
+    return deed
 
 
-def _uncordon(cluster: Cluster, words: Sequence[str]) -> Finished:
-    return Finished(drain.uncordon(cluster.store, _node(words)))
+def _uncordon(words: Sequence[str]) -> Deed:
+    name = _node(words)
+
+    def deed(cluster: Cluster) -> Finished:
+        return Finished(drain.uncordon(cluster.store, name))
+
+    return deed
 
 
-def _drain(cluster: Cluster, words: Sequence[str]) -> Finished:
+def _drain(words: Sequence[str]) -> Deed:
     """Drain a node, and wait until it is empty or it is clear that it will not be."""
-    names = [word for word in words if not word.startswith("--")]
+    unknown = [word for word in words if word.startswith("-") and word not in _DRAINING]
+    if unknown:
+        raise CommandError(f"error: unknown option {unknown[0]}: drain NODE [{'] ['.join(_DRAINING)}]", 1)
+    name = _node([word for word in words if not word.startswith("-")])
     options = drain.Options(
         force="--force" in words,
         ignore_daemonsets="--ignore-daemonsets" in words,
         delete_emptydir_data="--delete-emptydir-data" in words,
     )
-    draining = drain.Drain(cluster.store, _node(names), options)
-    loop = cluster.fabric.loop
-    cluster.run_until(lambda: draining.status is not None, later(loop.now, _PATIENCE))
-    return Finished(draining.stdout, draining.stderr, 1 if draining.status is None else draining.status)
+
+    def deed(cluster: Cluster) -> Finished:
+        draining = drain.Drain(cluster.store, name, options)
+        loop = cluster.fabric.loop
+        cluster.run_until(lambda: draining.status is not None, later(loop.now, _PATIENCE))
+        return Finished(draining.stdout, draining.stderr, 1 if draining.status is None else draining.status)
+
+    return deed
 
 
 def _node(words: Sequence[str]) -> str:
@@ -127,7 +177,7 @@ def _node(words: Sequence[str]) -> str:
     return words[0].removeprefix("node/")
 
 
-VERBS: Final[Mapping[str, Callable[[Cluster, Sequence[str]], Finished]]] = {
+VERBS: Final[Mapping[str, Callable[[Sequence[str]], Deed]]] = {
     "exec": _exec,
     "get": _get,
     "describe": _describe,

@@ -14,10 +14,9 @@ from emu.cluster.steps.links import link
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from emu.apps.tools.finished import Finished
-    from emu.cluster.cluster import Cluster
+    from emu.cluster.editing import Deed
 
-VERBS: Final[Mapping[str, Callable[[Cluster, Sequence[str]], Finished]]] = {
+VERBS: Final[Mapping[str, Callable[[Sequence[str]], Deed]]] = {
     "annotate": marks.annotate,
     "fail": machines.fail,
     "kill": containers.kill,
@@ -33,4 +32,4 @@ VERBS: Final[Mapping[str, Callable[[Cluster, Sequence[str]], Finished]]] = {
     "taint": marks.taint,
     "unready": containers.unready,
 }
-"""What a step may begin with, and who takes it."""
+"""What a step may begin with, and who reads it."""

@@ -13,6 +13,7 @@ period by period, up to the thresholds.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from emu.apps.tools.finished import Finished
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from emu.cluster.cluster import Cluster
+    from emu.cluster.editing import Deed
     from emu.kube.kubelet.container import ContainerRun
     from emu.kube.kubelet.kubelet import Kubelet
     from emu.kube.kubelet.pod import PodRun
@@ -36,19 +38,23 @@ _KINDS: Final = {kind.value.lower(): kind for kind in Kind}
 _TURNS: Final = ("fail", "pass")
 
 
-def kill(cluster: Cluster, words: Sequence[str]) -> Finished:
+def kill(words: Sequence[str]) -> Deed:
     """End the programs of a container by a signal; the kubelet sees to it as its restart policy says."""
     signals = [word for word in words if word in _SIGNALS]
     rest, options = _options([word for word in words if word not in _SIGNALS])
     if len(rest) != 1 or len(signals) > 1:
         raise CommandError("error: kill [-9|-15] [NS/]POD [-c CONTAINER]", 1)
     code = _SIGNALS[signals[0]] if signals else ENDED
-    for kubelet, run in _runs(cluster, rest[0], options["-n"]):
-        kubelet.kill(run, _container(run, options["-c"]), code)
-    return Finished()
+
+    def deed(cluster: Cluster) -> Finished:
+        for kubelet, run in _runs(cluster, rest[0], options["-n"]):
+            kubelet.kill(run, _container(run, options["-c"]), code)
+        return Finished()
+
+    return deed
 
 
-def probe(cluster: Cluster, words: Sequence[str]) -> Finished:
+def probe(words: Sequence[str]) -> Deed:
     """Have a probe of a container fail from now on, or pass again."""
     rest, options = _options(words)
     if len(rest) != 3:
@@ -58,27 +64,27 @@ def probe(cluster: Cluster, words: Sequence[str]) -> Finished:
         raise CommandError(f"error: {kind!r} is no probe: {', '.join(_KINDS)}{did_you_mean(kind, _KINDS)}", 1)
     if turn not in _TURNS:
         raise CommandError(f"error: a probe can fail or pass, not {turn!r}", 1)
-    return _turn(cluster, name, _KINDS[kind], options, fails=turn == "fail")
+    return partial(_turn, name=name, kind=_KINDS[kind], options=options, fails=turn == "fail")
 
 
-def ready(cluster: Cluster, words: Sequence[str]) -> Finished:
+def ready(words: Sequence[str]) -> Deed:
     """Have the readiness probes of a pod pass again."""
-    return _readiness(cluster, words, "ready", fails=False)
+    return _readiness(words, "ready", fails=False)
 
 
-def unready(cluster: Cluster, words: Sequence[str]) -> Finished:
+def unready(words: Sequence[str]) -> Deed:
     """Have the readiness probes of a pod fail from now on."""
-    return _readiness(cluster, words, "unready", fails=True)
+    return _readiness(words, "unready", fails=True)
 
 
-def _readiness(cluster: Cluster, words: Sequence[str], verb: str, *, fails: bool) -> Finished:
+def _readiness(words: Sequence[str], verb: str, *, fails: bool) -> Deed:
     rest, options = _options(words)
     if len(rest) != 1:
         raise CommandError(f"error: {verb} [NS/]POD [-c CONTAINER]", 1)
-    return _turn(cluster, rest[0], Kind.READINESS, options, fails=fails)
+    return partial(_turn, name=rest[0], kind=Kind.READINESS, options=options, fails=fails)
 
 
-def _turn(cluster: Cluster, name: str, kind: Kind, options: dict[str, str], *, fails: bool) -> Finished:
+def _turn(cluster: Cluster, *, name: str, kind: Kind, options: dict[str, str], fails: bool) -> Finished:
     lines = []
     for kubelet, run in _runs(cluster, name, options["-n"]):
         wanted = options["-c"]
@@ -112,6 +118,8 @@ def _options(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
             if not left:
                 raise CommandError(f"error: {word} needs a value", 1)
             options[word] = left.pop(0)
+        elif word.startswith("-"):
+            raise CommandError(f"error: unknown option {word}", 1)
         else:
             rest.append(word)
     return rest, options

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from emu.apps.tools.finished import Finished
-from emu.cluster.underlay.changes import set_link
+from emu.cluster.underlay.changes import check_settings, set_link
 from emu.cluster.underlay.names import is_underlay
 from emu.errors import CommandError, UnknownNameError, did_you_mean
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emu.cluster.cluster import Cluster
+    from emu.cluster.editing import Deed
     from emu.kernel.namespace import Namespace
 
 _ALONE: Final = ("up", "down", "clear")
@@ -43,7 +44,7 @@ _SETTINGS: Final = (
 _KINDS: Final = ("node/", "")
 
 
-def link(cluster: Cluster, words: Sequence[str]) -> Finished:
+def link(words: Sequence[str]) -> Deed:
     """Give cables other settings: `link END [END] up|down|clear|SETTING=VALUE...`."""
     names = [*_leading(words)]
     changes = [part for word in words[len(names) :] for part in word.split("=", 1)]
@@ -51,19 +52,24 @@ def link(cluster: Cluster, words: Sequence[str]) -> Finished:
         raise CommandError(
             f"error: link END [END] {'|'.join(_ALONE)}|SETTING=VALUE... (of {', '.join(_SETTINGS)})", 1
         )
-    fabric = cluster.fabric
-    if len(names) == 2:
-        set_link(fabric, _plain(names[0]), _plain(names[1]), changes)
+    check_settings(changes)
+
+    def deed(cluster: Cluster) -> Finished:
+        fabric = cluster.fabric
+        if len(names) == 2:
+            set_link(fabric, _plain(names[0]), _plain(names[1]), changes)
+            return Finished()
+        net = _machine(cluster, names[0].partition(":")[0])
+        port = names[0].partition(":")[2]
+        far = [fabric.far_end(net, name) for name in net.devices if port in {"", name}]
+        others = [end for end in far if end is not None and is_underlay(end[0].name)]
+        if not others:
+            raise UnknownNameError(f"{names[0]} has no cable to the network between machines")
+        for other, iface in others:
+            set_link(fabric, _plain(names[0]), f"{other.name}:{iface}", changes)
         return Finished()
-    net = _machine(cluster, names[0].partition(":")[0])
-    port = names[0].partition(":")[2]
-    far = [fabric.far_end(net, name) for name in net.devices if port in {"", name}]
-    others = [end for end in far if end is not None and is_underlay(end[0].name)]
-    if not others:
-        raise UnknownNameError(f"{names[0]} has no cable to the network between machines")
-    for other, iface in others:
-        set_link(fabric, _plain(names[0]), f"{other.name}:{iface}", changes)
-    return Finished()
+
+    return deed
 
 
 def _leading(words: Sequence[str]) -> list[str]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emu.cluster.cluster import Cluster
+    from emu.cluster.editing import Deed
 
 _HOWS: Final = ("network", "power", "kubelet")
 _COMPONENTS: Final = ("kubelet", "kube-proxy")
@@ -33,7 +34,7 @@ _FOR: Final = re.compile(r"--for=(?:(\d{1,4})m)?(?:(\d{1,6})s)?")
 BOOT: Final = 30  # seconds
 
 
-def fail(cluster: Cluster, words: Sequence[str]) -> Finished:
+def fail(words: Sequence[str]) -> Deed:
     """Let a node fail: by default its cables are cut."""
     name, options = _node(words)
     hows = [word.removeprefix("--") for word in options]
@@ -41,20 +42,28 @@ def fail(cluster: Cluster, words: Sequence[str]) -> Finished:
     if unknown or len(hows) > 1:
         hint = did_you_mean(unknown[0], _HOWS) if unknown else ""
         raise CommandError(f"error: fail NODE [--network | --power | --kubelet]{hint}", 1)
-    cluster.control_plane.outages.fail(name, hows[0] if hows else "network")
-    return Finished()
+
+    def deed(cluster: Cluster) -> Finished:
+        cluster.control_plane.outages.fail(name, hows[0] if hows else "network")
+        return Finished()
+
+    return deed
 
 
-def recover(cluster: Cluster, words: Sequence[str]) -> Finished:
+def recover(words: Sequence[str]) -> Deed:
     """Let a node come back, however it failed."""
     name, options = _node(words)
     if options:
         raise CommandError("error: recover NODE", 1)
-    cluster.control_plane.outages.recover(name)
-    return Finished()
+
+    def deed(cluster: Cluster) -> Finished:
+        cluster.control_plane.outages.recover(name)
+        return Finished()
+
+    return deed
 
 
-def reboot(cluster: Cluster, words: Sequence[str]) -> Finished:
+def reboot(words: Sequence[str]) -> Deed:
     """Take the power from a node, and give it back after the time that it takes to boot."""
     name, options = _node(words)
     seconds = BOOT
@@ -63,25 +72,37 @@ def reboot(cluster: Cluster, words: Sequence[str]) -> Finished:
         if found is None or not (found[1] or found[2]):
             raise CommandError("error: reboot NODE [--for=30s]", 1)
         seconds = int(found[1] or 0) * 60 + int(found[2] or 0)
-    outages = cluster.control_plane.outages
-    outages.fail(name, "power")
-    loop = cluster.fabric.loop
-    loop.at(later(loop.now, seconds * SECOND), partial(outages.recover, name))
-    return Finished()
+
+    def deed(cluster: Cluster) -> Finished:
+        outages = cluster.control_plane.outages
+        outages.fail(name, "power")
+        loop = cluster.fabric.loop
+        loop.at(later(loop.now, seconds * SECOND), partial(outages.recover, name))
+        return Finished()
+
+    return deed
 
 
-def stop(cluster: Cluster, words: Sequence[str]) -> Finished:
+def stop(words: Sequence[str]) -> Deed:
     """Stop a component of a node; what it wrote stays."""
     name, component = _component(words, "stop")
-    cluster.control_plane.outages.stop(name, component)
-    return Finished(f"{component} of node {name} stopped\n")
+
+    def deed(cluster: Cluster) -> Finished:
+        cluster.control_plane.outages.stop(name, component)
+        return Finished(f"{component} of node {name} stopped\n")
+
+    return deed
 
 
-def start(cluster: Cluster, words: Sequence[str]) -> Finished:
+def start(words: Sequence[str]) -> Deed:
     """Start a component of a node that was stopped."""
     name, component = _component(words, "start")
-    cluster.control_plane.outages.start(name, component)
-    return Finished(f"{component} of node {name} started\n")
+
+    def deed(cluster: Cluster) -> Finished:
+        cluster.control_plane.outages.start(name, component)
+        return Finished(f"{component} of node {name} started\n")
+
+    return deed
 
 
 def _component(words: Sequence[str], verb: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emu.cluster.cluster import Cluster
+    from emu.cluster.editing import Deed
 
 EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _NAME: Final = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
@@ -27,7 +28,7 @@ _TAINT: Final = re.compile(
 )
 
 
-def annotate(cluster: Cluster, words: Sequence[str]) -> Finished:
+def annotate(words: Sequence[str]) -> Deed:
     """Change annotations of objects: `annotate KIND/NAME KEY=VALUE... KEY-... [--overwrite]`."""
     parser = parser_of("annotate")
     parser.add_argument("--overwrite", action="store_true")
@@ -36,27 +37,33 @@ def annotate(cluster: Cluster, words: Sequence[str]) -> Finished:
     asked.words = [word for word in asked.words if word not in changes]
     if not changes or not asked.words:
         raise CommandError("error: annotate KIND/NAME KEY=VALUE... KEY-... [--overwrite]", 1)
-    lines = []
-    for each in meant(cluster, asked):
-        annotations = dict(each.metadata.annotations)
-        for change in changes:
-            key, sign, value = change.partition("=")
-            if not sign:
-                annotations.pop(change.removesuffix("-"), None)
-                continue
-            if annotations.get(key, value) != value and not asked.overwrite:
-                raise CommandError(
-                    f"error: --overwrite is false but found the following declared annotation(s): '{key}' "
-                    f"already has a value ({annotations[key]})",
-                    1,
-                )
-            annotations[key] = value
-        cluster.store.put(attrs.evolve(each, metadata=attrs.evolve(each.metadata, annotations=annotations)))
-        lines.append(f"{called(each)}/{each.metadata.name} annotated\n")
-    return Finished("".join(lines))
+
+    def deed(cluster: Cluster) -> Finished:
+        lines = []
+        for each in meant(cluster, asked):
+            annotations = dict(each.metadata.annotations)
+            for change in changes:
+                key, sign, value = change.partition("=")
+                if not sign:
+                    annotations.pop(change.removesuffix("-"), None)
+                    continue
+                if annotations.get(key, value) != value and not asked.overwrite:
+                    raise CommandError(
+                        "error: --overwrite is false but found the following declared annotation(s): "
+                        f"'{key}' already has a value ({annotations[key]})",
+                        1,
+                    )
+                annotations[key] = value
+            cluster.store.put(
+                attrs.evolve(each, metadata=attrs.evolve(each.metadata, annotations=annotations))
+            )
+            lines.append(f"{called(each)}/{each.metadata.name} annotated\n")
+        return Finished("".join(lines))
+
+    return deed
 
 
-def taint(cluster: Cluster, words: Sequence[str]) -> Finished:
+def taint(words: Sequence[str]) -> Deed:
     """Change taints of nodes: `taint node NAME KEY[=VALUE]:EFFECT... KEY[:EFFECT]-... [--overwrite]`."""
     parser = parser_of("taint")
     parser.add_argument("--overwrite", action="store_true")
@@ -67,17 +74,21 @@ def taint(cluster: Cluster, words: Sequence[str]) -> Finished:
         raise CommandError("error: taint node NAME KEY[=VALUE]:EFFECT... KEY[:EFFECT]-...", 1)
     read = [_read(change) for change in changes]
     gone = all(is_gone for _, is_gone in read)
-    lines = []
-    for each in meant(cluster, asked):
-        if not isinstance(each, Node):
-            raise CommandError(f"error: only nodes have taints, not {called(each)}", 1)
-        taints = list(each.spec.taints)
-        for mark, is_gone in read:
-            taints = _changed(each, taints, mark, is_gone=is_gone, overwrite=asked.overwrite)
-        cluster.store.put(attrs.evolve(each, spec=attrs.evolve(each.spec, taints=tuple(taints))))
-        word = "untainted" if gone else "modified" if asked.overwrite else "tainted"
-        lines.append(f"node/{each.metadata.name} {word}\n")
-    return Finished("".join(lines))
+
+    def deed(cluster: Cluster) -> Finished:
+        lines = []
+        for each in meant(cluster, asked):
+            if not isinstance(each, Node):
+                raise CommandError(f"error: only nodes have taints, not {called(each)}", 1)
+            taints = list(each.spec.taints)
+            for mark, is_gone in read:
+                taints = _changed(each, taints, mark, is_gone=is_gone, overwrite=asked.overwrite)
+            cluster.store.put(attrs.evolve(each, spec=attrs.evolve(each.spec, taints=tuple(taints))))
+            word = "untainted" if gone else "modified" if asked.overwrite else "tainted"
+            lines.append(f"node/{each.metadata.name} {word}\n")
+        return Finished("".join(lines))
+
+    return deed
 
 
 def _read(change: str) -> tuple[Taint, bool]:

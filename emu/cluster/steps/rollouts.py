@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from emu.cluster.cluster import Cluster
+    from emu.cluster.editing import Deed
     from emu.kube.api.objects.pod import PodTemplateSpec
 
 Rolling: TypeAlias = "Deployment | DaemonSet | StatefulSet"
@@ -34,7 +35,7 @@ _PATIENCE: Final = 600  # seconds, of a status that names no time
 _ROLLING: Final = (Deployment, DaemonSet, StatefulSet)
 
 
-def rollout(cluster: Cluster, words: Sequence[str]) -> Finished:
+def rollout(words: Sequence[str]) -> Deed:
     """Restart a workload's pods, go back, wait for the end, pause: `rollout restart deploy/web`."""
     parser = parser_of("rollout")
     parser.add_argument("--to-revision", type=int, default=0)
@@ -44,11 +45,16 @@ def rollout(cluster: Cluster, words: Sequence[str]) -> Finished:
     verb, *asked.words = asked.words or [""]
     if verb not in _VERBS or not asked.words:
         raise CommandError(f"error: rollout {'|'.join(_VERBS)} KIND/[NS/]NAME", 1)
-    found = _rolling(cluster, asked)
-    return Finished("".join(_VERBS[verb](cluster, each, asked) for each in found))
+    _patience(asked.timeout)
+
+    def deed(cluster: Cluster) -> Finished:
+        found = _rolling(cluster, asked)
+        return Finished("".join(_VERBS[verb](cluster, each, asked) for each in found))
+
+    return deed
 
 
-def set_(cluster: Cluster, words: Sequence[str]) -> Finished:
+def set_(words: Sequence[str]) -> Deed:
     """Give containers other images: `set image deploy/web nginx=nginx:2 [*=IMAGE]`."""
     parser = parser_of("set")
     asked = parser.parse_intermixed_args(list(words))
@@ -61,22 +67,34 @@ def set_(cluster: Cluster, words: Sequence[str]) -> Finished:
     asked.words = [word for word in rest if "=" not in word]
     if what != "image" or not images or not asked.words:
         raise CommandError("error: set image KIND/[NS/]NAME CONTAINER=IMAGE...", 1)
-    lines = []
-    for each in _rolling(cluster, asked):
-        template = each.spec.template
-        names = {container.name for container in template.spec.containers}
-        unknown = [name for name in images if name != "*" and name not in names]
-        if unknown:
-            raise CommandError(f'error: unable to find container named "{unknown[0]}"', 1)
-        containers = tuple(
-            attrs.evolve(one, image=images.get(one.name, images.get("*", one.image)))
-            for one in template.spec.containers
-        )
-        spec = attrs.evolve(template.spec, containers=containers)
-        if spec != template.spec:
-            _put(cluster, each, attrs.evolve(template, spec=spec))
-            lines.append(f"{called(each)}/{each.metadata.name} image updated\n")
-    return Finished("".join(lines))
+
+    def deed(cluster: Cluster) -> Finished:
+        lines = []
+        for each in _rolling(cluster, asked):
+            template = each.spec.template
+            names = {container.name for container in template.spec.containers}
+            unknown = [name for name in images if name != "*" and name not in names]
+            if unknown:
+                raise CommandError(f'error: unable to find container named "{unknown[0]}"', 1)
+            containers = tuple(
+                attrs.evolve(one, image=images.get(one.name, images.get("*", one.image)))
+                for one in template.spec.containers
+            )
+            spec = attrs.evolve(template.spec, containers=containers)
+            if spec != template.spec:
+                _put(cluster, each, attrs.evolve(template, spec=spec))
+                lines.append(f"{called(each)}/{each.metadata.name} image updated\n")
+        return Finished("".join(lines))
+
+    return deed
+
+
+def _patience(text: str) -> int:
+    """Return how many seconds a time is; empty for those of a status that names none."""
+    found = _TIMEOUT.fullmatch(text)
+    if found is None:
+        raise CommandError(f"error: {text!r} is no time, like 30s or 5m", 1)
+    return (int(found[1] or 0) * 60 + int(found[2] or 0)) or _PATIENCE
 
 
 def _rolling(cluster: Cluster, asked: argparse.Namespace) -> list[Rolling]:
@@ -168,10 +186,7 @@ def _status(cluster: Cluster, workload: Rolling, asked: argparse.Namespace) -> s
     """
     name, namespace, kind = workload.metadata.name, workload.metadata.namespace, type(workload)
     loop = cluster.fabric.loop
-    found = _TIMEOUT.fullmatch(asked.timeout)
-    if found is None:
-        raise CommandError(f"error: {asked.timeout!r} is no time, like 30s or 5m", 1)
-    seconds = (int(found[1] or 0) * 60 + int(found[2] or 0)) or _PATIENCE
+    seconds = _patience(asked.timeout)
     told: list[str] = []
 
     def is_over() -> bool:

@@ -124,6 +124,8 @@ def _step(place: Place, file: str) -> tuple[Duration | None, Draft]:
 
 
 def _words(place: Place) -> tuple[str, ...]:
+    from emu.cluster import scenario  # noqa: PLC0415 - it does steps in a cluster, which is read here
+
     value = text(place)
     try:
         words = tuple(shlex.split(value))
@@ -133,6 +135,8 @@ def _words(place: Place) -> tuple[str, ...]:
     if isinstance(place.value, str) and (not words or words[0] not in STEP_VERBS):
         word = words[0] if words else ""
         place.fault(f"begins with {', '.join(STEP_VERBS)}, not with {word!r}{did_you_mean(word, STEP_VERBS)}")
+    elif words and (fault := scenario.fault_of(words)):
+        place.fault(fault)
     return words
 
 
@@ -154,8 +158,6 @@ def _of_files(place: Place, words: Sequence[str], file: str) -> Iterator[Manifes
     """Yield the manifests of the files that a step names; report what is wrong with them at their lines."""
     folder = Path(file).parent
     names = filenames(words)
-    if words[0] == "apply" and not names:
-        place.fault("apply needs -f FILE")
     for name in names:
         if name == "-":
             place.fault("a step has no standard input: name a file, or write the manifest as apply:")

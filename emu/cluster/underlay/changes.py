@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _SETTINGS: Final = ("delay", "jitter", "bandwidth", "queue", "mtu")
 _FAULTS: Final = ("loss", "duplicate", "reorder", "corrupt", "dropNth", "dropEvery")
 _KINDS: Final = ("node/", "switch/", "router/", "vpc/", "lb/", "")
+_ALONE: Final = (["up"], ["down"], ["clear"])
 _NUMBERS: Final = ("queue", "mtu", "dropNth", "dropEvery")
 
 
@@ -62,6 +63,16 @@ def set_link(fabric: Fabric, a: str, b: str, words: Sequence[str]) -> None:
     named = {*_SETTINGS, *_FAULTS} if is_clear else set(words[::2])
     for net, iface in ends:
         _change(_cable(fabric, net, iface, f"{a} - {b}"), wanted, named)
+
+
+def check_settings(words: Sequence[str]) -> None:
+    """Return if `set_link` can take words, whatever they are said of.
+
+    Raises:
+        CommandError: they make no sense.
+    """
+    if list(words) not in _ALONE:
+        _read(words)
 
 
 def cables_between(fabric: Fabric, a: str, b: str) -> list[tuple[Namespace, str]]:

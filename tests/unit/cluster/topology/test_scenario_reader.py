@@ -93,7 +93,7 @@ def test_all_that_is_wrong_with_steps_and_lines_is_told_at_once(tmp_path: Path) 
     words = "\n".join(f"{path}: {message}" for _, _, path, message in told)
     assert "$.spec.steps[0].run: none.yaml: no such file or folder" in words
     assert "a step applies objects of Kubernetes alone" in words
-    assert "apply needs -f FILE" in words
+    assert "must specify one of -f and -k" in words
     assert "did you mean 'apply'?" in words
     assert "has either run or apply" in words
     assert "$.spec.steps[7].apply[0]: must be a manifest, not 3" in words
@@ -150,3 +150,41 @@ def test_an_unknown_client_is_told_beside_those_that_have_a_name(tmp_path: Path)
     assert found[-1][-1] == "no traffic is called nobody (there is a)"
     found = faults(tmp_path, f"  traffic: [{{from: b, to: svc/c}}]\n{expect}")
     assert found[-1][-1] == "no traffic is called nobody (there is some without a name)"
+
+
+WRONG_STEPS = {
+    "link one": "link END [END] up|down|clear",
+    "link one loss=abc": "loss must be a probability",
+    "link one speed=3": "link END [END]",
+    "scale deploy/web --replicas=-1": "scale KIND/[NS/]NAME --replicas=N",
+    "scale deploy/web --replicas=many": "scale KIND/[NS/]NAME --replicas=N",
+    "cordon": "name one node",
+    "drain": "name one node",
+    "drain one --forc": "unknown option --forc",
+    "kill -11": "unknown option -11",
+    "probe client nope fail": "'nope' is no probe",
+    "probe client readiness fails": "a probe can fail or pass",
+    "unready": "unready [NS/]POD",
+    "stop one sshd": "stop NODE kubelet|kube-proxy",
+    "fail one --fire": "fail NODE [--network",
+    "reboot one --for=99999999999h": "reboot NODE [--for=30s]",
+    "taint node one a=b:Wrong": "invalid taint effect: Wrong",
+    "annotate pod/client": "annotate KIND/NAME KEY=VALUE",
+    "label pod/client a=b=c": 'invalid label value: "a=b=c"',
+    "rollout restrat deploy/web": "rollout restart|undo",
+    "rollout status deploy/web --timeout=soon": "'soon' is no time",
+    "set image deploy/web": "set image KIND/[NS/]NAME",
+    "delete pod/client --grace-period=-5": "--grace-period is a number of seconds, not -5",
+    "delete": "delete KIND/[NS/]NAME",
+    "run probe": "--image",
+    "exec": "exec [-n NS]",
+}
+
+
+def test_all_steps_whose_words_are_wrong_are_told_at_once(tmp_path: Path) -> None:
+    """Each with its line, before anything is done, in the words of the verb."""
+    steps = "".join(f"  - run: {step}\n" for step in WRONG_STEPS)
+    found = faults(tmp_path, f"  steps:\n{steps}")
+    assert [line for _, line, _, _ in found] == list(range(5, 5 + len(WRONG_STEPS)))
+    for (_, _, _, message), words in zip(found, WRONG_STEPS.values(), strict=True):
+        assert words in message
