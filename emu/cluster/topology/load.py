@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.cluster.timeline.reader import check_names, unknown_clients
-from emu.cluster.topology import sizes
+from emu.cluster.topology import pools, sizes
 from emu.cluster.topology.annotations import faults_of
 from emu.cluster.topology.cluster_reader import read_cluster
 from emu.cluster.topology.fabric.spec import FabricSpec, joined
@@ -139,6 +139,7 @@ def load_topology(documents: Sequence[Document], mode: Mode = Mode.STRICT) -> To
         seen=tuple(sorted_out.seen),
         warnings=findings.warnings,
     )
+    faults += pools.faults_of(cluster, found.fabric, objects)
     if found.fabric.vpc is not None:
         from emu.cluster.vpc.check import faults_of as vpc_faults  # noqa: PLC0415 - few clusters are in one
 

@@ -68,6 +68,11 @@ class AddressRange:
             start, end = start + 1, end - 1
         return cls(IpAddress.from_int(start), IpAddress.from_int(end))
 
+    def meets(self, prefix: Prefix) -> bool:
+        """Return whether some of them are addresses of a prefix."""
+        start = int(prefix.address)
+        return int(self.first) < start + (1 << _bits(prefix)) and start <= int(self.last)
+
     def __contains__(self, address: IpAddress) -> bool:
         return int(self.first) <= int(address) <= int(self.last)
 
@@ -117,6 +122,8 @@ class LoadBalancerSpec:
         proxy_protocol: of `proxy`: the version of the header that tells the client's address; 0 for none.
         gratuitous: of `l2`: a node that takes an address over tells all its neighbours.
         health: how nodes are checked; `l2` looks at the cluster instead.
+        file: where its pool stands.
+        line: the same.
     """
 
     name: str
@@ -128,6 +135,8 @@ class LoadBalancerSpec:
     proxy_protocol: int = 0
     gratuitous: bool = True
     health: HealthCheck = HealthCheck()
+    file: str = attrs.field(default="", eq=False, repr=False, kw_only=True)
+    line: int = attrs.field(default=0, eq=False, repr=False, kw_only=True)
 
     @property
     def mode(self) -> str:

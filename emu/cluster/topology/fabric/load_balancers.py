@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, get_args
 
-from emu.cluster.topology import values
+from emu.cluster.topology import pools, values
 from emu.cluster.topology.fabric.quantities import duration
 from emu.document.fields import Fields, boolean, elements, integer, one_of, text
 from emu.errors import AddressError
@@ -75,6 +75,8 @@ def load_balancer(place: Place) -> LoadBalancerSpec:
             proxy_protocol=int(fields.get("proxyProtocol", one_of("v1", "v2"), "v0")[1:]),
             gratuitous=fields.get("gratuitousARP", boolean, True),
             health=fields.get("healthCheck", _health, _DEFAULT),
+            file=place.file,
+            line=fields.place.at("pool").line,
         )
     )
 
@@ -89,6 +91,10 @@ def _range(place: Place) -> AddressRange:
         return _BLANK
     if read.first.family != 4:
         place.fault("only IPv4 is modelled")
+        return _BLANK
+    wrong = pools.complaint(read)
+    if wrong is not None:
+        place.fault(wrong)
     return read
 
 
