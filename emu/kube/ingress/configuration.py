@@ -12,7 +12,7 @@ import attrs
 
 from emu.kube.api.objects import Ingress, IngressClass
 from emu.kube.controller import Key
-from emu.kube.ingress import notes, secrets
+from emu.kube.ingress import notes, patterns, secrets
 from emu.kube.ingress.servers import DEFAULT, NOWHERE, Backend, Configuration, Location, Server, ordered
 
 if TYPE_CHECKING:
@@ -127,7 +127,10 @@ class _Drafts:
                 self._secure(draft, ingress)
 
     def finish(self) -> Configuration:
-        """Return what there is."""
+        """Return what there is; regular expressions that nginx would refuse are left out."""
+        for draft in self._servers.values():
+            if any(each.match == "regex" for each in draft.locations):
+                draft.locations = [each for each in draft.locations if self._is_taken(each, draft.host)]
         servers = {
             draft.host: Server(
                 draft.host, ordered(draft.locations), draft.secret, draft.has_tls, tuple(draft.ingresses)
@@ -135,6 +138,14 @@ class _Drafts:
             for draft in self._servers.values()
         }
         return Configuration(servers, tuple(self._complaints))
+
+    def _is_taken(self, location: Location, host: str) -> bool:
+        """Return whether a path can be a regular expression, as all of a host are; tell what is amiss."""
+        why = "" if location.match == "exact" else patterns.fault(location.path)
+        if why:
+            whose = "" if location.ingress is None else f"Ingress {_called(location.ingress)}: "
+            self._complaints.append(f"{whose}path of {host}: {why}")
+        return location.match == "exact" or patterns.compiled(location.path) is not None
 
     def _add(self, host: str, location: Location) -> None:
         locations = self._servers[host].locations

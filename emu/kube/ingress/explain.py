@@ -34,10 +34,12 @@ def explain(known: Known, host: str, path: str, status: int) -> Explanation:
         return Explanation(_unmet(known, server, host, path), "HTTP_NO_ROUTE")
     whose = "the default backend" if location.ingress is None else f"Ingress {'/'.join(location.ingress)}"
     words = f"{whose} sends {_called(server.host)}{_written(location)} to Service {location.backend}"
+    if location.is_beyond(path):
+        return Explanation(f"{whose} has {_written(location)}, which is too much work for so long a path")
     if status == 503 and not known.endpoints.get(location.backend):
         return Explanation(f"{words}, which has no ready endpoint, or is not there", "SVC_NO_ENDPOINTS")
     if status in {502, 504}:
-        return Explanation(f"{words}, whose endpoints fail: ask from the controller's pod why")
+        return Explanation(f"{words}, whose endpoints fail")
     return Explanation(words)
 
 

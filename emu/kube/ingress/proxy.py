@@ -117,6 +117,8 @@ class Proxy:
         host = request.header("Host") or ""
         server = self._view.configuration.server(host)
         location = server.location(request.path)
+        if location is not None and location.is_beyond(request.path):
+            return _kept_alive(pages.page(500))
         handling = location.handling if location is not None else options.handling
         if not is_secure and (handling.always_redirects or (handling.redirects and server.has_tls)):
             target = request.target.removesuffix("/")

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
 
+from emu.kube.ingress import patterns
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -102,25 +104,27 @@ class Location:
             case "octets":
                 return path.startswith(self.path)
             case "regex":
-                return self.pattern.match(path) is not None
+                pattern = patterns.compiled(self.path)
+                return pattern is not None and (self.is_beyond(path) or pattern.match(path) is not None)
             case _:
                 bare = self.path.rstrip("/")
                 return path == bare or path.startswith(f"{bare}/")
 
-    @property
-    def pattern(self) -> re.Pattern[str]:
-        """The path as a regular expression from its start; one that is none is taken by its letters."""
-        try:
-            return re.compile(self.path, re.IGNORECASE)
-        except re.error:
-            return re.compile(re.escape(self.path), re.IGNORECASE)
+    def is_beyond(self, path: str) -> bool:
+        """Return whether a regular expression is too much work for a path: then it is a 500."""
+        return self.match == "regex" and patterns.is_beyond(self.path, path)
 
     def rewritten(self, path: str) -> str:
         """Return the path for endpoints."""
-        found = self.pattern.match(path)
-        if not self.handling.rewrite or found is None:
+        if not self.handling.rewrite:
             return path
-        groups = found.groups()
+        groups: tuple[str | None, ...] = ()
+        if self.match == "regex":
+            pattern = patterns.compiled(self.path)
+            found = None if pattern is None or self.is_beyond(path) else pattern.match(path)
+            if found is None:
+                return path
+            groups = found.groups()
         made = re.sub(
             r"\$(\d)",
             lambda each: (groups[int(each[1]) - 1] or "") if 0 < int(each[1]) <= len(groups) else "",

@@ -64,6 +64,7 @@ CHECKS: Final = (
         "a host has no certificate of its own",
         ingresses.default_certificate,
     ),
+    Check("ingress-pattern", _ERROR, "a path is no regular expression", ingresses.refused_pattern),
     Check("ingress-other-host", _WARNING, "a host outside is asked for another name", ingresses.other_host),
 )
 """Every check, in the order of the families."""

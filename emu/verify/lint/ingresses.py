@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from emu.kube.api.objects import Ingress, IngressClass, Service
 from emu.kube.controller import Key
-from emu.kube.ingress import secrets
+from emu.kube.ingress import notes, patterns, secrets
 from emu.kube.ingress.configuration import CLASS, class_of
 from emu.kube.ingress.controller import port_of
 from emu.kube.ingress.notes import PREFIX
@@ -101,6 +101,27 @@ def other_host(facts: Facts) -> Iterator[Complaint]:
                     f"{outside} is asked for the host of the Ingress, not for its own name",
                     f"annotation {PREFIX}upstream-vhost: {outside}",
                 )
+
+
+def refused_pattern(facts: Facts) -> Iterator[Complaint]:
+    """Find regular expressions that are none, or may take too many steps."""
+    given = [
+        (ingress, number, index, rule.host, path)
+        for ingress in facts.given(Ingress)
+        for number, rule in enumerate(ingress.spec.rules)
+        for index, path in enumerate(rule.http.paths if rule.http is not None else ())
+        if path.path_type != "Exact"
+    ]
+    hosts = {host for ingress, _, _, host, _ in given if notes.is_regex(ingress)}
+    for ingress, number, index, host, path in given:
+        why = patterns.fault(path.path) if host in hosts else ""
+        if why:
+            yield Complaint(
+                subject_of(ingress),
+                f"$.spec.rules[{number}].http.paths[{index}].path",
+                why,
+                "one of the paths of this host is a regular expression, so all are: repeat no repetition",
+            )
 
 
 def _backends(ingress: Ingress) -> Iterator[tuple[str, IngressBackend]]:

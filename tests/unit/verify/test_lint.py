@@ -65,6 +65,18 @@ def ingress(*lines: str, name: str = "web") -> str:
     return f"{head}spec:\n{spec}  defaultBackend: {backend}{mark}\n---\n"
 
 
+def regex(path: str) -> str:
+    """Return an Ingress whose path is a regular expression."""
+    words, _, mark = path.partition("  ")
+    return (
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\n"
+        "metadata: {name: shop, annotations: {nginx.ingress.kubernetes.io/use-regex: 'true'}}\n"
+        "spec:\n  rules:\n  - http:\n      paths:\n"
+        f"      - path: {words}  {mark}\n        pathType: ImplementationSpecific\n"
+        "        backend: {service: {name: web, port: {number: 80}}}\n---\n"
+    )
+
+
 ONE, TWO = cluster("nodes: [{name: n1}]"), cluster("nodes: [{name: n1}, {name: n2}]")
 WEB = pod("web", "{name: http, containerPort: 8080}")
 HOST = pod("host", "", "hostNetwork: true")
@@ -284,6 +296,18 @@ CASES = [
         ONE + WEB + SERVED + ingress("tls:", "- {hosts: [web.example], secretName: gone}  #!"),
         "Secret default/gone is not there: clients of web.example get the controller's own certificate",
         ONE + WEB + SERVED + ingress("tls:", "- {hosts: [web.example]}"),
+    ),
+    Case(
+        "ingress-pattern",
+        ONE + WEB + SERVED + regex("/fo(  #!"),
+        "'/fo(' is no regular expression that is modelled: the path is left out",
+        ONE + WEB + SERVED + regex("/fo(.*)"),
+    ),
+    Case(
+        "ingress-pattern",
+        ONE + WEB + SERVED + regex("/x(a+)+$  #!"),
+        "'/x(a+)+$' may take more than 10000000 steps for a path of 64 letters: such requests get a 500",
+        ONE + WEB + SERVED + regex("/x(a+)$"),
     ),
     Case(
         "ingress-other-host",

@@ -51,7 +51,8 @@ def met(found: Server, path: str) -> str:
         ("regex", "/foo(/|$)(.*)", "/foo/x", True),
         ("regex", "/foo(/|$)(.*)", "/FOO", True),
         ("regex", "/foo(/|$)(.*)", "/foobar", False),
-        ("regex", "/fo(", "/fo(x", True),
+        ("regex", "/fo(", "/fo(x", False),
+        ("regex", "/[[:alpha:]]", "/a", False),
     ],
 )
 def test_paths_are_met_as_the_api_says(match: Match, path: str, request_: str, *, is_met: bool) -> None:
