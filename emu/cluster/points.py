@@ -53,6 +53,7 @@ WORKLOADS: Final[Mapping[str, type[Known]]] = {
 
 _SINGLE: Final = {"pod": "pod", "pods": "pod", "svc": "svc", "service": "svc", "node": "node", "ext": "ext"}
 _WITHOUT_NAMESPACE: Final = frozenset(("node", "ext"))
+_OUTSIDE: Final = "ext/"
 _INDEX: Final = re.compile(r"(?P<name>.*)\[(?P<index>\d{1,6})\]")
 _KIND: Final = re.compile(r"(?P<name>.*)\[(?P<kind>[A-Za-z]+)\]")
 _BY_KIND: Final = {"Pod": "pod", "Service": "svc"} | {cls.KIND: word for word, cls in WORKLOADS.items()}
@@ -228,6 +229,21 @@ def service_of(store: Store, point: Point) -> Service:
     if found is None:
         raise UnknownNameError(_missing(store, Service, point))
     return found
+
+
+def address_outside(service: Service, namespace: str) -> IpAddress | None:
+    """Return the address by which somebody outside asks for a Service: that of its load balancer.
+
+    None for askers of the cluster, and where no balancer has given it one.
+
+    Args:
+        service: who is asked.
+        namespace: the network namespace of who asks.
+    """
+    if not namespace.startswith(_OUTSIDE):
+        return None
+    given = (each.ip for each in service.status.load_balancer.ingress if each.ip)
+    return next((IpAddress.parse(each) for each in given), None)
 
 
 def _missing(store: Store, kind: type[Known], point: Point) -> str:

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emu.cluster.points import DEFAULT_NAMESPACE, parse_point, pods_of, service_of
+from emu.cluster.points import DEFAULT_NAMESPACE, address_outside, parse_point, pods_of, service_of
 from emu.errors import EndPointError, UnknownNameError
 from emu.kube.api.objects import Pod
 from emu.verify import endpoint
-from emu.verify.balanced import address_outside, as_clients_ask
+from emu.verify.balanced import as_clients_ask
 from emu.verify.endpoint import LITERAL, Protocol, Source, Target
 from emu.verify.names import resolved
 from emu.wire.addresses import ANY_IP4, IpAddress
@@ -72,7 +72,7 @@ def _find_target(cluster: Cluster, text: str, source: Source, namespace: str) ->
         case "svc":
             service = service_of(cluster.store, point)
             number, of_port = _service_port(text, service, port, protocol)
-            address = address_outside(service, source) or _cluster_ip(service)
+            address = address_outside(service, source.namespace) or _cluster_ip(service)
             return _target(text, str(point), address, number, protocol or of_port)
         case "node" | "ext":
             host = cluster.host(name, namespace=namespace)

@@ -100,6 +100,16 @@ class Client:
         else:
             self._again(end)
 
+    def aim(self) -> Target:
+        """Return whom it asks now: a load balancer's address, as soon as there is one."""
+        assert self.target is not None
+        if self.target.is_pending:
+            try:
+                self.target = find_target(self._cluster, self.spec)
+            except EmuError:
+                return self.target  # who is gone meanwhile is asked where he was
+        return self.target
+
     def _again(self, end: Instant | None) -> None:
         """Begin an attempt, and let the next one follow when it is time."""
         loop = self._cluster.fabric.loop

@@ -214,11 +214,13 @@ def _datagrams(client: Client, end: Instant | None) -> Program[None]:
         deadline = later(now, spec.timeout)
         key, since, outcome = None, sent, ""
         try:
-            if address is None:
+            assert client.target is not None
+            if address is None or client.target.is_pending:
+                before = address
                 address, outcome = yield from _address(client, deadline)
-                if address is not None:
-                    assert client.target is not None
-                    yield from program.bind(socket, ANY_IP4, spec.source_port)
+                if address is not None and address != before:
+                    if before is None:
+                        yield from program.bind(socket, ANY_IP4, spec.source_port)
                     yield from program.connect(socket, address, client.target.port)
             if address is not None:
                 key = _key(client, socket, UDP)
@@ -266,8 +268,7 @@ def _wait(due: Instant) -> Program[Instant]:
 
 def _address(client: Client, deadline: Instant) -> Program[tuple[IpAddress | None, str]]:
     """Return whom to ask now, or why nobody."""
-    target = client.target
-    assert target is not None
+    target = client.aim()
     if target.address != ANY_IP4:
         return target.address, ""
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.cluster.expectation import split_flow
-from emu.cluster.points import parse_point, pods_of, service_of
+from emu.cluster.points import address_outside, parse_point, pods_of, service_of
 from emu.errors import EndPointError, UnknownNameError
 from emu.kube.api.objects import Pod
 from emu.wire.addresses import ANY_IP4, IpAddress
@@ -33,11 +33,13 @@ class Target:
         address: unspecified where `name` has to be looked up.
         port: 0 for a ping.
         name: for DNS, and for the Host field of HTTP.
+        is_pending: who asks is outside, and no load balancer has given the Service an address yet.
     """
 
     address: IpAddress
     port: int
     name: str = ""
+    is_pending: bool = False
 
 
 def find_target(cluster: Cluster, spec: TrafficSpec) -> Target:
@@ -78,18 +80,21 @@ def _number(spec: TrafficSpec, port: str) -> int:
 
 def _service(cluster: Cluster, spec: TrafficSpec, point: Point, port: str) -> Target:
     service = service_of(cluster.store, point)
-    if service.is_headless or not service.spec.cluster_ip:
+    asker = cluster.host(spec.source).net.name
+    outside = address_outside(service, asker)
+    if outside is None and (service.is_headless or not service.spec.cluster_ip):
         raise EndPointError(f"{spec.target!r} has no address: ask it by its DNS name")
-    address = IpAddress.parse(service.spec.cluster_ip)
+    address = outside or IpAddress.parse(service.spec.cluster_ip)
+    is_pending = outside is None and asker.startswith("ext/")
     name = f"{point.name}.{point.namespace}"
     if port.isdigit() or spec.kind == "ping":
-        return Target(address, int(port or 0), name)
+        return Target(address, int(port or 0), name, is_pending)
     ports = service.spec.ports
     named = [each for each in ports if each.name == port] if port or len(ports) != 1 else ports
     if not named:
         known = ", ".join(f"{each.name or each.port}" for each in ports)
         raise EndPointError(f"{spec.target!r}: which port? ({known})")
-    return Target(address, named[0].port, name)
+    return Target(address, named[0].port, name, is_pending)
 
 
 def _pod(cluster: Cluster, spec: TrafficSpec, point: Point, port: str) -> Target:
