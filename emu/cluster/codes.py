@@ -5,6 +5,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.resources import files
+from typing import Final
+
+BY_DETAIL: Final = {"nf_conntrack: table full": "CT_TABLE_FULL", "insert_failed": "CT_INSERT_FAILED"}
+"""Codes of packets whose kernel says more than its reason, by how that begins."""
 
 _ENDING = ".md"
 

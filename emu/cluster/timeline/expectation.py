@@ -3,12 +3,14 @@
 
     EXPECT  = "traffic/" NAME MEASURE [OP] VALUE
     MEASURE = "sent" | "answered" | "lost" | "resets" | "refused" | "timeouts" | "connections" | "servers"
-            | "blackholes" | "blackhole" | "slowest"
+            | "blackholes" | "blackhole" | "slowest" | "drops" CODE
     OP      = "=" | "!=" | "<" | "<=" | ">" | ">="           without one: "="
     VALUE   = a number; of blackhole and slowest a time, like 0s, 250ms or 1m30s; of lost also N%
 
-`blackhole` is the longest window, `blackholes` their number, `servers` how many
-places answered. A line about a client that has sent nothing is never met.
+`drops CODE` counts the packets that left where the client runs and ended for
+that reason; alone it is "drops CODE >= 1". `blackhole` is the longest window,
+`blackholes` their number, `servers` how many places answered.
+A line about a client that has sent nothing is never met.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from emu.cluster.codes import BY_DETAIL
 from emu.errors import ExpectationError, did_you_mean
+from emu.kernel.drops import DropReason
 from emu.sim.time import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
 PREFIX: Final = "traffic/"
 _FORM: Final = "it is traffic/NAME MEASURE [OP] VALUE"
 _LINE: Final = re.compile(
-    r"traffic/(?P<name>\S+)(?:\s+(?P<measure>[A-Za-z-]+))?\s*(?P<op>[<>=!]*)\s*(?P<value>.*)"
+    r"traffic/(?P<name>\S+)(?:\s+(?P<measure>[A-Za-z-]+)(?:(?<=drops)\s+(?P<code>[A-Z]\w*))?)?\s*(?P<op>[<>=!]*)\s*(?P<value>.*)"
 )
 _TIME: Final = re.compile(r"(?:(\d{1,6})m)?(?:(\d{1,6}(?:\.\d{1,3})?)s)?(?:(\d{1,6})ms)?")
 _PERCENT: Final = re.compile(r"(\d{1,3}(?:\.\d{1,3})?)%")
@@ -61,7 +65,9 @@ _TIMES: Final[Mapping[str, Callable[[Summary], int]]] = {
     "blackhole": lambda found: found.longest,
     "slowest": lambda found: found.slowest,
 }
-MEASURES: Final = (*_COUNTS, *_TIMES)
+_DROPS: Final = "drops"
+MEASURES: Final = (*_COUNTS, *_TIMES, _DROPS)
+CODES: Final = (*(reason.name for reason in DropReason), *BY_DETAIL.values())
 
 
 @attrs.frozen
@@ -75,6 +81,7 @@ class TrafficExpectation:
         op: how it is compared.
         value: with what: a number, ns, or per cent.
         is_share: `value` is per cent of what was sent.
+        code: of drops the reason.
         file: where the line stands, empty if in none.
         line: the same, counted from 1.
         path: the way to it from the top of the document.
@@ -86,6 +93,7 @@ class TrafficExpectation:
     op: str
     value: float
     is_share: bool = False
+    code: str = ""
     file: str = attrs.field(default="", kw_only=True, eq=False)
     line: int = attrs.field(default=0, kw_only=True, eq=False)
     path: str = attrs.field(default="$", kw_only=True, eq=False)
@@ -110,10 +118,13 @@ class TrafficExpectation:
         if self.measure in _TIMES:
             measured: float = _TIMES[self.measure](found)
         else:
-            measured = _COUNTS[self.measure](found)
+            measured = self._count(found)
             if self.is_share:
                 measured = 100 * measured / max(found.sent, 1)
         return bool(found.sent) and OPERATORS[self.op](measured, self.value)
+
+    def _count(self, found: Summary) -> int:
+        return found.codes.get(self.code, 0) if self.measure == _DROPS else _COUNTS[self.measure](found)
 
     def got(self, found: Summary) -> str:
         """Return what a client has seen, in the words of the line."""
@@ -121,7 +132,10 @@ class TrafficExpectation:
             return "nothing sent"
         if self.measure in _TIMES:
             return f"{self.measure} {_TIMES[self.measure](found) / _MS:g}ms"
-        count = _COUNTS[self.measure](found)
+        count = self._count(found)
+        if self.measure == _DROPS:
+            told = ", ".join(f"{code} {number}" for code, number in found.codes.items())
+            return f"drops {self.code} {count}" + (f" (of {told})" if told else "")
         of = f" of {found.sent}" if self.measure != "sent" else ""
         return f"{self.measure} {count}{of}"
 
@@ -147,11 +161,21 @@ def parse_traffic_expectation(
         faults.append(what if measure else f"lacks what is measured: {known}")
     if op not in OPERATORS:
         faults.append(f"{op!r} compares nothing: it is one of {', '.join(OPERATORS)}")
-    value, is_share = _value(found["value"].strip(), measure, faults)
+    code, words_left = found["code"] or "", found["value"].strip()
+    if measure == _DROPS:
+        if code not in CODES:
+            faults.append(
+                f"{code!r} is no reason why packets end{did_you_mean(code, CODES)}"
+                if code
+                else "drops lacks a CODE"
+            )
+        if not found["op"] and not words_left:
+            op, words_left = ">=", "1"
+    value, is_share = _value(words_left, measure, faults)
     if faults:
         raise ExpectationError(faults)
     return TrafficExpectation(
-        words, found["name"], measure, op, value, is_share, file=file, line=line, path=path
+        words, found["name"], measure, op, value, is_share, code, file=file, line=line, path=path
     )
 
 

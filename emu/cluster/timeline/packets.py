@@ -8,10 +8,12 @@ packets, and to note for each where it came in last.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
 
+from emu.cluster.codes import BY_DETAIL
 from emu.kernel.drops import DropReason
 from emu.kernel.recorder import Direction
 from emu.wire import ethernet
@@ -58,6 +60,7 @@ class Flow:
         places: by number the namespace that a packet came into last.
         before: by number the namespace before that.
         drops: by number the reason and the place.
+        net: the namespace that it left from.
     """
 
     syn: bytes = b""
@@ -65,6 +68,7 @@ class Flow:
     places: dict[int, str] = attrs.field(factory=dict)
     before: dict[int, str] = attrs.field(factory=dict)
     drops: dict[int, tuple[str, str]] = attrs.field(factory=dict)
+    net: str = ""
 
     def come(self, packet: int, net: str) -> None:
         """Note that a packet came into a namespace."""
@@ -94,6 +98,7 @@ class PacketWatch:
         self.clients: set[str] = set()
         self._flows: dict[FlowKey, Flow] = {}
         self._by_packet: dict[int, Flow] = {}
+        self._codes: dict[str, Counter[str]] = {}
 
     def seen(self, net: Namespace, device: Device, direction: Direction, frame: Frame) -> None:
         """Take note of where a packet of a client is, or of the beginning of one."""
@@ -113,6 +118,7 @@ class PacketWatch:
             flow.pass_by(packet.packet_id, net.name)
         else:
             flow.drops[packet.packet_id] = drop.reason.name, net.name
+            self._codes.setdefault(flow.net, Counter())[code_of(drop)] += 1
 
     def disclosed(self, random: bytes, key_log: bytes) -> None:
         """Hand on what programs say in secret, for captures that come later."""
@@ -140,13 +146,17 @@ class PacketWatch:
         ):  # late packets of an old connection may have come before
             if len(self._flows) > _MOST_FLOWS:
                 self._flows.clear()
-            flow = self._flows[key] = Flow(syn)
+            flow = self._flows[key] = Flow(syn, net=net)
         flow.packets.append(frame.packet_id)
         self._by_packet[frame.packet_id] = flow
 
     def flow(self, key: FlowKey) -> Flow:
         """Return what is known of a flow, which may be nothing."""
         return self._flows.get(key) or Flow()
+
+    def codes_of(self, net: str) -> dict[str, int]:
+        """Return how many packets that left a namespace ended, by the code of their end."""
+        return dict(sorted(self._codes.get(net, {}).items()))
 
     def unaccounted(self) -> list[int]:
         """Return the packets of clients that have left and have not come anywhere, nor ended for a reason."""
@@ -162,6 +172,13 @@ class PacketWatch:
         if flow is not None:
             for packet in flow.packets:
                 self._by_packet.pop(packet, None)
+
+
+def code_of(drop: Drop) -> str:
+    """Return the code of an end: the kernel's reason, or what its details say better."""
+    return next(
+        (code for begin, code in BY_DETAIL.items() if drop.detail.startswith(begin)), drop.reason.name
+    )
 
 
 def is_between(net: str) -> bool:

@@ -157,7 +157,9 @@ class Story:
 
     def _of_client(self, client: Client) -> ClientStory:
         now = self._cluster.fabric.loop.now
-        return ClientStory(client.spec, summary(client.attempts, client.connections, now), client.failure)
+        codes = self._packets.codes_of(client.net.name) if client.net is not None else {}
+        found = summary(client.attempts, client.connections, now, codes)
+        return ClientStory(client.spec, found, client.failure)
 
     def cause_of(self, time: Instant) -> Taken | None:
         """Return the last step taken before or at an instant that may have changed something."""

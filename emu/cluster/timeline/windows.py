@@ -11,7 +11,7 @@ import attrs
 from emu.cluster.timeline.programs import CLOSED, RESET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from emu.cluster.timeline.traffic import Attempt
     from emu.sim.time import Duration, Instant
@@ -95,6 +95,7 @@ class Summary:
         servers: by namespace where attempts ended that went well, and how many.
         slowest: the longest time that an attempt took that went well.
         windows: when it got nothing.
+        codes: packets from where it runs that ended on the way, by the code of their end.
     """
 
     sent: int
@@ -105,6 +106,7 @@ class Summary:
     servers: dict[str, int]
     slowest: Duration
     windows: tuple[Window, ...]
+    codes: Mapping[str, int] = attrs.field(factory=dict)
 
     @property
     def lost(self) -> int:
@@ -117,7 +119,9 @@ class Summary:
         return max((each.duration for each in self.windows), default=0)
 
 
-def summary(attempts: Sequence[Attempt], connections: int, end: Instant) -> Summary:
+def summary(
+    attempts: Sequence[Attempt], connections: int, end: Instant, codes: Mapping[str, int] | None = None
+) -> Summary:
     """Return what a client's attempts come to."""
     well = [each for each in attempts if each.is_ok]
     outcomes = dict(sorted(Counter(each.outcome for each in attempts).items()))
@@ -130,4 +134,5 @@ def summary(attempts: Sequence[Attempt], connections: int, end: Instant) -> Summ
         dict(sorted(Counter(each.server for each in well if each.server).items())),
         max((each.took for each in well), default=0),
         tuple(windows(attempts, end)),
+        codes or {},
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from emu.cluster.codes import BY_DETAIL
 from emu.kernel.drops import DropReason
 from emu.kernel.netfilter.hooks import Hook
 from emu.observe.recording import Kind
 from emu.verify.causes.cause import Cause
 from emu.verify.causes.codes import (
     CODES,
-    CT_INSERT_FAILED,
     CT_TABLE_FULL,
     FORWARD_POLICY_DROP,
     IP_FORWARD_OFF,
@@ -38,7 +38,6 @@ FIXES: Final[Mapping[str, str]] = {
 }
 """What helps, by code."""
 
-_BY_DETAIL: Final = {"nf_conntrack: table full": CT_TABLE_FULL, "insert_failed": CT_INSERT_FAILED}
 _IPVS: Final = "IPVS"
 _SPENT: Final = "the TTL is spent"
 _NEW: Final = "NEW"
@@ -112,7 +111,7 @@ def _code(scene: Scene) -> tuple[str, str]:
 def _netfilter(scene: Scene) -> tuple[str, str]:
     """Return the code for what netfilter dropped, and the rule that did it."""
     step, decided = scene.end, scene.decision
-    for beginning, code in _BY_DETAIL.items():
+    for beginning, code in BY_DETAIL.items():
         if step.detail.startswith(beginning):
             return code, step.detail
     if decided is None or decided.chain is None or step.detail.startswith(_IPVS):

@@ -86,3 +86,18 @@ def test_a_time_has_minutes_seconds_and_milliseconds() -> None:
     """As in the `at` of a step."""
     assert parse_traffic_expectation("traffic/a blackhole < 1m2.5s").value == 62_500 * MILLISECOND
     assert parse_traffic_expectation("traffic/a slowest >= 5s").value == 5 * SECOND
+
+
+def test_a_cause_is_counted_apart_from_others() -> None:
+    """What a filter drops is no clash of connections."""
+    clashed = summary(attempts("..t"), 3, END, {"CT_INSERT_FAILED": 2})
+    filtered = summary(attempts("..t"), 3, END, {"NETFILTER_DROP": 2})
+    for line in ("traffic/a drops CT_INSERT_FAILED", "traffic/a drops CT_INSERT_FAILED >= 1"):
+        expectation = parse_traffic_expectation(line)
+        assert expectation.is_met(clashed)
+        assert not expectation.is_met(filtered)
+        assert expectation.got(filtered) == "drops CT_INSERT_FAILED 0 (of NETFILTER_DROP 2)"
+    assert parse_traffic_expectation("traffic/a drops CT_INSERT_FAILED 0").is_met(filtered)
+    for wrong in ("drops", "drops CT_INSRT_FAILED", "drops CT_INSERT_FAILED x", "lost NO_SOCKET 1"):
+        with pytest.raises(ExpectationError):
+            parse_traffic_expectation(f"traffic/a {wrong}")
