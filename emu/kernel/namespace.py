@@ -24,7 +24,7 @@ from emu.kernel.link.device import Device
 from emu.kernel.link.loopback import Loopback
 from emu.kernel.neigh import NeighbourTable
 from emu.kernel.path import PathExceptions
-from emu.kernel.routing import RouteCache
+from emu.kernel.route_cache import RouteCache
 from emu.kernel.sctp import SctpTable
 from emu.kernel.sockets import SocketTable
 from emu.kernel.sysctl import Sysctl

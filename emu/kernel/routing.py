@@ -89,36 +89,7 @@ def lookup(net: Namespace, flow: Flow) -> Lookup | None:
     return net.fib.lookup(flow, net.choice)
 
 
-def is_own(net: Namespace, address: bytes) -> bool:
-    """Return whether `address` is configured on a device here. Source: `inet_lookup_ifaddr_rcu`."""
-    cache = net.route_cache
-    state = net.fib.generation, sum([len(device.addresses) for device in net.devices.values()])
-    if cache.own_at != state:
-        cache.own = frozenset([own.address for device in net.devices.values() for own in device.addresses])
-        cache.own_at = state
-    return address in cache.own
-
-
 # --- packets that came in ---
-
-
-class RouteCache:
-    """What packets that come in ask again and again, as long as nothing changes that it depends on.
-
-    Attributes:
-        decisions: about them.
-        generation: of tables and settings, for which `decisions` hold.
-        own: the addresses of all devices.
-        own_at: generation of the tables, and number of addresses, for which `own` holds.
-    """
-
-    __slots__ = ("decisions", "generation", "own", "own_at")
-
-    def __init__(self) -> None:
-        self.generation = -1
-        self.own: frozenset[IpAddress] = frozenset()
-        self.own_at = -1, 0
-        self.decisions: dict[tuple[str, bytes, bytes, int, int], RouteDecision | Refusal] = {}
 
 
 def route_input(net: Namespace, skb: Skb, device: Device) -> RouteDecision | Refusal:
@@ -267,7 +238,11 @@ def validate_source(net: Namespace, device: Device, skb: Skb, *, out: Device | N
     mode = net.sysctl.conf_max(device.name, "rp_filter")
     accept_local = net.sysctl.conf_or(device.name, "accept_local")
     if mode == 0 and (out is not device or not net.sysctl.conf_or(device.name, "send_redirects")):
-        if not accept_local and not net.fib.has_custom_local_routes and is_own(net, header.src):
+        if (
+            not accept_local
+            and not net.fib.has_custom_local_routes
+            and net.route_cache.is_own(net, header.src)
+        ):
             return Refusal(DropReason.IP_LOCAL_SOURCE, "the source is an address of this host")
         if accept_local or not net.fib.has_custom_local_routes:
             return False
