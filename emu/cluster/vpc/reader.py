@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from emu.cluster.topology import values
 from emu.cluster.vpc.shape import with_subnets
 from emu.cluster.vpc.spec import (
     DEFAULT_GROUP,
+    EVERYWHERE,
     PUBLIC_RANGE,
     AclSpec,
     Gate,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 _CIDR: Final = Prefix.parse("10.0.0.0/16")
 _LONGEST: Final = 28  # five addresses of a subnet are the cloud's
 _LEAST_MTU, _MOST_MTU = 576, 9001
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 _REFUSED: Final = ("peerings", "transitGateway", "vpnGateway", "endpoints", "flowLogs", "ipv6")
 
 
@@ -88,6 +91,14 @@ def _places(place: Place, way: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(value, SequenceNode):
         for index in range(len(value)):
             yield from _places(place.at(index), f"{way}[{index}]")
+
+
+def _name(place: Place) -> str:
+    """Read a name as rules have it in their comments, where it ends at a comma or a space."""
+    found = text(place)
+    if isinstance(place.value, str) and not _NAME.fullmatch(found):
+        place.wrong("a name of letters, digits, dots, - and _")
+    return found
 
 
 def _ranges(place: Place) -> tuple[Prefix, ...]:
@@ -163,7 +174,7 @@ def _group(place: Place, groups: tuple[str, ...]) -> SecurityGroupSpec:
     egress = fields.each("egress", group_rule("to", groups))
     return fields.done(
         SecurityGroupSpec(
-            fields.must("name", text),
+            fields.must("name", _name),
             fields.each("ingress", group_rule("from", groups)),
             egress if has_egress else None,
         )
@@ -175,7 +186,7 @@ def _acl(place: Place, subnets: Sequence[str]) -> AclSpec:
     named = fields.must("subnets", lambda at: elements(at, lambda one: _known(one, subnets, "subnet")))
     return fields.done(
         AclSpec(
-            fields.must("name", text),
+            fields.must("name", _name),
             named,
             acl_rules(fields, "ingress", "from"),
             acl_rules(fields, "egress", "to"),
@@ -217,12 +228,17 @@ def _known(place: Place, names: Sequence[str], what: str) -> str:
 
 def _check_ranges(place: Place, spec: VpcSpec) -> None:
     at = place.at("subnets")
+    unread = {
+        index
+        for index, subnet in enumerate(spec.subnets)
+        if subnet.cidr == EVERYWHERE and at.at(index).at("cidr").value != str(EVERYWHERE)
+    }
     for index, subnet in enumerate(spec.subnets):
         told = ", ".join(map(str, spec.cidrs))
-        if not within(subnet.cidr, spec.cidrs):
+        if index not in unread and not within(subnet.cidr, spec.cidrs):
             at.at(index).at("cidr").fault(f"{subnet.cidr} is not within the VPC's {told}")
-        for other in spec.subnets[:index]:
-            if meet(subnet.cidr, other.cidr):
+        for number, other in enumerate(spec.subnets[:index]):
+            if not unread & {index, number} and meet(subnet.cidr, other.cidr):
                 at.at(index).at("cidr").fault(f"{subnet.cidr} overlaps with {other.name}'s {other.cidr}")
             if subnet.name == other.name:
                 at.at(index).at("name").fault(f"a second subnet {subnet.name}")

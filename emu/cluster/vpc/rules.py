@@ -16,7 +16,7 @@ and each packet passes all of them. A rule carries in its comment who wrote it.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from emu.cluster.vpc.spec import DEFAULT_GROUP, EVERYWHERE
 from emu.wire import ipv4
@@ -49,6 +49,28 @@ def render(spec: VpcSpec, interfaces: Sequence[Eni]) -> str:
     """
     writer = _Writer(spec, interfaces)
     return writer.raw() + writer.mangle() + writer.filter()
+
+
+_GUARD: Final = re.compile(r"VPC security groups (\S+) of (\S+) (\S+): (ingress|egress)")
+
+
+class Guard(NamedTuple):
+    """Which groups of an interface let nothing pass, as the comment of the rule behind them says it."""
+
+    groups: tuple[str, ...]
+    owner: str
+    iface: str
+    direction: str
+
+    def __str__(self) -> str:
+        told = ",".join(self.groups) or "none"
+        return f"VPC security groups {told} of {self.owner} {self.iface}: {self.direction}"
+
+    @classmethod
+    def of(cls, comment: str) -> Self | None:
+        """Return what a comment says, None if it is that of another rule."""
+        found = _GUARD.match(comment)
+        return None if found is None else cls(tuple(found[1].split(",")), found[2], found[3], found[4])
 
 
 def check_words(eni: Eni) -> str:
@@ -151,9 +173,7 @@ class _Writer:
         groups = eni.groups or ()
         yield f"-A {chain} -m conntrack --ctstate {_OUR_OWN} -j ACCEPT"
         yield from (f"-A {chain} -j SG-{self._chains[name]}-{suffix}" for name in groups)
-        told = ",".join(groups) or "none"
-        words = f"VPC security groups {told} of {eni.owner} {eni.iface}: {direction}"
-        yield f"-A {chain} {_comment(words)} -j DROP"
+        yield f"-A {chain} {_comment(str(Guard(groups, eni.owner, eni.iface, direction)))} -j DROP"
 
     def _rules(self, chain: str, rule: GroupRule, words: str, side: str, device: str) -> Iterator[str]:
         for who in self._whom(rule.who, side, device):

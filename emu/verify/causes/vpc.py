@@ -10,6 +10,7 @@ import attrs
 
 from emu.cluster.vpc import gateways
 from emu.cluster.vpc.names import INTERNET, INTERNET_GATEWAY, NAT_GATEWAY, ROUTER
+from emu.cluster.vpc.rules import Guard
 from emu.cluster.vpc.shape import routes_of
 from emu.kernel.drops import DropReason
 from emu.verify.causes.codes import (
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 FABRIC: Final = "Fabric"
 _CHECK: Final = re.compile(r"VPC source/destination check of (\S+) (\S+)")
-_GROUPS: Final = re.compile(r"VPC security groups (.+) of (\S+) (\S+): (ingress|egress)")
 _ACL: Final = re.compile(r"VPC network ACL (.+) (ingress|egress)(?: rule (\d+)|: no rule, in subnet (.+))")
 
 
@@ -69,11 +69,11 @@ class _Finder:
 
     def refused(self, comment: str) -> Cause | None:
         """Return why a rule of the VPC dropped it."""
-        check, groups, acl = _CHECK.match(comment), _GROUPS.match(comment), _ACL.match(comment)
+        check, groups, acl = _CHECK.match(comment), Guard.of(comment), _ACL.match(comment)
         if check is not None:
             return self._check(check[1], check[2])
         if groups is not None:
-            return self._groups(groups[1].split(","), groups[2], groups[3], groups[4])
+            return self._groups(groups)
         if acl is not None:
             return self._acl(acl[1], acl[2], acl[3], acl[4])
         if comment == gateways.NO_PUBLIC:
@@ -100,7 +100,8 @@ class _Finder:
         fix = "switch the source/destination check off: sourceDestCheck: false"
         return self._told(SRC_DST_CHECK, words, field, fix)
 
-    def _groups(self, groups: list[str], owner: str, iface: str, direction: str) -> Cause:
+    def _groups(self, guard: Guard) -> Cause:
+        groups, owner, iface, direction = guard
         there = self._scene.there
         by = f"security group {listed(groups)}" if len(groups) == 1 else f"security groups {listed(groups)}"
         way = f"in from {there.src}" if direction == "ingress" else f"out to {there.dst}"

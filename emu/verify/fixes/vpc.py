@@ -10,6 +10,7 @@ import attrs
 
 from emu.cluster.vpc import writer
 from emu.cluster.vpc.nodes import vpc_of
+from emu.cluster.vpc.rules import Guard
 from emu.cluster.vpc.shape import routes_of
 from emu.cluster.vpc.spec import (
     EVERYWHERE,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from emu.wire.addresses import IpAddress
 
 Ports: TypeAlias = tuple[tuple[int, int], ...]
-_GROUPS: Final = re.compile(r"VPC security groups ([^,\s]+)\S* of (\S+) \S+: (ingress|egress)")
 _ACL: Final = re.compile(r"VPC network ACL (.+) (ingress|egress)(?: rule|: no rule)")
 _EPHEMERAL: Final = (1024, 65535)
 _FREE: Final = 100  # a number for the first rule of an ACL
@@ -62,10 +62,10 @@ def switch_the_check_off(case: Case) -> Iterator[Proposal]:
 def admit_by_a_group(case: Case) -> Iterator[Proposal]:
     """Add a rule to the security group that lets no such packet pass."""
     spec, there = _described(case), _there(case)
-    found = _GROUPS.match(comment_of(case.cause.rule))
+    found = Guard.of(comment_of(case.cause.rule))
     if spec is None or there is None or found is None:
         return
-    group, direction = spec.group(found[1]), found[3]
+    group, direction = spec.group(found.groups[0]), found.direction
     whom = Prefix.of(there.src if direction == "ingress" else there.dst, 32)
     rule = GroupRule(_traffic(there), (whom,))
     if direction == "ingress":

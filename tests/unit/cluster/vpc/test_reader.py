@@ -10,6 +10,7 @@ import pytest
 
 from emu import document
 from emu.cluster.topology.fabric_reader import read_fabric
+from emu.cluster.vpc.rules import Guard
 from emu.cluster.vpc.shape import routes_of
 from emu.cluster.vpc.spec import EVERYWHERE, Gate, RouteSpec, VpcSpec
 from emu.document.fields import Place, Report
@@ -135,3 +136,25 @@ def test_the_reference_lists_every_key() -> None:
     with pytest.raises(DocumentError) as caught:
         read("vpc: {x: 1}")
     assert "unknown key" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a b", "web,db", "a of b", "", "ü"])
+@pytest.mark.parametrize("key", ["securityGroups: [{name: %s}]", "networkACLs: [{name: %s, subnets: []}]"])
+def test_names_are_such_that_the_end_of_one_is_seen(key: str, name: str) -> None:
+    """They stand in comments of rules, several of them behind one another."""
+    with pytest.raises(DocumentError, match="must be a name of letters, digits, dots, - and _"):
+        read(f"vpc: {{{key % repr(name)}}}")
+
+
+def test_a_subnet_that_cannot_be_read_is_one_fault() -> None:
+    """It is not compared with the others."""
+    with pytest.raises(DocumentError) as caught:
+        read("vpc: {subnets: [{name: a, cidr: 10.0.1.0/24}, {name: b, cidr: 10.0.x}]}")
+    assert [each.message.split(" (")[0] for each in caught.value.faults] == ["'10.0.x' is no prefix"]
+
+
+def test_what_a_guard_says_is_read_back() -> None:
+    """Whoever explains a drop, and whoever proposes a fix, learn the groups from the same words."""
+    guard = Guard(("web.a", "db_1"), "node/w1", "eth0", "ingress")
+    assert Guard.of(str(guard)) == guard
+    assert Guard.of("VPC: its router answers nobody") is None
