@@ -244,7 +244,7 @@ def validate_source(net: Namespace, device: Device, skb: Skb, *, out: Device | N
             and net.route_cache.is_own(net, header.src)
         ):
             return Refusal(DropReason.IP_LOCAL_SOURCE, "the source is an address of this host")
-        if accept_local or not net.fib.has_custom_local_routes:
+        if accept_local or not is_custom:
             return False
     back = Flow(
         dst=header.src,
