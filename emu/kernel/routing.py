@@ -238,11 +238,8 @@ def validate_source(net: Namespace, device: Device, skb: Skb, *, out: Device | N
     mode = net.sysctl.conf_max(device.name, "rp_filter")
     accept_local = net.sysctl.conf_or(device.name, "accept_local")
     if mode == 0 and (out is not device or not net.sysctl.conf_or(device.name, "send_redirects")):
-        if (
-            not accept_local
-            and not net.fib.has_custom_local_routes
-            and net.route_cache.is_own(net, header.src)
-        ):
+        is_custom = net.fib.has_custom_local_routes
+        if not accept_local and not is_custom and net.route_cache.is_own(net, header.src):
             return Refusal(DropReason.IP_LOCAL_SOURCE, "the source is an address of this host")
         if accept_local or not is_custom:
             return False
