@@ -11,6 +11,7 @@ from emu.cli import options, source
 
 if TYPE_CHECKING:
     from emu.cli.source import Input
+    from emu.cluster.cluster import Cluster
     from emu.verify.telling.places import Places
     from emu.verify.telling.telling import Telling
     from emu.verify.verdict import Outcome, Verdict
@@ -67,6 +68,10 @@ def trace(
     The first line is the answer, then come both halves of the way of the most
     telling branch: what decided, whose doing it was, what would help.
 
+    For a URL the first line tells the page, too, and the exit status is 0 for a
+    good one alone. Where an Ingress controller answers 502, 503 or 504, what it
+    asks itself is asked, and told below the page.
+
     The packets are sent in the state after the document's last step, once for
     every branch that chance can take. The exit status is 0 only for ALWAYS.
     """
@@ -88,23 +93,45 @@ def trace(
     verdict = Asker(network).judge(asker, target, namespace=namespace, payload=payload)
     verdict = attrs.evolve(verdict, assumptions=(*verdict.assumptions, *guests))
     shown = _shown(verdict, branch, dropped_only=dropped_only)
+    under, is_good = "", verdict.word is Word.ALWAYS
     if form == "json":
         written = _json(verdict, shown, Places(network))
     else:
         told = _told(verdict, shown, tell_all=all_branches or branch is not None)
         fix = find_fix(network, asker, target, verdict, namespace=namespace)
         fixes, denied = ((), None) if fix is None else ((fix,), fix.denied(verdict))
-        written = _write(form, Telling(verdict, shown, told, verbose, fixes, Places(network), denied))
+        telling = Telling(verdict, shown, told, verbose, fixes, Places(network), denied)
+        if url and isinstance(network, Cluster):
+            line, under, is_page_good = _page(network, asker, url, namespace, verdict)
+            if is_good and not (denied and is_page_good):
+                telling = attrs.evolve(telling, page=line)
+            is_good = is_good and is_page_good
+        written = _write(form, telling)
     click.echo(written)
-    is_good = verdict.word is Word.ALWAYS
-    if url and isinstance(network, Cluster):
-        from emu.verify.pages import look
-
-        page = look(network, asker, url, namespace=namespace)
-        click.echo("\n".join(page.lines()))
-        is_good = is_good and page.is_good
+    if under:
+        click.echo(under)
     options.tell_unobeyed(network.fabric, is_cluster=network.is_cluster)
     return 0 if is_good else 1
+
+
+def _page(cluster: Cluster, asker: str, url: str, namespace: str, verdict: Verdict) -> tuple[str, str, bool]:
+    """Fetch a page: return the first line and the last ones of the answer, and whether it is a good one."""
+    from emu.verify.fixes import find_fix
+    from emu.verify.pages import ask_on, look
+    from emu.verify.telling.page import behind_lines, page_line
+    from emu.verify.telling.places import Places
+    from emu.verify.telling.telling import Telling
+
+    page = look(cluster, asker, url, namespace=namespace)
+    lines = page.lines()
+    onward = ask_on(cluster, page)
+    if onward is None:
+        return page_line(verdict, page), "\n".join(lines), page.is_good
+    (source, target), behind = onward
+    fix = find_fix(cluster, source, target, behind)
+    telling = Telling(behind, (), (), fixes=() if fix is None else (fix,), places=Places(cluster))
+    lines += behind_lines(telling)
+    return page_line(verdict, page, behind), "\n".join(lines), page.is_good
 
 
 def _url_and_end(target: str, form: str) -> tuple[str, str]:

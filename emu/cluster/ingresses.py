@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from emu.cluster.writing import Writer
     from emu.kube.api.objects import Object
     from emu.kube.api.store import Store
+    from emu.kube.ingress.controller import Upstream
     from emu.kube.ingress.explain import Explanation
     from emu.kube.kubelet.programs import Image
     from emu.sim.rng import Streams
@@ -75,6 +76,14 @@ class Ingresses:
     def explain(self, address: str, host: str, path: str, status: int) -> Explanation | None:
         """Return whose rules an answer follows; None if it does not come from where Ingresses are reached."""
         return self._controllers.explain(address, host, path, status)
+
+    def shows_own(self, address: str, name: str) -> bool:
+        """Return whether who is reached at `address` has a certificate for a name, not its default one."""
+        return self._controllers.shows_own(address, name)
+
+    def upstream(self, address: str, host: str, path: str) -> Upstream | None:
+        """Return whom the controller asks that is reached at `address`; None if it asks nobody."""
+        return self._controllers.upstream(address, host, path)
 
     def address_of(self, name: str) -> IpAddress | None:
         """Return the address that leads to a name from outside, None if no Ingress has it."""

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 import emu
-from emu.apps.tls.certificates import issue
+from emu.apps.tls.certificates import ROOT, issue
 from emu.cli import cli
 from emu.cluster.cluster import Cluster
 from emu.kube.api.objects import Deployment, Event, Ingress, Pod
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from emu.apps.tools.finished import Finished
 
 TOPOLOGY: Final = Path(__file__).parents[2] / "topologies" / "ingress.yaml"
+BAD_GATEWAY: Final = TOPOLOGY.parent / "failures" / "ingress-bad-gateway.yaml"
 NODE: Final = "172.18.0.3"  # of the controller's pod
 
 
@@ -72,9 +73,9 @@ def ingress(name: str, rules: dict[str, list[object]], **more: object) -> dict[s
     }
 
 
-def secret(name: str, *names: str) -> dict[str, object]:
+def secret(name: str, *names: str, by: str | None = ROOT) -> dict[str, object]:
     """Return a Secret with a certificate for names."""
-    made = issue(names)
+    made = issue(names, by=by)
     data = {
         "tls.crt": base64.b64encode(made.certificate.encode()).decode(),
         "tls.key": base64.b64encode(made.key.encode()).decode(),
@@ -423,6 +424,7 @@ class TestTrace:
                 "https://shop.example/cart",
                 0,
                 [
+                    "ALWAYS  ext/laptop -> https://shop.example/cart  HTTP 200\n",
                     "http     GET https://shop.example/cart: 200",
                     "rules    Ingress shop/shop sends shop.example/cart to Service shop/cart:80",
                 ],
@@ -431,6 +433,7 @@ class TestTrace:
                 "http://172.18.0.3/",
                 1,
                 [
+                    "ALWAYS  http://172.18.0.3/  HTTP 404 from the Ingress controller   HTTP_NO_ROUTE\n",
                     "http     GET http://172.18.0.3/: 404",
                     "rules    no Ingress has the host 172.18.0.3: there are *.shop.example, shop.example",
                     "   HTTP_NO_ROUTE",
@@ -440,6 +443,7 @@ class TestTrace:
                 "https://172.18.0.3/",
                 1,
                 [
+                    "ALWAYS  ext/laptop -> https://172.18.0.3/  certificate refused  TLS_DEFAULT_CERT\n",
                     "http     GET https://172.18.0.3/: 404",
                     "tls      SSL certificate problem: self-signed certificate   TLS_DEFAULT_CERT",
                 ],
@@ -455,10 +459,52 @@ class TestTrace:
             assert line in result.stdout
 
     @pytest.mark.parametrize(
+        ("where", "status", "reason", "lines"),
+        [
+            ("guarded", 504, "NETPOL_INGRESS", ["object   NetworkPolicy shop/guarded", "fix      "]),
+            ("wrong-port", 502, "NO_SOCKET", ["object   Service shop/wrong-port", "fix      "]),
+            ("no-endpoints", 503, "SVC_NO_ENDPOINTS", ["object   Service shop/no-endpoints", "fix      "]),
+        ],
+    )
+    def test_the_first_line_tells_the_page_and_what_fails_behind_the_controller(
+        self, where: str, status: int, reason: str, lines: list[str]
+    ) -> None:
+        """The way is asked on from the controller's pod: code, object and fix are told below the page."""
+        url = f"http://shop.example/{where}"
+        result = CliRunner().invoke(cli, ["trace", "-f", str(BAD_GATEWAY), "ext/laptop", url])
+        assert result.exit_code == 1, result.output
+        first, _, rest = result.stdout.partition("\n")
+        assert first.startswith("ALWAYS  ")
+        assert f"  HTTP {status} from the Ingress controller  " in first
+        assert first.endswith(f"  {reason}")
+        below = rest[rest.index("\nhttp ") :]
+        for words in [*lines, f"about    emu explain {reason}"]:
+            assert words in below
+
+    def test_a_certificate_of_the_right_secret_is_no_default_one(self, tmp_path: Path) -> None:
+        """Its subject is named, why it is refused, and what a client can do."""
+        tls = [{"hosts": ["a.example"], "secretName": "own"}]
+        found = make(
+            tmp_path,
+            [
+                pod("text", "tcp/8080=a text"),
+                service("text"),
+                secret("own", "a.example", by=None),
+                ingress("i", {"a.example": [path("/", "text")]}, tls=tls),
+            ],
+        )
+        page = look(found, "ext/laptop", "https://a.example/")
+        assert (page.status, page.code, page.is_default, page.is_good) == (200, "", False, False)
+        assert page.lines()[1] == "tls      SSL certificate problem: self-signed certificate"
+        told = " ".join(" ".join(page.lines()).split())
+        assert "the certificate is that of CN=a.example" in told
+        assert "--cacert FILE" in told
+
+    @pytest.mark.parametrize(
         ("where", "status", "words", "reason"),
         [
             ("/nobody", 503, "which has no ready endpoint, or is not there", "SVC_NO_ENDPOINTS"),
-            ("/refusing", 502, "whose endpoints fail: ask from the controller's pod why", ""),
+            ("/refusing", 502, "whose endpoints fail", ""),
             ("/text", 200, "Ingress default/plain sends plain.example/text to Service default/text:80", ""),
         ],
     )

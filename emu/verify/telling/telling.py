@@ -59,6 +59,7 @@ class Telling:
         fixes: what is known to help.
         places: of the network that was asked.
         denied: why policies would end what is delivered, if somebody enforced them; None if they would not.
+        page: the first line where more than packets was asked for; empty for the packets' own.
     """
 
     verdict: Verdict
@@ -68,11 +69,12 @@ class Telling:
     fixes: tuple[Remedy, ...] = ()
     places: Places = attrs.field(factory=Places)
     denied: Cause | None = None
+    page: str = ""
 
     @property
     def answer(self) -> str:
         """The first line."""
-        return first_line(self.verdict, self.places, self.denied)
+        return self.page or first_line(self.verdict, self.places, self.denied)
 
     def facts(self) -> Iterator[tuple[str, str]]:
         """Yield what there is to know about the answer: a label, and words."""

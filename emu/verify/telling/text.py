@@ -39,8 +39,8 @@ def text(telling: Telling) -> str:
         lines += ["", *_fates(telling.fates())]
     for number, outcome in telling.branches():
         lines += ["", *_way(telling, number, outcome)]
-    if below := [*_below(telling)]:
-        lines += ["", *below]
+    if under := [*below(telling)]:
+        lines += ["", *under]
     return "\n".join(lines)
 
 
@@ -83,7 +83,8 @@ def _way(telling: Telling, number: int, outcome: Outcome) -> Iterator[str]:
         yield again
 
 
-def _below(telling: Telling) -> Iterator[str]:
+def below(telling: Telling) -> Iterator[str]:
+    """Yield what stands below the ways: what would help, and remarks."""
     for fix in telling.remedies():
         yield from verbatim("fix", fix) if telling.fixes else paragraph("fix", fix[0])
     for label, words in telling.remarks():
