@@ -92,6 +92,85 @@ def ping(
     return outcomes
 
 
+def ping_regularly(
+    dst: IpAddress,
+    *,
+    src: IpAddress | None = None,
+    identifier: int = 0x1234,
+    size: int = 56,
+    count: int = 1,
+    interval: Duration = SECOND,
+    timeout: Duration = 10 * SECOND,
+    options: IpOptions = KERNELS,
+) -> Program[list[Echo]]:
+    """Send `count` echo requests, `interval` after each other whatever is answered, as iputils does.
+
+    Replies count however late they come, until `timeout` after the last request.
+
+    Args:
+        dst: whom to ask.
+        src: the address to bind to; None for the kernel's choice.
+        identifier: of all requests; sequence numbers begin with 1.
+        size: octets of payload.
+        count: how many.
+        interval: from one request to the next, ns.
+        timeout: how long answers are waited for after the last request, ns.
+        options: TTL, TOS and DF.
+    """
+    socket = yield from program.socket(SocketKind.ICMP)
+    outcomes: dict[int, Echo] = {}
+    sent: dict[int, Instant] = {}
+    try:
+        yield from options.apply(socket)
+        if src is not None:
+            yield from program.bind(socket, src)
+    except OSError as error:
+        yield from program.close(socket)
+        return [Echo(word(error))]
+    start = yield from program.now()
+    for number in range(count):
+        message = icmp.build(icmp.ECHO, 0, counting(size), word1=identifier, word2=(number + 1) & 0xFFFF)
+        sent[number] = yield from program.now()
+        try:
+            yield from program.send_to(socket, message, dst)
+        except OSError as error:
+            outcomes[number] = Echo(word(error))
+        is_last = number == count - 1
+        end = later(sent[number], timeout) if is_last else later(start, (number + 1) * interval)
+        yield from _collect(socket, identifier, sent, outcomes, end, is_last=is_last)
+    yield from program.close(socket)
+    return [outcomes.get(number, Echo(TIMEOUT)) for number in range(count)]
+
+
+def _collect(
+    socket: Socket,
+    identifier: int,
+    sent: dict[int, Instant],
+    outcomes: dict[int, Echo],
+    end: Instant,
+    *,
+    is_last: bool,
+) -> Program[None]:
+    """Take answers until `end`; after the last request no longer than any is missing."""
+    while True:
+        now = yield from program.now()
+        if now >= end or (is_last and len(outcomes) == len(sent)):
+            return
+        try:
+            datagram = yield from program.receive_from(socket, timeout=end - now)
+        except TimeoutError:
+            return
+        except OSError:
+            continue  # an error that the kernel has kept for the socket
+        now = yield from program.now()
+        for number in reversed(sent):
+            found = _match(datagram, identifier, (number + 1) & 0xFFFF)
+            if found is not None:
+                if number not in outcomes:
+                    outcomes[number] = attrs.evolve(found, time=now - sent[number])
+                break
+
+
 def _answer(
     socket: Socket, identifier: int, sequence: int, start: Instant, timeout: Duration
 ) -> Program[Echo]:

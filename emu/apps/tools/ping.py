@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from emu.apps.options import IpOptions
-from emu.apps.ping import Echo, ping
+from emu.apps.ping import Echo, ping_regularly
 from emu.apps.resolver.lookup import name_of
 from emu.apps.tools.arguments import Arguments, address, number, seconds
 from emu.apps.tools.finished import Finished
@@ -56,7 +56,7 @@ def run(argv: Sequence[str], userland: Userland) -> Program[Finished]:
     asked = parser.parse_args([word for word in argv if word != "-4"])
     target = yield from find("ping", asked.dst, userland, family=4 if "-4" in argv else 0)
     start = yield from program.now()
-    echoes = yield from ping(
+    echoes = yield from ping_regularly(
         target.address,
         src=asked.src,
         identifier=asked.identifier,

@@ -14,10 +14,11 @@ from emu.apps import console, dns_server
 from emu.apps.http.handlers import hostname
 from emu.apps.http.message import Request, Response
 from emu.apps.http.server import serve
+from emu.fabric.cable import Cable
 from emu.fabric.userland import Userland
 from emu.kernel.sockets import SocketKind
 from emu.observe.lines import LinePrinter
-from emu.sim.time import SECOND
+from emu.sim.time import MILLISECOND, SECOND
 from emu.testing.lab import Lab, two_hosts
 from emu.testing.zone import Zone
 
@@ -84,6 +85,24 @@ class TestNames:
         lab = lab_with_names()
         typed("ping -c 1 10.0.0.2", lab)
         assert not any(step.octets[23:24] == b"\x11" for step in lab.at("a/eth0"))
+
+    def test_ping_sends_whatever_is_answered(self) -> None:
+        """Each interval after the one before; -W is waited for once, after the last one."""
+        lab = lab_with_names()
+        lab.namespace("a").execute(
+            ["ip", "neigh", "add", "10.0.0.77", "lladdr", "02:00:00:00:00:77", "dev", "eth0"]
+        )
+        finished = typed("ping -c 5 -W 3 10.0.0.77", lab)
+        assert "5 packets transmitted, 0 received, 100% packet loss, time 7000ms" in finished.stdout
+
+    def test_ping_sends_at_whole_intervals_however_long_answers_take(self) -> None:
+        """The round trip is no part of the pause."""
+        lab = lab_with_names()
+        lab.plug("a/eth0", "b/eth0", Cable(latency=700 * MILLISECOND))
+        finished = typed("ping -c 3 -i 1 -W 5 10.0.0.2", lab)
+        sequences = [part for part in finished.stdout.split() if part.startswith("icmp_seq=")]
+        assert sequences == ["icmp_seq=1", "icmp_seq=2", "icmp_seq=3"]
+        assert "3 packets transmitted, 3 received, 0% packet loss, time 3400ms" in finished.stdout
 
     @pytest.mark.parametrize("tool", ["ping", "traceroute"])
     def test_an_unknown_name_is_told(self, tool: str) -> None:
