@@ -101,10 +101,11 @@ def time(session: Session, words: Sequence[str]) -> int:
 
 
 def back(session: Session, words: Sequence[str]) -> int:
-    """Take back the last N lines that changed something: `back`, `back 2`."""
+    """Take back the last N lines that changed something, and end recordings (`record stop`): `back 2`."""
     count = _count("back", words, len(session.marks))
     before = session.marks[-count]
-    session.recorder.stop()
+    if session.recorder.is_recording:
+        click.echo(f"the recording ends here: {session.recorder.stop()}")
     session.live_with(session.emulation.as_of(before))
     del session.marks[-count:]
     return time(session, ())

@@ -26,6 +26,11 @@ class Recorder:
         self._file: Path | None = None
         self._open = ExitStack()
 
+    @property
+    def is_recording(self) -> bool:
+        """Whether something is recorded."""
+        return self._recorded is not None
+
     def start(self, emulation: Emulation, points: Sequence[str], condition: str, file: str) -> None:
         """Record from now on.
 

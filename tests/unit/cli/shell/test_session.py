@@ -249,6 +249,15 @@ class TestRecording:
         network("record tcp; trace pod1 pod2:80; pod1 -> pod2:80 NEVER; pingall")
         assert network("record stop") == "0 frames\n"
 
+    def test_back_says_that_it_ends(self, network: Talk, tmp_path: Path) -> None:
+        """With what has come of it, in the file that it goes to."""
+        path = tmp_path / "lab.pcapng"
+        network(f"record -w {path} icmp; pod1 ping -c 1 pod2")
+        assert f"the recording ends here: 8 frames in {path}" in network("back")
+        assert path.exists()
+        assert network("record stop") == "nothing is recorded\n"
+        assert "`record stop`" in network("help back")
+
     def test_one_at_a_time(self, network: Talk) -> None:
         """And none to stop is said."""
         assert network("record stop") == "nothing is recorded\n"
