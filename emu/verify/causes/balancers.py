@@ -11,6 +11,7 @@ from emu.kube.loadbalancers.rules import NO_NODE, NO_SOURCE
 from emu.verify.causes.cause import Cause
 from emu.verify.causes.codes import (
     LB_BYPASSED,
+    LB_PENDING,
     LB_PROXY_HEADER,
     LB_SOURCE_RANGE,
     LB_UNHEALTHY,
@@ -30,13 +31,14 @@ if TYPE_CHECKING:
     from emu.verify.story import Packet, Story
 
 _MACHINE: Final = "lb/"
+_OUTSIDE: Final = "ext/"
 
 
 def refine(scene: Scene, cause: Cause) -> Cause | None:
     """Return the cause if a balancer ended the packet: it has no node or port, or lets nobody in."""
     machine = _machine(scene.network, scene.end.net)
     if machine is None:
-        return None
+        return _pending(scene, cause)
     comment = comment_of(cause.rule)
     name = machine.spec.name
     if comment.startswith(NO_NODE):
@@ -67,6 +69,26 @@ def refine(scene: Scene, cause: Cause) -> Cause | None:
     )
     return attrs.evolve(
         cause, code=SVC_NO_SUCH_PORT, words=words, object=_whose(here[0]), field="spec.ports", fix=""
+    )
+
+
+def _pending(scene: Scene, cause: Cause) -> Cause | None:
+    """Tell that somebody outside asks for a Service that has no address for him yet."""
+    kind, _, name = scene.target.point.partition("/")
+    is_outside = scene.source.namespace.startswith(_OUTSIDE)
+    if kind != "svc" or not is_outside or scene.network.owners(scene.end.net) != (None, None):
+        return None
+    namespace, _, name = name.rpartition("/")
+    service = scene.service(namespace or "default", name)
+    if service is None or service.spec.type != "LoadBalancer" or service.status.load_balancer.ingress:
+        return None
+    whose = f"Service {service.metadata.namespace}/{name}"
+    ports = [each.node_port for each in service.spec.ports if each.node_port]
+    node = f", or ask a node at port {ports[0]}" if ports else ""
+    words = f"{whose} has no address for those outside: no load balancer has given it one (<pending>)"
+    fix = f"give a Fabric document an entry under loadBalancers (none is modelled in a VPC){node}"
+    return attrs.evolve(
+        cause, code=LB_PENDING, words=words, object=whose, field="status.loadBalancer", fix=fix
     )
 
 

@@ -38,6 +38,7 @@ SVC_NO_SUCH_PORT: Final = "SVC_NO_SUCH_PORT"
 SVC_NO_SUCH_ADDRESS: Final = "SVC_NO_SUCH_ADDRESS"
 SVC_NODEPORT_ADDRESS: Final = "SVC_NODEPORT_ADDRESS"
 LB_SOURCE_RANGE: Final = "LB_SOURCE_RANGE"
+LB_PENDING: Final = "LB_PENDING"
 LB_UNHEALTHY: Final = "LB_UNHEALTHY"
 LB_BYPASSED: Final = "LB_BYPASSED"
 LB_PROXY_HEADER: Final = "LB_PROXY_HEADER"
@@ -80,6 +81,7 @@ OURS: Final[Mapping[str, str]] = {
     SVC_NO_SUCH_PORT: "the Service has no such port",
     SVC_NO_SUCH_ADDRESS: "no Service has this address of their range",
     SVC_NODEPORT_ADDRESS: "node ports are not served at this address of the node",
+    LB_PENDING: "no load balancer has given the Service an address",
     LB_UNHEALTHY: "no node passes the load balancer's health check",
     LB_BYPASSED: "kube-proxy leads past the load balancer, whose header the server waits for",
     LB_PROXY_HEADER: "the server does not know the header that the load balancer begins with",
@@ -116,6 +118,7 @@ EXPLAINED: Final = frozenset(
         SVC_NO_SUCH_ADDRESS,
         SVC_NODEPORT_ADDRESS,
         LB_SOURCE_RANGE,
+        LB_PENDING,
         LB_UNHEALTHY,
         LB_BYPASSED,
         LB_PROXY_HEADER,
