@@ -149,8 +149,8 @@ class Failures(RuleBasedStateMachine):
         names = [name for name in self.nodes() if name not in self.failed | self.cut]
         if names:
             name = names[number % len(names)]
-            forced = "--force --ignore-daemonsets --delete-emptydir-data"
-            self.do(f"uncordon {name}" if name in self.cordoned else f"drain {name} {forced}")
+            verb = "uncordon" if name in self.cordoned else "cordon"
+            self.do(f"{verb} {name}")
             self.cordoned ^= {name}
 
     @rule()
