@@ -14,13 +14,14 @@ from emu.cluster import cards, node_objects, outside, policies, proxying
 from emu.cluster.balancers import Balancers
 from emu.cluster.daemons import Daemons
 from emu.cluster.ingresses import Ingresses
-from emu.cluster.outages import Outages, boot, forget_everything
+from emu.cluster.outages import Outages, boot, forget_everything, made_devices
 from emu.cluster.ranges import overlaps
 from emu.cluster.underlay.lay import lay
 from emu.cluster.vpc.nodes import vpc_of
 from emu.cluster.writing import Writer
 from emu.errors import UnknownNameError, did_you_mean
 from emu.fabric.userland import Userland
+from emu.kernel import rtnetlink
 from emu.kube import endpoints, nodes
 from emu.kube.api import front
 from emu.kube.api.objects import Namespace, Node, Pod
@@ -204,8 +205,11 @@ class ControlPlane:
 
     def lose_state(self, machine: Machine) -> None:
         """Take from a node all that is gone with its power but the pods, which its kubelet has."""
-        for device in self.fabric.call(machine.net, forget_everything):
-            self.fabric.disconnect(machine.net, device)
+        fabric, net = self.fabric, machine.net
+        fabric.call(net, forget_everything)
+        for device in made_devices(net):
+            fabric.call(net, partial(rtnetlink.remove, device=device))
+            fabric.disconnect(net, device.name)
         self._daemons.forget(machine.name)
         if self.policies is not None:
             self.policies.forget(machine.name)

@@ -10,6 +10,7 @@ kubelet  -       gone      goes on      run on      stays
 from __future__ import annotations
 
 from contextlib import suppress
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from emu.errors import CommandError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from emu.cluster.control_plane import ControlPlane
+    from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
     from emu.kernel.route import Route
     from emu.kube.kubelet.machine import Machine
@@ -130,34 +132,36 @@ class Outages:
             self._plane.proxies.stop(proxy)
 
 
-def forget_everything(net: Namespace) -> list[str]:
-    """Take from a machine what its kernel knows, and return the devices that are gone.
+def forget_everything(net: Namespace) -> None:
+    """Take from a machine what its kernel knows, but for the devices that are made by programs.
 
-    Rules, connections, neighbours, routes and all devices but its network
-    interfaces are lost. Settings of `sysctl` stand in files that are read again.
+    Rules, connections, neighbours and routes are lost. Settings of `sysctl` stand
+    in files that are read again.
     """
     if net.used_netfilter is not None:
         net.used_netfilter.conntrack.flush(net.now)
         net.used_netfilter = None
         del net.netfilter  # it is made again when somebody asks
-    gone = []
-    for device in list(net.devices.values()):
-        if device.name == "lo":
-            continue
+    for device in net.devices.values():
         if device.name.startswith(_INTERFACES):
             rtnetlink.set_down(net, device)
-            continue
-        rtnetlink.remove(net, device)
-        gone.append(device.name)
-    return gone
+
+
+def made_devices(net: Namespace) -> list[Device]:
+    """Return the devices of a machine that programs have made: all but its interfaces and the loopback."""
+    own = [each for each in net.devices.values() if each.name.startswith(_INTERFACES)]
+    return [each for each in net.devices.values() if each not in (net.loopback, *own)]
 
 
 def boot(net: Namespace, *, routes: Iterable[Route]) -> None:
-    """Bring a machine's network interfaces up, with the routes of its configuration."""
+    """Bring a machine's network interfaces up, with the routes of its configuration.
+
+    The near ones come first: a gateway is taken only where a route leads to it.
+    """
     for device in list(net.devices.values()):
         if device.name.startswith(_INTERFACES):
             rtnetlink.set_up(net, device)
-    for route in routes:
+    for route in sorted(routes, key=attrgetter("scope"), reverse=True):
         if not net.fib.holds(route):
             with suppress(RouteError):  # what comes by itself, or leads through what is gone
                 net.fib.add(route)

@@ -87,7 +87,9 @@ class Cable:
             vanishes without a word, as on a misconfigured path. 0 for no limit.
         faults: what else happens to frames.
         is_down: it is unplugged: nothing gets through. The carrier of the
-            devices at its ends is the fabric's business (`Fabric.set_down`).
+            devices at its ends is the fabric's business (`Fabric.follow`).
+        is_dead: the machine at one of its ends is cut off, or without power:
+            nothing gets through either.
         name: for explanations.
 
     Raises:
@@ -102,11 +104,17 @@ class Cable:
     jitter: Duration = 0
     faults: Faults = NO_FAULTS
     is_down: bool = False
+    is_dead: bool = False
     _random: random.Random | None = attrs.field(default=None, init=False, repr=False)
     _lines: tuple[_Line, _Line] = attrs.field(factory=lambda: (_Line(), _Line()), init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self.check()
+
+    @property
+    def is_dark(self) -> bool:
+        """Whether it carries nothing, for whatever reason."""
+        return self.is_down or self.is_dead
 
     def check(self) -> None:
         """Return if all settings are within their ranges.
@@ -139,7 +147,7 @@ class Cable:
         """
         line = self._lines[direction]
         line.count += 1
-        if self.is_down:
+        if self.is_dark:
             return Loss(DropReason.CABLE_UNPLUGGED, f"{self.name} is down")
         if self.mtu and len(octets) > self.mtu + ethernet.HEADER_LENGTH:
             long = len(octets) - ethernet.HEADER_LENGTH

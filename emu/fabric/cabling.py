@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from emu.errors import UnknownNameError
+from emu.fabric.cable import Cable
 
 if TYPE_CHECKING:
-    from emu.fabric.cable import Cable
     from emu.kernel.namespace import Namespace
 
 
@@ -48,6 +48,18 @@ class Cabling:
         """Return the cable in device `iface`; None if there is none, and for a veth pair."""
         plug = self._plugs.get((net.name, iface))
         return None if plug is None else plug.cable
+
+    def own_cable(self, net: Namespace, iface: str, name: str) -> Cable:
+        """Return the cable in device `iface`, to change it; a veth pair becomes one called `name`.
+
+        Raises:
+            UnknownNameError: it is plugged into nothing.
+        """
+        found = self.cable(net, iface)
+        if found is None:
+            found = Cable(name=name)
+            self.use_cable(net, iface, found)
+        return found
 
     def use_cable(self, net: Namespace, iface: str, cable: Cable) -> None:
         """Have `cable` between device `iface` and what it is plugged into; what is under way still arrives.

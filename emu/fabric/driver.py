@@ -134,15 +134,12 @@ class Fabric(Cabling):
         except KeyError:
             raise UnknownNameError(f"no namespace {name}") from None
 
-    def set_down(self, cable: Cable, *, is_down: bool) -> None:
-        """Let a cable carry nothing, or carry again: the devices at its ends lose, or get, their carrier."""
-        cable.is_down = is_down
+    def follow(self, cable: Cable) -> None:
+        """Let the devices at a cable's ends have a carrier, or none, after it was changed."""
         for (name, iface), plug in self._plugs.items():
             if plug.cable is cable:
-                net = self.namespaces[name]
-                device, far = net.device(iface), plug.net.device(plug.iface)
-                carrier = not is_down and far.up
-                self._set_carrier(net, device, carrier=carrier)
+                net, far = self.namespaces[name], plug.net.device(plug.iface)
+                self._set_carrier(net, net.device(iface), carrier=not cable.is_dark and far.up)
 
     def record(self, recorder: Recorder | None) -> None:
         """Have `recorder` told of everything that happens from now on, in all namespaces."""
@@ -387,7 +384,7 @@ class Fabric(Cabling):
 
     def _carrier(self, net: Namespace, effect: Carrier) -> None:
         plug = self._plugs.get((net.name, effect.iface))
-        if plug is not None and not (plug.cable is not None and plug.cable.is_down):
+        if plug is not None and not (plug.cable is not None and plug.cable.is_dark):
             device = plug.net.device(plug.iface)
             self._set_carrier(plug.net, device, carrier=effect.up)
 

@@ -17,6 +17,7 @@ from emu.kernel.link.ipip import Ipip
 from emu.kernel.link.loopback import Loopback
 from emu.kernel.link.vxlan import Vxlan
 from emu.observe.recording import Kind
+from emu.verify.journeys import TUNNEL_PORTS
 from emu.wire import ethernet, icmp, ipv4, sctp, tcp, udp, vxlan
 from emu.wire.ipv4 import Ipv4
 from emu.wire.udp import Udp
@@ -240,7 +241,7 @@ def _wrong_in_packet(octets: bytes) -> list[str]:
     if header.protocol == ipv4.UDP and len(body) >= udp.HEADER_LENGTH:
         if any(body[6:8]) and not sums_up(pseudo + body):
             wrong.append("UDP")
-        if Udp.parse(body).dport in (4789, 6784, 8472):
+        if Udp.parse(body).dport in TUNNEL_PORTS:
             inner = body[udp.HEADER_LENGTH + vxlan.HEADER_LENGTH :]
             wrong += [f"{layer} inside" for layer in wrong_checksums(inner)]
     return wrong

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SMALLEST_MTU: Final = 1350  # of a pod's device, whatever is drawn
 _POD_CIDRS: Final = tuple(map(Prefix.parse, ("10.244.0.0/16", "10.42.0.0/16", "100.64.0.0/16")))
 _NOT_OUTSIDE: Final = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"]
-_NETWORKS: Final[tuple[tuple[ProviderName, dict[str, Any]], ...]] = (
+NETWORKS: Final[tuple[tuple[ProviderName, dict[str, Any]], ...]] = (
     ("kindnet", {}),
     ("kubenet", {}),
     ("flannel", {}),
@@ -63,7 +63,7 @@ _TAINTS: Final[st.SearchStrategy[tuple[()] | None]] = st.sampled_from(((), None)
 @st.composite
 def networks_of_pods(draw: st.DrawFn) -> NetworkSpec:
     """Draw a provider with its options; shrinks to kindnet."""
-    provider, options = draw(st.sampled_from(_NETWORKS))
+    provider, options = draw(st.sampled_from(NETWORKS))
     found = dict(options)
     mtu = draw(st.sampled_from((0, 0, 1400)))
     if mtu:

@@ -145,12 +145,12 @@ class Failures(RuleBasedStateMachine):
 
     @rule(number=NUMBERS)
     def drain(self, number: int) -> None:
-        """Drain a node, or let pods come back to it."""
+        """Drain a node, or let pods come to it again."""
         names = [name for name in self.nodes() if name not in self.failed | self.cut]
         if names:
             name = names[number % len(names)]
-            verb = "uncordon" if name in self.cordoned else "cordon"
-            self.do(f"{verb} {name}")
+            forced = "--force --ignore-daemonsets --delete-emptydir-data"
+            self.do(f"uncordon {name}" if name in self.cordoned else f"drain {name} {forced}")
             self.cordoned ^= {name}
 
     @rule()

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import attrs
 
 from emu.cluster.codes import BY_DETAIL
+from emu.cluster.underlay.names import is_underlay
+from emu.cluster.vpc.names import RESOLVER
 from emu.kernel.drops import DropReason
 from emu.kernel.recorder import Direction
 from emu.wire import ethernet
@@ -36,9 +38,7 @@ _IN, _OUT = Direction
 BETWEEN: Final = "router"
 """A namespace that packets pass through."""
 
-_BETWEEN: Final = ("switch/", "node/", BETWEEN, "lb/", "gw/")
-"""How the names of such begin."""
-
+_NODE: Final = "node/"
 _MOST_FLOWS: Final = 50_000
 
 
@@ -182,5 +182,5 @@ def code_of(drop: Drop) -> str:
 
 
 def is_between(net: str) -> bool:
-    """Return whether a namespace is one on the way, and no pod or host outside."""
-    return net.startswith(_BETWEEN)
+    """Return whether a namespace is one on the way, and no pod, host outside or name server."""
+    return net != RESOLVER and (is_underlay(net) or net.startswith(_NODE))

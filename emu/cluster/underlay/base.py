@@ -16,7 +16,7 @@ from emu.cluster.underlay.wiring import Wiring
 from emu.wire.addresses import Prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from emu.fabric.driver import Fabric
     from emu.kernel.link.device import Device
@@ -117,18 +117,21 @@ class Underlay(ABC):
     # --- faults ---
 
     def cut(self, net: Namespace) -> None:
-        """Take down the underlay's ends of all cables of `net`."""
-        for other, device in self.ends_of(net):
-            self.wiring.down(other, device)
+        """Let all cables between `net` and the underlay carry nothing, as those of a machine without power.
+
+        No device is taken down: what leads to the machine stays where it was.
+        """
+        self._set_dead(net, is_dead=True)
 
     def mend(self, net: Namespace) -> None:
-        """Bring the underlay's ends of all cables of `net` up again."""
-        for other, device in self.ends_of(net):
-            self.wiring.up(other, device)
+        """Let them carry again, but for those that are unplugged."""
+        self._set_dead(net, is_dead=False)
 
-    def ends_of(self, net: Namespace) -> Iterator[tuple[Namespace, Device]]:
-        """Yield where in the underlay the cables of a machine end."""
-        for name in list(net.devices):
-            end = self.fabric.far_end(net, name)
+    def _set_dead(self, net: Namespace, *, is_dead: bool) -> None:
+        for iface in list(net.devices):
+            end = self.fabric.far_end(net, iface)
             if end is not None and is_underlay(end[0].name):
-                yield end[0], end[0].device(end[1])
+                name = f"{net.name}:{iface} - {end[0].name}:{end[1]}"
+                cable = self.fabric.own_cable(net, iface, name)
+                cable.is_dead = is_dead
+                self.fabric.follow(cable)

@@ -21,13 +21,13 @@ from emu.cluster.underlay.places import EXTERNAL
 from emu.document import MappingNode
 from emu.document.fields import Place, Report
 from emu.errors import CommandError, DocumentError, UnknownNameError, did_you_mean
-from emu.fabric.cable import Cable
 from emu.fabric.faults import NO_FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emu.cluster.topology.fabric.links import LinkSpec
+    from emu.fabric.cable import Cable
     from emu.fabric.driver import Fabric
     from emu.kernel.namespace import Namespace
 
@@ -56,13 +56,15 @@ def set_link(fabric: Fabric, a: str, b: str, words: Sequence[str]) -> None:
     ends = cables_between(fabric, a, b)
     if list(words) in (["up"], ["down"]):
         for net, iface in ends:
-            fabric.set_down(_cable(fabric, net, iface, f"{a} - {b}"), is_down=words[0] == "down")
+            cable = fabric.own_cable(net, iface, f"{a} - {b}")
+            cable.is_down = words[0] == "down"
+            fabric.follow(cable)
         return
     is_clear = list(words) == ["clear"]
     wanted = links.LinkSpec((links.EndSpec(a), links.EndSpec(b))) if is_clear else _read(words)
     named = {*_SETTINGS, *_FAULTS} if is_clear else set(words[::2])
     for net, iface in ends:
-        _change(_cable(fabric, net, iface, f"{a} - {b}"), wanted, named)
+        _change(fabric.own_cable(net, iface, f"{a} - {b}"), wanted, named)
 
 
 def check_settings(words: Sequence[str]) -> None:
@@ -101,15 +103,6 @@ def _machine(fabric: Fabric, text: str) -> tuple[Namespace, str]:
             return found, quantities.device_of(port)
     known = [each.partition("/")[2] if not each.startswith(EXTERNAL) else each for each in fabric.namespaces]
     raise UnknownNameError(f"there is no {name}{did_you_mean(name, known)}")
-
-
-def _cable(fabric: Fabric, net: Namespace, iface: str, name: str) -> Cable:
-    """Return the cable in a device; one that had no settings gets some now."""
-    found = fabric.cable(net, iface)
-    if found is None:
-        found = Cable(name=name)
-        fabric.use_cable(net, iface, found)
-    return found
 
 
 def _read(words: Sequence[str]) -> LinkSpec:

@@ -145,10 +145,6 @@ class Wiring:
         """Do `ip link set up`."""
         self.fabric.call(net, partial(rtnetlink.set_up, device=device))
 
-    def down(self, net: Namespace, device: Device) -> None:
-        """Do `ip link set down`."""
-        self.fabric.call(net, partial(rtnetlink.set_down, device=device))
-
     def address(self, net: Namespace, device: Device, address: Interface) -> None:
         """Do `ip address add`."""
         self.fabric.call(net, partial(rtnetlink.add_address, device=device, interface=address))

@@ -131,5 +131,5 @@ def cable(found: Cable | None) -> Hashable:
         raise Doubt(f"{found.name} drops frames by their number")
     return (
         *(found.latency, found.jitter, found.bandwidth, found.queue, found.mtu),
-        *(found.faults, found.is_down),
+        *(found.faults, found.is_dark),
     )
