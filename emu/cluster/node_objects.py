@@ -11,7 +11,8 @@ import attrs
 from emu.cluster.topology.spec import NodeSpec
 from emu.cluster.underlay.segments import NODE_NETWORK, common_segment, hosts
 from emu.cluster.vpc import nodes as cloud
-from emu.errors import AddressError, DocumentError, Fault
+from emu.errors import DocumentError, Fault
+from emu.kube.api.addresses import internal_address
 from emu.kube.api.objects import Node
 from emu.kube.api.objects.meta import Condition, Meta
 from emu.kube.api.objects.node import NodeAddress, NodeInfo
@@ -124,7 +125,7 @@ def _addresses(
     for entry, given in found:
         name = entry.name if entry is not None else given.metadata.name if given is not None else ""
         names.append(name)
-        internal = _internal(given)
+        internal = internal_address(given) if given is not None else None
         if entry is not None and entry.addresses:
             own[name] = entry.addresses
         elif internal is not None:
@@ -151,18 +152,6 @@ def _internal_of(entry: NodeSpec | None, devices: tuple[tuple[Interface, ...], .
     every = [each for device in devices for each in device]
     told = None if entry is None else entry.node_ip
     return next((each for each in every if each.address == told), every[0])
-
-
-def _internal(node: Node | None) -> IpAddress | None:
-    """Return the first InternalIP of IPv4 that an object names."""
-    for text in node.addresses("InternalIP") if node is not None else ():
-        try:
-            address = IpAddress.parse(text)
-        except AddressError:
-            continue
-        if address.family == 4:
-            return address
-    return None
 
 
 def _complete(

@@ -11,7 +11,7 @@ from emu.cluster.underlay.segments import common_segment
 from emu.cluster.vpc.layout import Wish, node_addresses, public_addresses
 from emu.cluster.vpc.shape import made
 from emu.cluster.vpc.spec import Pool
-from emu.errors import AddressError
+from emu.kube.api.addresses import internal_address
 from emu.kube.api.objects.node import NodeAddress
 from emu.kube.providers import PROVIDERS
 from emu.kube.providers.vpc import Vpc
@@ -46,7 +46,7 @@ def vpc_of(topology: Topology) -> VpcSpec | None:
     if spec is None:
         nodes = topology.cluster.nodes
         segments = [each.prefix for node in nodes for device in node.addresses for each in device]
-        bare = [address for each in _objects(topology) if (address := _internal(each)) is not None]
+        bare = [address for each in _objects(topology) if (address := internal_address(each)) is not None]
         if bare and not segments:
             segments = [common_segment(bare)]
         spec = made(segments)
@@ -67,7 +67,7 @@ def devices_of(spec: VpcSpec, found: Sequence[Named]) -> dict[str, Devices]:
 def _wish(entry: NodeSpec | None, given: Node | None) -> Wish:
     name = entry.name if entry is not None else given.metadata.name if given is not None else ""
     devices = entry.addresses if entry is not None else ()
-    internal = _internal(given)
+    internal = internal_address(given) if given is not None else None
     if not devices and internal is not None:
         devices = ((Interface(internal, internal.bits),),)
     labels = given.metadata.labels if given is not None else {}
@@ -105,15 +105,3 @@ def _objects(topology: Topology) -> list[Node]:
     from emu.kube.api.objects import Node  # noqa: PLC0415 - most clusters do not ask
 
     return [each for each in topology.objects if isinstance(each, Node)]
-
-
-def _internal(node: Node | None) -> IpAddress | None:
-    """Return the first InternalIP of IPv4 that an object names."""
-    for text in node.addresses("InternalIP") if node is not None else ():
-        try:
-            address = IpAddress.parse(text)
-        except AddressError:
-            continue
-        if address.family == 4:
-            return address
-    return None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 import attrs
 
-from emu.errors import AddressError
+from emu.kube.api.addresses import internal_address
 from emu.kube.controller import Key
 from emu.kube.proxy.addresses import networks
 from emu.kube.proxy.health import HEALTHZ_PORT
@@ -153,18 +153,6 @@ def check_of(spec: LoadBalancerSpec, service: Service, port: ServicePort) -> Che
     if connects and port.node_port and port.protocol == "TCP":
         return Check("tcp", port.node_port)
     return Check("http", HEALTHZ_PORT)
-
-
-def internal_address(node: Node) -> IpAddress | None:
-    """Return a node's InternalIP of IPv4, None if it has none."""
-    for text in node.addresses("InternalIP"):
-        try:
-            found = IpAddress.parse(text)
-        except AddressError:
-            continue
-        if found.family == 4:
-            return found
-    return None
 
 
 def _addresses(service: Service) -> Iterable[IpAddress]:
