@@ -27,12 +27,9 @@ def serve(
     port: int, *, address: IpAddress = ANY_IP4, reply: Callable[[bytes], bytes | None] = lambda data: data
 ) -> Program[None]:
     """Accept associations for ever; answer each message with what `reply` makes of it (None: not at all)."""
-    socket = yield from program.socket(SocketKind.SCTP)
-    yield from program.configure(socket, reuse_address=True)
-    yield from program.bind(socket, address, port)
-    yield from program.listen(socket)
+    listener = yield from program.listening(port, address, kind=SocketKind.SCTP)
     while True:
-        association = yield from program.accept(socket, repeats=True)
+        association = yield from program.accept(listener, repeats=True)
         yield from program.spawn(_answer(association, reply))
 
 

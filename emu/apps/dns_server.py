@@ -58,15 +58,11 @@ def serve(answer: Answer, *, address: IpAddress = ANY_IP4, port: int = PORT) -> 
         OSError: EADDRINUSE, EADDRNOTAVAIL.
     """
     datagrams = yield from program.socket(SocketKind.UDP)
-    listener = yield from program.socket(SocketKind.TCP)
     try:
         yield from program.bind(datagrams, address, port)
-        yield from program.configure(listener, reuse_address=True)
-        yield from program.bind(listener, address, port)
-        yield from program.listen(listener)
+        listener = yield from program.listening(port, address)
     except OSError:
         yield from program.close(datagrams)
-        yield from program.close(listener)
         raise
     yield from program.spawn(_accept(listener, answer))
     waiting = _Waiting()

@@ -77,14 +77,7 @@ def serve(
     Raises:
         OSError: EADDRINUSE, EADDRNOTAVAIL.
     """
-    listener = yield from program.socket(SocketKind.TCP)
-    try:
-        yield from program.configure(listener, reuse_address=True)
-        yield from program.bind(listener, address, port)
-        yield from program.listen(listener, BACKLOG)
-    except OSError:
-        yield from program.close(listener)
-        raise
+    listener = yield from program.listening(port, address, backlog=BACKLOG)
     while True:  # nothing is kept in a name: waiting again it is what it was
         yield from program.spawn(
             _pass_on(

@@ -49,12 +49,9 @@ def serve(
         gap: pause between a piece and its answer, and between the peer's close and ours, ns.
         hold: keep the connection open when the peer has closed.
     """
-    socket = yield from program.socket(SocketKind.TCP)
-    yield from program.configure(socket, reuse_address=True)
-    yield from program.bind(socket, address, port)
-    yield from program.listen(socket)
+    listener = yield from program.listening(port, address)
     while True:
-        connection = yield from program.accept(socket, repeats=True)
+        connection = yield from program.accept(listener, repeats=True)
         yield from program.spawn(_answer(connection, reply, gap, hold=hold))
 
 

@@ -22,17 +22,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from emu.kernel import sctp, sockets, tcp
+from emu.kernel.sockets import SocketKind
 from emu.sim.time import MILLISECOND, later
+from emu.wire.addresses import ANY_IP4
 
 if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
-    from emu.kernel.sockets import Datagram, PathMtuDiscovery, Socket, SocketKind
+    from emu.kernel.sockets import Datagram, PathMtuDiscovery, Socket
     from emu.sim.time import Duration, Instant
     from emu.wire.addresses import IpAddress
 
 T = TypeVar("T")
 
 READ_SIZE = 65536
+BACKLOG = 64  # connections that wait for a server that does not say how many may
 _DRAINED_EVERY = 10 * MILLISECOND
 
 
@@ -126,9 +129,32 @@ def bind(sock: Socket, address: IpAddress, port: int = 0) -> Program[None]:
     yield Do(lambda net: sockets.bind(net, sock, address, port))
 
 
-def listen(sock: Socket, backlog: int = 64) -> Program[None]:
+def listen(sock: Socket, backlog: int = BACKLOG) -> Program[None]:
     """Take connections."""
     yield Do(lambda net: sockets.listen(net, sock, backlog))
+
+
+def listening(
+    port: int,
+    address: IpAddress = ANY_IP4,
+    *,
+    kind: SocketKind = SocketKind.TCP,
+    backlog: int = BACKLOG,
+) -> Program[Socket]:
+    """Return a socket that takes connections at `port`, even where old connections of it linger.
+
+    Raises:
+        OSError: EADDRINUSE, EADDRNOTAVAIL.
+    """
+    listener = yield from socket(kind)
+    try:
+        yield from configure(listener, reuse_address=True)
+        yield from bind(listener, address, port)
+        yield from listen(listener, backlog)
+    except OSError:
+        yield from close(listener)
+        raise
+    return listener
 
 
 def accept(sock: Socket, *, repeats: bool = False) -> Program[Socket]:
@@ -145,7 +171,7 @@ def connect(sock: Socket, address: IpAddress, port: int, *, timeout: Duration | 
         OSError: refused, unreachable, ...
     """
     yield Do(lambda net: sockets.connect(net, sock, address, port))
-    if sock.kind in {sockets.SocketKind.TCP, sockets.SocketKind.SCTP}:
+    if sock.kind in {SocketKind.TCP, SocketKind.SCTP}:
         yield Block(lambda _: _connected(sock), sock, timeout)
 
 

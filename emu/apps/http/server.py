@@ -18,7 +18,6 @@ from emu.apps.channel import Plain
 from emu.apps.http.message import MOST_BODY, MOST_HEAD, Headers, Request, Response
 from emu.fabric import program
 from emu.kernel import tcp
-from emu.kernel.sockets import SocketKind
 from emu.sim.time import SECOND, later
 from emu.wire.addresses import ANY_IP4
 
@@ -66,14 +65,7 @@ def serve(
     Raises:
         OSError: EADDRINUSE, EADDRNOTAVAIL.
     """
-    listener = yield from program.socket(SocketKind.TCP)
-    try:
-        yield from program.configure(listener, reuse_address=True)
-        yield from program.bind(listener, address, port)
-        yield from program.listen(listener, BACKLOG)
-    except OSError:
-        yield from program.close(listener)
-        raise
+    listener = yield from program.listening(port, address, backlog=BACKLOG)
     while True:
         connection = yield from program.accept(listener, repeats=True)
         yield from program.spawn(_greet(connection, handler, patience, tls, plain, is_proxied()))
