@@ -120,15 +120,7 @@ class AwsCni:
         sandbox = call.require_sandbox()
         address, table = _take(call)
         try:
-            pair = add_veth(
-                call.fabric,
-                call.host,
-                sandbox,
-                container_id=call.container_id,
-                ifname=call.ifname,
-                mtu=options.mtu,
-                name=_veth(call, options),
-            )
+            pair = add_veth(call, mtu=options.mtu, name=_veth(call, options))
             mac, inside = pair.host.mac, pair.inside
             call.fabric.call(sandbox, lambda net: _configure(net, call.ifname, address, mac))
             call.fabric.call(call.host, lambda net: _route(net, pair.host.name, address, table))

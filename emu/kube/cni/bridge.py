@@ -26,7 +26,7 @@ from emu.kernel.link.device import ETHERNET_MTU
 from emu.kernel.route import RouteError
 from emu.kube.cni import container, ipmasq
 from emu.kube.cni.error import CniError, ErrorCode
-from emu.kube.cni.links import Pair, add_veth, delete_link, host_name, mac_of
+from emu.kube.cni.links import Pair, add_veth, delete_link, delete_veth, host_name, mac_of
 from emu.kube.cni.result import NO_DNS, Dns, IpConfig, Result, ResultInterface, RouteConfig
 from emu.wire.addresses import Interface, IpAddress, MacAddress
 
@@ -88,15 +88,7 @@ class Bridge:
         options, call = given.conf.read(read), given.call
         sandbox = call.require_sandbox()
         bridge = call.fabric.call(call.host, lambda net: _ensure_bridge(net, options))
-        pair = add_veth(
-            call.fabric,
-            call.host,
-            sandbox,
-            container_id=call.container_id,
-            ifname=call.ifname,
-            mtu=options.mtu,
-            mac=_mac(given, options),
-        )
+        pair = add_veth(call, mtu=options.mtu, mac=_mac(given, options))
         call.fabric.call(call.host, lambda net: _plug(net, bridge, pair.host, options))
         if not given.conf.ipam:
             call.fabric.call(sandbox, lambda net: rtnetlink.set_up(net, pair.inside))
@@ -139,10 +131,7 @@ class Bridge:
         options, call = given.conf.read(read), given.call
         if given.conf.ipam:
             given.find(given.conf.ipam).delete(given)
-        if call.sandbox is not None:
-            delete_link(call.fabric, call.sandbox, call.ifname)
-        else:
-            delete_link(call.fabric, call.host, host_name(call.container_id, call.ifname))
+        delete_veth(call, host_name(call.container_id, call.ifname))
         if options.ip_masq:
             ipmasq.tear_down(given)
 

@@ -83,15 +83,7 @@ class Calico:
         name = _name(call)
         try:
             delete_link(call.fabric, call.host, name)  # of a sandbox before, if it was left
-            pair = add_veth(
-                call.fabric,
-                call.host,
-                sandbox,
-                container_id=call.container_id,
-                ifname=call.ifname,
-                mtu=options.mtu,
-                name=name,
-            )
+            pair = add_veth(call, mtu=options.mtu, name=name)
             call.fabric.call(call.host, partial(_set_up_host, device=pair.host, ips=ips))
             call.fabric.call(sandbox, partial(_set_up_container, device=pair.inside, ips=ips))
             sandbox.sysctl.set("net.ipv4.ip_forward", int(options.ip_forward))
@@ -113,14 +105,9 @@ class Calico:
         """Look at the container, the node's end, and the routes to it."""
         given.find(given.conf.ipam).check(given)
         container.check_inside(given)
-        previous, host = given.previous, given.call.host
-        assert previous is not None
-        for each in previous.interfaces:
-            if not each.sandbox:
-                container.check_link(host, each, "veth")
-        for ip in previous.ips:
+        for ip in container.check_outside(given).ips:
             dst = Prefix(ip.address.address, 32)
-            if not any(route.dst == dst for route in host.fib.routes(TABLE_MAIN)):
+            if not container.has_route(given.call.host, dst):
                 raise CniError(f"no route to {dst} on the node")
 
     def status(self, given: Invocation) -> None:

@@ -132,6 +132,25 @@ def check_link(net: Namespace, wanted: ResultInterface, kind: str) -> Device:
     return device
 
 
+def check_outside(given: Invocation) -> Result:
+    """Look at the node's ends of the cables that the previous result names, and return that result.
+
+    Raises:
+        CniError: one is missing, or is another.
+    """
+    previous = given.previous
+    assert previous is not None
+    for each in previous.interfaces:
+        if not each.sandbox:
+            check_link(given.call.host, each, "veth")
+    return previous
+
+
+def has_route(net: Namespace, dst: Prefix) -> bool:
+    """Return whether the main table has a route to exactly `dst`."""
+    return any(route.dst == dst for route in net.fib.routes(TABLE_MAIN))
+
+
 def check_addresses(device: Device, ips: Iterable[IpConfig]) -> None:
     """Look whether `device` has the addresses of a result.
 

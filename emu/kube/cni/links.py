@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from emu.fabric.driver import Fabric
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
+    from emu.kube.cni.call import Call
 
 _TRIES: Final = 10
 _VETH: Final = Veth()  # it holds nothing: one serves all devices
@@ -49,45 +50,40 @@ def host_name(container_id: str, ifname: str, attempt: int = 0) -> str:
     return "veth" + hashlib.sha256(f"{container_id}/{ifname}{salt}".encode()).hexdigest()[:8]
 
 
-def add_veth(
-    fabric: Fabric,
-    host: Namespace,
-    sandbox: Namespace,
-    *,
-    container_id: str,
-    ifname: str,
-    mtu: int = 0,
-    mac: MacAddress | None = None,
-    name: str = "",
-) -> Pair:
-    """Make a veth pair, its host end up, the other still down.
+def add_veth(call: Call, *, mtu: int = 0, mac: MacAddress | None = None, name: str = "") -> Pair:
+    """Make a veth pair between the node and a container, the node's end up, the other still down.
 
     Args:
-        fabric: what the namespaces are part of.
-        host: gets the end with the name that is made up.
-        sandbox: gets the end `ifname`.
-        container_id: whose it is.
-        ifname: name of the container's device.
+        call: names the container and its device.
         mtu: of both ends; 0 for 1500.
         mac: of the container's end; None for one that follows from the names.
-        name: of the host end; empty for one that follows from the container.
+        name: of the node's end; empty for one that follows from the container.
 
     Raises:
-        CniError: the container has such a device, or the host one of this name.
+        CniError: there is no container, it has such a device, or the node one of this name.
     """
+    host, sandbox, ifname = call.host, call.require_sandbox(), call.ifname
     if ifname in sandbox.devices:
         raise CniError(f'container veth name ("{ifname}") peer provided already exists')
     if name and name in host.devices:
         raise CniError(f'container veth name ("{name}") already exists')
-    name = name or _free_name(host, container_id, ifname)
+    name = name or _free_name(host, call.container_id, ifname)
     size = mtu or ETHERNET_MTU
     inside = sandbox.add_device(ifname, _VETH, mac or mac_of(sandbox.name, ifname), mtu=size)
     outside = host.add_device(name, _VETH, mac_of(host.name, name), mtu=size)
     inside.peer_index, outside.peer_index = outside.index, inside.index
     inside.carrier = outside.carrier = False
-    fabric.connect((sandbox, ifname), (host, name))
-    fabric.call(host, partial(rtnetlink.set_up, device=outside))
+    call.fabric.connect((sandbox, ifname), (host, name))
+    call.fabric.call(host, partial(rtnetlink.set_up, device=outside))
     return Pair(outside, inside)
+
+
+def delete_veth(call: Call, name: str) -> None:
+    """Delete a container's device, or the node's end `name` when the container is gone."""
+    if call.sandbox is not None:
+        delete_link(call.fabric, call.sandbox, call.ifname)
+    else:
+        delete_link(call.fabric, call.host, name)
 
 
 def _free_name(host: Namespace, container_id: str, ifname: str) -> str:

@@ -22,7 +22,7 @@ from emu.kernel import rtnetlink
 from emu.kernel.route import TABLE_MAIN, Nexthop, Route, RouteError, RoutePattern, RouteType, Scope
 from emu.kube.cni import container, ipmasq
 from emu.kube.cni.error import CniError
-from emu.kube.cni.links import add_veth, delete_link, host_name
+from emu.kube.cni.links import add_veth, delete_link, delete_veth, host_name
 from emu.kube.cni.result import NO_DNS, Dns, IpConfig, Result, ResultInterface
 from emu.wire.addresses import Interface, IpAddress, Prefix
 
@@ -65,14 +65,7 @@ class Ptp:
         host = ""
         try:
             container.enable_forwarding(call)
-            pair = add_veth(
-                call.fabric,
-                call.host,
-                sandbox,
-                container_id=call.container_id,
-                ifname=call.ifname,
-                mtu=options.mtu,
-            )
+            pair = add_veth(call, mtu=options.mtu)
             host, inside, outside = pair.host.name, pair.inside, pair.host
             call.fabric.call(sandbox, lambda net: container.configure(net, inside, ips, leased.routes))
             call.fabric.call(sandbox, lambda net: _route_by_gateway(net, inside, ips))
@@ -95,10 +88,7 @@ class Ptp:
         """Give the addresses back, delete the cable and the masquerade rules."""
         options, call = given.conf.read(read), given.call
         given.find(given.conf.ipam).delete(given)
-        if call.sandbox is not None:
-            delete_link(call.fabric, call.sandbox, call.ifname)
-        else:
-            delete_link(call.fabric, call.host, host_name(call.container_id, call.ifname))
+        delete_veth(call, host_name(call.container_id, call.ifname))
         if options.ip_masq:
             ipmasq.tear_down(given)
 
@@ -107,14 +97,9 @@ class Ptp:
         options, call = given.conf.read(read), given.call
         given.find(given.conf.ipam).check(given)
         container.check_inside(given)
-        previous = given.previous
-        assert previous is not None
-        for each in previous.interfaces:
-            if not each.sandbox:
-                container.check_link(call.host, each, "veth")
-        for ip in previous.ips:
-            dst = Prefix.of(ip.address.address, ip.address.address.bits)
-            if not any(route.dst == dst for route in call.host.fib.routes(TABLE_MAIN)):
+        for ip in container.check_outside(given).ips:
+            dst = _host(ip.address.address)
+            if not container.has_route(call.host, dst):
                 raise CniError(f"Expected Route {dst} not found in routing table of the node")
             if options.ip_masq:
                 ipmasq.check(given, ip.address)

@@ -25,7 +25,7 @@ from emu.errors import AddressError
 from emu.kernel import rtnetlink
 from emu.kube.cni import container, ipsets
 from emu.kube.cni.error import CniError, ErrorCode
-from emu.kube.cni.links import add_veth, delete_link
+from emu.kube.cni.links import add_veth, delete_veth
 from emu.kube.cni.result import IpConfig, Result, ResultInterface, RouteConfig
 from emu.wire.addresses import Interface, IpAddress
 
@@ -111,15 +111,7 @@ class WeaveNet:
         address = _lease(call, state)
         name = _PREFIX + call.container_id[:_DIGITS]
         try:
-            pair = add_veth(
-                call.fabric,
-                call.host,
-                sandbox,
-                container_id=call.container_id,
-                ifname=call.ifname,
-                mtu=state.mtu,
-                name=name,
-            )
+            pair = add_veth(call, mtu=state.mtu, name=name)
         except CniError:
             _give_back(call)
             raise
@@ -149,10 +141,7 @@ class WeaveNet:
         given.conf.read(read)
         call = given.call
         _give_back(call)
-        if call.sandbox is not None:
-            delete_link(call.fabric, call.sandbox, call.ifname)
-        else:
-            delete_link(call.fabric, call.host, _PREFIX + call.container_id[:_DIGITS])
+        delete_veth(call, _PREFIX + call.container_id[:_DIGITS])
 
     def check(self, given: Invocation) -> None:
         """Look at the container, and at its device on the bridge."""

@@ -15,6 +15,8 @@ from emu.kernel import arp, rtnetlink
 from emu.kernel.link import bridge_ports
 from emu.kernel.link.bridge import Bridge
 from emu.kernel.nud import Nud
+from emu.kube.cni.call import Call
+from emu.kube.cni.disk import Disk
 from emu.kube.cni.links import add_veth
 from emu.wire.addresses import Interface, IpAddress, MacAddress
 
@@ -37,7 +39,7 @@ def run(prepare: Callable[[Fabric, Namespace], None]) -> list[object]:
     fabric.call(node, partial(rtnetlink.set_up, device=bridge))
     pods = [fabric.add_namespace(f"pod{number}") for number in range(PODS)]
     for number, pod in enumerate(pods):
-        pair = add_veth(fabric, node, pod, container_id=str(number), ifname="eth0")
+        pair = add_veth(Call(fabric, node, pod, str(number), disk=Disk()))
         bridge_ports.attach(bridge, pair.host)
         address = Interface(IpAddress.from_int(int(TALKER) + number), 24)
         fabric.call(pod, partial(rtnetlink.add_address, device=pair.inside, interface=address))
