@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from emu.cli.source import Input
     from emu.verify.lint import Finding
 
-_FOUND = ("CIDR_OVERLAP", "NETPOL_NOT_ENFORCED")  # warnings that are findings, too
+_FOUND = ("CIDR_OVERLAP", "NETPOL_NOT_ENFORCED", "DUP_IP")  # warnings that are findings, too
 
 
 @click.command()
@@ -57,8 +57,9 @@ def lint(given: Input, severity: str, exit_code: bool, form: str) -> int:
     cluster = read.start(seed=given.seed, epoch=source.instant_of(given.epoch), steps=False)
     if not isinstance(cluster, Cluster):
         raise click.UsageError("this verb needs a cluster: a low-level network has no objects of Kubernetes")
-    for line in (*(f"warning: {fault}" for fault in read.warnings), *cluster.warnings):
-        if not line.startswith(_FOUND):
+    said = [(fault.message, f"warning: {fault}") for fault in read.warnings]
+    for words, line in (*said, *((each, each) for each in cluster.warnings)):
+        if not words.startswith(_FOUND):
             click.echo(line, err=True)
     order = list(Severity)
     told = order[: order.index(Severity(severity)) + 1]

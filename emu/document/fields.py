@@ -31,10 +31,11 @@ _SHOWN: Final = 40  # characters of a wrong value that a fault repeats
 
 
 class Report:
-    """Collects the faults of one document, beginning with those known."""
+    """Collects the faults of one document, beginning with those known, and what is only to be warned of."""
 
     def __init__(self, file: str, faults: Iterable[Fault] = ()) -> None:
         self.file = file
+        self.warnings: list[Fault] = []
         self._faults = list(faults)
 
     def add(self, line: int, path: str, message: str, *, file: str | None = None) -> None:
@@ -46,6 +47,11 @@ class Report:
         self._faults.append(Fault(file or self.file, line, path, message))
         if len(self._faults) >= MAX_FAULTS:
             self.check()
+
+    def warn(self, line: int, path: str, message: str) -> None:
+        """Take one warning; those beyond a thousand are lost, as whoever reads them is."""
+        if len(self.warnings) < MAX_FAULTS:
+            self.warnings.append(Fault(self.file, line, path, message))
 
     def check(self) -> None:
         """Return if there was no fault.
@@ -118,6 +124,11 @@ class Place:
         """Report that something is wrong here."""
         if self._report is not None:
             self._report.add(self.line, self.path, message)
+
+    def warn(self, message: str) -> None:
+        """Report that something here is taken, but not as its author may think."""
+        if self._report is not None:
+            self._report.warn(self.line, self.path, message)
 
     def fault_in(self, file: str, line: int, message: str) -> None:
         """Report that something is wrong in another file, which is named here."""

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from emu.cluster.topology import nics, values
-from emu.cluster.topology.ipvs_reader import duration, read_ipvs
+from emu.cluster.topology.proxy_reader import read_proxy
 from emu.cluster.topology.spec import (
     POD_CIDR,
     SERVICE_CIDR,
@@ -16,21 +16,16 @@ from emu.cluster.topology.spec import (
     ProxySpec,
 )
 from emu.document import MappingNode
-from emu.document.fields import Fields, Place, boolean, elements, integer, one_of, text
+from emu.document.fields import Fields, Place, elements, one_of, text
 from emu.errors import AddressError, did_you_mean
 from emu.kube.policy.settings import Settings as PolicySettings
 from emu.kube.providers import PROVIDERS, OptionsError, weave
 from emu.kube.providers.provider import UNKNOWN_OPTION
-from emu.kube.proxy.modes import MODES, NOT_YET
 from emu.wire.addresses import Prefix
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _POD_CIDRS: Final = {"weave": weave.RANGE}
 """Where pods have their addresses by default, with providers that have a range of their own."""
 
-_PROXY: Final = ProxySpec()
 _NOT_YET: Final = ("cilium", "antrea", "ovn-kubernetes")
 
 
@@ -61,7 +56,7 @@ def _spec(place: Place, name: str) -> ClusterSpec:
             pod_cidr=fields.get("podCIDR", values.prefixes, _pods_of(network)),
             service_cidr=fields.get("serviceCIDR", values.prefixes, SERVICE_CIDR),
             network=network,
-            proxy=fields.get("kubeProxy", _proxy, ProxySpec()),
+            proxy=fields.get("kubeProxy", read_proxy, ProxySpec()),
             policies=fields.get("networkPolicy", _policies, PolicySettings()),
             nodes=_nodes(fields),
             ingress=fields.get("addons", _ingress, "auto"),
@@ -180,77 +175,3 @@ def _provider(place: Place) -> str:
         place.fault(f"the provider {place.value} is not modelled yet; there are {', '.join(PROVIDERS)}")
         return "kindnet"
     return one_of(*PROVIDERS)(place)
-
-
-def _proxy(place: Place) -> ProxySpec:
-    fields = Fields(place)
-    mode = fields.get("mode", _mode, "iptables")
-    cluster_cidr = fields.get("clusterCIDR", text, None)
-    addresses = fields.get("nodePortAddresses", lambda each: elements(each, text), ())
-    iptables = fields.get("iptables", _iptables, {})
-    nftables = fields.get("nftables", _nftables, {})
-    masquerades = nftables if mode == "nftables" else iptables
-    liberal = fields.get("conntrack", _flag("tcpBeLiberal"), False)
-    features = fields.get("features", _features, (True, True))
-    ipvs = fields.get("ipvs", read_ipvs, ProxySpec().ipvs)
-    return fields.done(
-        ProxySpec(
-            mode,  # type: ignore[arg-type]  # one of those that there are
-            cluster_cidr=cluster_cidr,
-            node_port_addresses=addresses,
-            masquerade_all=bool(masquerades.get("masqueradeAll", False)),
-            masquerade_bit=int(masquerades.get("masqueradeBit", 14)),
-            localhost_node_ports=bool(iptables.get("localhostNodePorts", True)),
-            tcp_be_liberal=liberal,
-            nfacct=features[0],
-            random_fully=features[1],
-            sync_period=int(masquerades.get("syncPeriod", _PROXY.sync_period)),
-            min_sync_period=int(masquerades.get("minSyncPeriod", _PROXY.min_sync_period)),
-            ipvs=ipvs,
-        )
-    )
-
-
-def _mode(place: Place) -> str:
-    if place.value in NOT_YET:
-        place.fault(f"the mode {place.value} is not modelled yet; there are {', '.join(MODES)} and none")
-        return "iptables"
-    return one_of(*MODES, "none")(place)
-
-
-def _iptables(place: Place) -> dict[str, int]:
-    fields = Fields(place)
-    return fields.done(
-        {
-            "masqueradeAll": fields.get("masqueradeAll", boolean, False),
-            "masqueradeBit": fields.get("masqueradeBit", integer(0, 31), 14),
-            "localhostNodePorts": fields.get("localhostNodePorts", boolean, True),
-            "syncPeriod": fields.get("syncPeriod", duration, _PROXY.sync_period),
-            "minSyncPeriod": fields.get("minSyncPeriod", duration, _PROXY.min_sync_period),
-        }
-    )
-
-
-def _nftables(place: Place) -> dict[str, int]:
-    fields = Fields(place)
-    return fields.done(
-        {
-            "masqueradeAll": fields.get("masqueradeAll", boolean, False),
-            "masqueradeBit": fields.get("masqueradeBit", integer(0, 31), 14),
-            "syncPeriod": fields.get("syncPeriod", duration, _PROXY.sync_period),
-            "minSyncPeriod": fields.get("minSyncPeriod", duration, _PROXY.min_sync_period),
-        }
-    )
-
-
-def _flag(key: str) -> Callable[[Place], bool]:
-    def read(place: Place) -> bool:
-        fields = Fields(place)
-        return fields.done(fields.get(key, boolean, False))
-
-    return read
-
-
-def _features(place: Place) -> tuple[bool, bool]:
-    fields = Fields(place)
-    return fields.done((fields.get("nfacct", boolean, True), fields.get("randomFully", boolean, True)))

@@ -62,7 +62,7 @@ class Topology:
         race: which packets overtake each other meanwhile; None for none.
         expectations: what `Scenario` documents expect after them.
         seen: what they expect that those who ask have seen.
-        warnings: what an API server would warn of.
+        warnings: what is taken, but not as it is said, and what an API server would warn of.
         kept: kinds that do not matter to the network, with their numbers.
     """
 
@@ -106,6 +106,7 @@ def load_topology(documents: Sequence[Document], mode: Mode = Mode.STRICT) -> To
         DocumentError: with the faults of all documents, at most a thousand.
     """
     faults = [fault for each in documents for fault in each.faults]
+    warnings: list[Fault] = []
     sorted_out = _Sorted()
     for each in documents:
         if each.faults:
@@ -114,6 +115,7 @@ def load_topology(documents: Sequence[Document], mode: Mode = Mode.STRICT) -> To
         try:
             sorted_out.take(each, report)
             report.check()
+            warnings += report.warnings
         except DocumentError as error:
             faults += error.faults
     cluster = sorted_out.clusters[0] if sorted_out.clusters else ClusterSpec()
@@ -137,13 +139,19 @@ def load_topology(documents: Sequence[Document], mode: Mode = Mode.STRICT) -> To
         race=sorted_out.race,
         expectations=tuple(sorted_out.expectations),
         seen=tuple(sorted_out.seen),
-        warnings=findings.warnings,
+        warnings=(*warnings, *findings.warnings),
     )
     faults += pools.faults_of(cluster, found.fabric, objects)
     if found.fabric.vpc is not None:
         from emu.cluster.vpc.check import faults_of as vpc_faults  # noqa: PLC0415 - few clusters are in one
 
         faults += vpc_faults(found, documents)
+    if not faults:
+        from emu.cluster import addressing  # noqa: PLC0415 - it makes nodes of what is read here
+
+        refused, doubts = addressing.check(found, documents)
+        faults += refused
+        found = attrs.evolve(found, warnings=(*doubts, *found.warnings))
     if faults:
         raise DocumentError(faults)
     return found
