@@ -211,7 +211,8 @@ class TestForms:
         page = (FOLDER.parent / "docs/reference/timeline-json.md").read_text()
         client = found["traffic"][1]
         window = client["windows"][0]
-        parts = [found, found["steps"][0], found["timeline"][0], client, window, window["drops"][0]]
+        outage = client["outages"][0]
+        parts = [found, found["steps"][0], found["timeline"][0], client, window, window["drops"][0], outage]
         for part in (*parts, found["expectations"][0]):
             for key in part:
                 assert f"`{key}`" in page, key

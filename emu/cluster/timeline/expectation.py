@@ -3,13 +3,14 @@
 
     EXPECT  = "traffic/" NAME MEASURE [OP] VALUE
     MEASURE = "sent" | "answered" | "lost" | "resets" | "refused" | "timeouts" | "connections" | "servers"
-            | "blackholes" | "blackhole" | "slowest" | "drops" CODE
+            | "blackholes" | "blackhole" | "outages" | "outage" | "slowest" | "drops" CODE
     OP      = "=" | "!=" | "<" | "<=" | ">" | ">="           without one: "="
-    VALUE   = a number; of blackhole and slowest a time, like 0s, 250ms or 1m30s; of lost also N%
+    VALUE   = a number; of blackhole, outage and slowest a time, like 0s, 250ms or 1m30s; of lost also N%
 
 `drops CODE` counts the packets that left where the client runs and ended for
-that reason; alone it is "drops CODE >= 1". `blackhole` is the longest window,
-`blackholes` their number, `servers` how many places answered.
+that reason; alone it is "drops CODE >= 1". `blackhole` is the longest time in which
+nothing got through and `outage` the longest in which something was lost;
+`blackholes` and `outages` are their numbers, `servers` how many places answered.
 A line about a client that has sent nothing is never met.
 """
 
@@ -60,9 +61,11 @@ _COUNTS: Final[Mapping[str, Callable[[Summary], int]]] = {
     "connections": lambda found: found.connections,
     "servers": lambda found: len(found.servers),
     "blackholes": lambda found: len(found.windows),
+    "outages": lambda found: len(found.outages),
 }
 _TIMES: Final[Mapping[str, Callable[[Summary], int]]] = {
     "blackhole": lambda found: found.longest,
+    "outage": lambda found: found.longest_outage,
     "slowest": lambda found: found.slowest,
 }
 _DROPS: Final = "drops"

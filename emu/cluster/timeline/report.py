@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from emu.cluster.timeline.story import ClientStory, Story
     from emu.cluster.timeline.watch import Entry
-    from emu.cluster.timeline.windows import Window
+    from emu.cluster.timeline.windows import Outage, Window
     from emu.sim.time import Instant
 
 Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json] | None"
@@ -89,6 +89,8 @@ def _client(story: Story, client: ClientStory) -> dict[str, Json]:
         "ended_at": dict(found.servers),
         "blackhole_ms": found.longest // _MS,
         "windows": [_window(story, each) for each in found.windows],
+        "outage_ms": found.longest_outage // _MS,
+        "outages": [_outage(story, each) for each in found.outages],
         "failure": client.failure or None,
     }
 
@@ -107,4 +109,13 @@ def _window(story: Story, window: Window) -> dict[str, Json]:
             {"reason": reason or None, "where": where, "packets": count}
             for (reason, where), count in window.drops.items()
         ],
+    }
+
+
+def _outage(story: Story, outage: Outage) -> dict[str, Json]:
+    return {
+        **_window(story, outage.window),
+        "sent": outage.sent,
+        "blackholes": len(outage.blackholes),
+        "blackhole_ms": max(each.duration for each in outage.blackholes) // _MS,
     }

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from emu.cluster.timeline.story import ClientStory, Story
     from emu.cluster.timeline.watch import Entry
-    from emu.cluster.timeline.windows import Window
+    from emu.cluster.timeline.windows import Outage
     from emu.sim.time import Duration, Instant
 
 _MS: Final = 1_000_000
-_MOST_WINDOWS: Final = 12
-"""Windows of a client that are listed; further ones are counted."""
+_MOST_OUTAGES: Final = 12
+"""Outages of a client that are listed; further ones are counted."""
 
 _UNITS: Final = {
     "http": "request",
@@ -126,18 +126,19 @@ def _lines(story: Story, client: ClientStory) -> Iterator[str]:
         yield f"slowest answer after {_milliseconds(found.slowest)}"
     if found.servers:
         yield f"ended at {_counts(found.servers)}"
-    if not found.windows:
-        yield "no black hole"
-    for window in found.windows[:_MOST_WINDOWS]:
-        yield _window(story, window, unit)
-    if len(found.windows) > _MOST_WINDOWS:
-        rest = found.windows[_MOST_WINDOWS:]
-        longest = _milliseconds(max(each.duration for each in rest))
-        lost = sum(each.lost for each in rest)
-        yield f"and {len(rest)} more black holes, the longest of {longest}: {_number(lost, unit)}"
+    if not found.outages:
+        yield "no outage"
+    for outage in found.outages[:_MOST_OUTAGES]:
+        yield _outage(story, outage, unit)
+    if len(found.outages) > _MOST_OUTAGES:
+        rest = found.outages[_MOST_OUTAGES:]
+        longest = _span(max(each.duration for each in rest))
+        lost = sum(each.window.lost for each in rest)
+        yield f"and {_number(len(rest), 'more outage')}, the longest of {longest}: {_number(lost, unit)} lost"
 
 
-def _window(story: Story, window: Window, unit: str) -> str:
+def _outage(story: Story, outage: Outage, unit: str) -> str:
+    window = outage.window
     cause = story.cause_of(window.begin)
     since = "" if cause is None else f", +{_seconds(window.begin - cause.time)} s after {cause.words!r}"
     until = "to the end" if window.is_open else f"to {_seconds(window.end)} s"
@@ -145,9 +146,13 @@ def _window(story: Story, window: Window, unit: str) -> str:
     for (reason, where), count in window.drops.items():
         ends[f"{reason or 'seen last'} at {where}"] += count
     packets = f"; {_number(window.packets, 'packet')}: {_counts(ends)}" if ends else ""
+    what, of, holes = "black hole", "", ""
+    if not outage.is_blackhole:
+        longest = max(each.duration for each in outage.blackholes)
+        what, of, holes = "outage", f"{window.lost} of ", f", black holes of {_span(longest)} at the most"
     return (
-        f"black hole of {_milliseconds(window.duration)} from {_seconds(window.begin)} s {until}{since}: "
-        f"{_number(window.lost, unit)} ({_counts(window.outcomes)}){packets}"
+        f"{what} of {_span(window.duration)} from {_seconds(window.begin)} s {until}{since}: "
+        f"{of}{_number(outage.sent, unit)} lost ({_counts(window.outcomes)}){holes}{packets}"
     )
 
 
@@ -165,6 +170,10 @@ def _seconds(time: Duration) -> str:
 
 def _milliseconds(time: Duration) -> str:
     return f"{time / _MS:g} ms"
+
+
+def _span(time: Duration) -> str:
+    return f"{time / SECOND:g} s" if time >= SECOND else _milliseconds(time)
 
 
 def _cell(words: str) -> str:

@@ -30,6 +30,8 @@ FOUND = summary(attempts("....tt...r"), 10, END)
         "traffic/web servers 2",
         "traffic/web blackholes 2",
         "traffic/web blackhole > 1m29s",
+        "traffic/web outages 1",
+        "traffic/web outage = 95s",
         "traffic/web slowest < 1ms",
         "traffic/web  lost != 0",
     ],
@@ -45,6 +47,7 @@ def test_a_line_is_met(line: str) -> None:
         ("traffic/web lost 0", "lost 3 of 10"),
         ("traffic/web lost <= 29%", "lost 3 of 10"),
         ("traffic/web blackhole < 2s", "blackhole 90000ms"),
+        ("traffic/web outage <= 1m", "outage 95000ms"),
         ("traffic/web sent 11", "sent 10"),
     ],
 )

@@ -4,18 +4,21 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
 
-from emu.cluster.source import ClusterSource, read_source
+from emu.cluster.source import ClusterSource, read_source, source_of
 from emu.cluster.timeline import telling
 from emu.cluster.timeline.report import report
+from emu.document import scan
 from emu.errors import DocumentError
 from emu.fabric.driver import Fabric
 from emu.lab import Cluster as Lab
 from emu.sim.time import MILLISECOND, SECOND
 from emu.testing.whole_state import whole_state
+from emu.verify.expect.traffic import check_traffic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,6 +138,80 @@ class TestTraffic:
         assert first.summary.answered >= 3
         assert "no pod nobody" in second.failure
         assert second.summary.sent == 0
+
+
+HALF = """
+  until: 80s
+  steps: [{at: 20s, run: fail node/two}]
+  traffic:
+  - {name: asks, from: client, to: svc/both:h, every: 250ms, timeout: 200ms}
+  - {name: sends, from: client, to: "far:53/udp", waitForAnswer: false, every: 1s, timeout: 1s}
+  - {name: kept, from: client, to: svc/both:h, every: 500ms, timeout: 1s, keepAlive: true, connections: 4}
+  expect: ["traffic/asks outage <= 55s", "traffic/asks outage > 40s", "traffic/asks blackhole < 4s"]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: near, labels: {app: both}}
+spec:
+  nodeName: one
+  containers: [{name: c, image: nginx, ports: [{containerPort: 80}, {containerPort: 53, protocol: UDP}]}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: far, labels: {app: both}}
+spec:
+  nodeName: two
+  containers: [{name: c, image: nginx, ports: [{containerPort: 80}, {containerPort: 53, protocol: UDP}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: both}
+spec: {selector: {app: both}, ports: [{name: h, port: 80}, {name: d, port: 53, protocol: UDP}]}
+"""
+
+
+@cache
+def half_lost() -> Cluster:
+    """Return a cluster after this."""
+    source = source_of(scan((HEAD + HALF).encode(), "half.yaml"), "half.yaml")
+    assert isinstance(source, ClusterSource)
+    return source.start()
+
+
+class TestHalf:
+    """One of two pods behind a Service is on a node that is cut off."""
+
+    def test_what_is_lost_in_part_is_one_outage(self) -> None:
+        """From the failure of the node to the end of its grace period, and about half of the requests."""
+        half = half_lost()
+        (outage,) = seen(half)["asks"].outages
+        assert 20 * SECOND <= outage.window.begin <= 22 * SECOND
+        assert 60 * SECOND <= outage.window.end <= 76 * SECOND
+        assert 0.4 < outage.window.lost / outage.sent < 0.6
+        assert len(outage.blackholes) > 20
+        assert all(check_traffic(story_of(half), half.topology.seen))
+
+    def test_it_is_told_in_a_line(self) -> None:
+        """How long, since when, how much of what, and how long at a time nothing got through."""
+        half = half_lost()
+        (outage,) = seen(half)["asks"].outages
+        begin = f"outage of {outage.duration / SECOND:g} s from {outage.window.begin / SECOND:.3f} s to "
+        lost = (
+            f"{outage.window.lost} of {outage.sent} requests lost (timeout {outage.window.lost}), black holes"
+        )
+        for told in (telling.text(story_of(half)), telling.markdown(story_of(half))):
+            (line,) = [each for each in told.splitlines() if begin in each]
+            assert lost in line
+
+    def test_a_flow_that_stays_loses_all_or_gets_away(self) -> None:
+        """Datagrams to the pod itself, until the end; kept connections find the other pod."""
+        found = seen(half_lost())
+        (sends,) = found["sends"].outages
+        assert sends.is_blackhole
+        assert sends.window.is_open
+        (kept,) = found["kept"].outages
+        assert 0 < kept.window.lost < kept.sent
+        assert 20 * SECOND <= kept.window.begin < kept.window.end <= 30 * SECOND
 
 
 class TestTimeline:
