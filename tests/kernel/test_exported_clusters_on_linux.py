@@ -6,26 +6,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import attrs
 import pytest
 
-from emu.cluster.cluster import Cluster
 from emu.cluster.emulation import Host
-from emu.cluster.network.actions import Step, TcpRequest
-from emu.cluster.network.exporting import exporter as export
-from emu.cluster.network.model import Normalize
-from emu.cluster.network.reader import load_network
-from emu.cluster.network.run import NetworkRun
-from emu.cluster.source import read_source
-from emu.observe.canonical.frames import canonical_frames
 from emu.wire.addresses import IpAddress
-from tests.golden.test_golden import normalize
-from tests.kernel import document_run
+from tests.kernel.exported import WITHOUT_DNS, Exported, compare, connect, pod, run, start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from emu.cluster.network.model import NetworkDocument
+    from emu.cluster.cluster import Cluster
+    from emu.cluster.network.actions import Step
     from emu.kernel.namespace import Namespace
 
 NETWORKS: Final = {
@@ -40,7 +31,7 @@ NETWORKS: Final = {
 MODES: Final = {"nftables": "nftables"}
 """Where kube-proxy's mode is another than iptables."""
 
-MANIFESTS: Final = """
+CLUSTER: Final = """
 apiVersion: emu/v1
 kind: Cluster
 metadata: {name: small}
@@ -48,31 +39,8 @@ spec:
   nodes: [{name: one, role: control-plane}, {name: two}]
   network: %s
   kubeProxy: {mode: %s, features: {nfacct: false}}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: coredns, namespace: kube-system}
-spec:
-  replicas: 0
-  selector: {matchLabels: {k8s-app: kube-dns}}
-  template:
-    metadata: {labels: {k8s-app: kube-dns}}
-    spec: {containers: [{name: coredns, image: coredns}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: client}
-spec: {nodeName: one, containers: [{name: c, image: busybox}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: near, labels: {app: near}, annotations: {emu/serve: tcp/8080}}
-spec: {nodeName: one, containers: [{name: c, image: nginx}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: web, labels: {app: web}, annotations: {emu/serve: tcp/8080}}
-spec: {nodeName: two, containers: [{name: c, image: nginx}]}
+"""
+SERVICES: Final = """
 ---
 apiVersion: v1
 kind: Service
@@ -93,6 +61,10 @@ kind: Service
 metadata: {name: nobody}
 spec: {clusterIP: 10.96.0.82, selector: {app: nobody}, ports: [{port: 80}]}
 """
+PODS: Final = pod("client", "one") + pod("near", "one", "tcp/8080") + pod("web", "two", "tcp/8080")
+MANIFESTS: Final = CLUSTER + WITHOUT_DNS + PODS + SERVICES
+PORTS: Final = (80, 8080, 30080)
+"""Of servers, Services and nodes; others were drawn."""
 FIRST_PORT: Final = 41000
 WEB, NEAR, NOBODY = (IpAddress.parse(f"10.96.0.{number}") for number in (80, 81, 82))
 COMMANDS: Final = (
@@ -116,17 +88,6 @@ class Request(NamedTuple):
     outcome: str = "ok"
 
 
-@attrs.frozen
-class Exported:
-    """A cluster, its document, and what Linux made of that."""
-
-    cluster: Cluster
-    export: export.Exported
-    document: NetworkDocument
-    requests: list[Request]
-    linux: document_run.LinuxRun
-
-
 def requests(cluster: Cluster) -> list[Request]:
     """Return ways between pods, into Services, and from outside."""
 
@@ -147,34 +108,20 @@ def requests(cluster: Cluster) -> list[Request]:
     ]
 
 
-def known_ports(asked: Sequence[Request]) -> tuple[int, ...]:
-    """Return all ports but those that masquerading draws."""
-    return 80, 8080, 30080, *range(FIRST_PORT, FIRST_PORT + len(asked))
+def steps(cluster: Cluster) -> list[Step]:
+    """Return the requests as actions, each from a port of its own."""
+    return [
+        connect(each.ns, each.dst, each.port, port, each.outcome)
+        for port, each in enumerate(requests(cluster), FIRST_PORT)
+    ]
 
 
 @pytest.fixture(scope="module", params=list(NETWORKS))
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """A cluster whose document was written, read again, and run on Linux."""
     folder = tmp_path_factory.mktemp("exported")
-    (folder / "cluster.yaml").write_text(
-        MANIFESTS % (NETWORKS[request.param], MODES.get(request.param, "iptables"))
-    )
-    cluster = read_source([str(folder / "cluster.yaml")]).start()
-    assert isinstance(cluster, Cluster)
-    asked = requests(cluster)
-    steps = [
-        Step(
-            "tcp_request",
-            TcpRequest(each.ns, each.dst, each.port, src_port=port, send=b"who is it?", want=5),
-            expect=each.outcome,
-        )
-        for port, each in enumerate(asked, FIRST_PORT)
-    ]
-    anonymous = Normalize(random_ports=True, known_ports=known_ports(asked))
-    made = export.export(cluster, actions=steps, normalize=anonymous)
-    export.write_export(made, "cluster.yaml", folder)
-    document = load_network(folder / "scenario.yaml")
-    return Exported(cluster, made, document, asked, document_run.run(document, COMMANDS))
+    cluster = start(folder, MANIFESTS % (NETWORKS[request.param], MODES.get(request.param, "iptables")))
+    return run(cluster, folder, steps(cluster), PORTS, COMMANDS)
 
 
 @pytest.mark.kernel
@@ -182,22 +129,7 @@ def test_linux_sends_the_frames_that_emu_sends(
     exported: Exported, record_property: Callable[[str, object], None]
 ) -> None:
     """At every device of all namespaces, for each way between pods and into Services."""
-    document, linux = exported.document, exported.linux
-    ours = NetworkRun(document)
-    assert ours.run().unexpected == []
-    assert linux.outcomes == [each.outcome for each in exported.requests]
-    differences, count = [], 0
-    for point in document.captures:
-        theirs = [(frame.octets, frame.direction) for frame in linux.frames[point]]
-        emus = [(frame.octets, frame.direction.name.lower()) for frame in ours.capture.at(point)]
-        want, got = (
-            canonical_frames(frames, random_ports=True, known_ports=document.normalize.known_ports)
-            for frames in (theirs, emus)
-        )
-        count += len(want)
-        differences += normalize.diff_frames(want, got, "network", label=str(point))
-    assert not differences, "\n".join(differences)
-    record_property("compared", ("frames of exported clusters", count, 0))
+    record_property("compared", ("frames of exported clusters", compare(exported), 0))
 
 
 @pytest.mark.kernel

@@ -7,18 +7,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 
-from emu.cluster.cluster import Cluster
 from emu.cluster.emulation import Host
-from emu.cluster.network.actions import Step, TcpRequest
-from emu.cluster.network.exporting import exporter as export
-from emu.cluster.network.model import Normalize
-from emu.cluster.network.reader import load_network
-from emu.cluster.network.run import NetworkRun
-from emu.cluster.source import read_source
-from emu.observe.canonical.frames import canonical_frames
 from emu.wire.addresses import IpAddress
-from tests.golden.test_golden import normalize
-from tests.kernel import document_run
+from tests.kernel.exported import WITHOUT_DNS, compare, connect, pod, run, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +25,7 @@ FABRICS: Final = {
     "nat": "\n  loadBalancers: [{name: cloud, kind: nat}]\n",
     "nat, source replaced": "\n  loadBalancers: [{name: cloud, kind: nat, source: replace}]\n",
 }
-MANIFESTS: Final = """
+CLUSTER: Final = """
 apiVersion: emu/v1
 kind: Cluster
 metadata: {name: small}
@@ -47,26 +38,8 @@ spec:
 apiVersion: emu/v1
 kind: Fabric
 spec: %s
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: coredns, namespace: kube-system}
-spec:
-  replicas: 0
-  selector: {matchLabels: {k8s-app: kube-dns}}
-  template:
-    metadata: {labels: {k8s-app: kube-dns}}
-    spec: {containers: [{name: coredns, image: coredns}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: client}
-spec: {nodeName: two, containers: [{name: c, image: busybox}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: web, labels: {app: web}, annotations: {emu/serve: tcp/8080}}
-spec: {nodeName: two, containers: [{name: c, image: nginx}]}
+"""
+SERVICES: Final = """
 ---
 apiVersion: v1
 kind: Service
@@ -88,6 +61,8 @@ spec:
   selector: {app: web}
   ports: [{port: 80, targetPort: 8080, nodePort: 30081}]
 """
+PODS: Final = pod("client", "two") + pod("web", "two", "tcp/8080")
+PORTS: Final = (80, 8080, 30080, 30081)
 FIRST_PORT: Final = 41000
 WEB, SPREAD = IpAddress.parse("203.0.113.128"), IpAddress.parse("203.0.113.129")
 ONE, TWO = IpAddress.parse("10.1.0.10"), IpAddress.parse("10.1.0.11")
@@ -127,39 +102,14 @@ def test_linux_sends_the_frames_that_emu_sends(
     name: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """At every device of all namespaces: the router, the balancer, the nodes, the pods."""
-    (tmp_path / "cluster.yaml").write_text(MANIFESTS % FABRICS[name])
-    cluster = read_source([str(tmp_path / "cluster.yaml")]).start()
-    assert isinstance(cluster, Cluster)
-    asked = requests(name)
+    cluster = start(tmp_path, CLUSTER % FABRICS[name] + WITHOUT_DNS + PODS + SERVICES)
     steps = [
-        Step(
-            "tcp_request",
-            TcpRequest(each.ns, each.dst, each.port, src_port=port, send=b"who is it?", want=5),
-            expect=each.outcome,
-        )
-        for port, each in enumerate(asked, FIRST_PORT)
+        connect(each.ns, each.dst, each.port, port, each.outcome)
+        for port, each in enumerate(requests(name), FIRST_PORT)
     ]
-    known = (80, 8080, 30080, 30081, *range(FIRST_PORT, FIRST_PORT + len(asked)))
-    made = export.export(cluster, actions=steps, normalize=Normalize(random_ports=True, known_ports=known))
-    export.write_export(made, "cluster.yaml", tmp_path)
-    document = load_network(tmp_path / "scenario.yaml")
-    linux = document_run.run(document, ("nft list ruleset", "ip rule"))
-    ours = NetworkRun(document)
-    assert ours.run().unexpected == []
-    assert linux.outcomes == [each.outcome for each in asked]
-    differences, count = [], 0
-    for point in document.captures:
-        theirs = [(frame.octets, frame.direction) for frame in linux.frames[point]]
-        emus = [(frame.octets, frame.direction.name.lower()) for frame in ours.capture.at(point)]
-        want, got = (
-            canonical_frames(frames, random_ports=True, known_ports=document.normalize.known_ports)
-            for frames in (theirs, emus)
-        )
-        count += len(want)
-        differences += normalize.diff_frames(want, got, "network", label=str(point))
-    assert not differences, "\n".join(differences)
-    record_property("compared", ("frames of load balancers", count, 0))
-    for net, ns in made.names.items():
+    exported = run(cluster, tmp_path, steps, PORTS, ("nft list ruleset", "ip rule"))
+    record_property("compared", ("frames of load balancers", compare(exported), 0))
+    for net, ns in exported.export.names.items():
         if net.startswith("lb/"):
             host = Host(cluster, cluster.fabric.namespaces[net])
-            assert host.run("ip rule") == linux.printed[ns, "ip rule"]
+            assert host.run("ip rule") == exported.linux.printed[ns, "ip rule"]

@@ -7,29 +7,23 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 
-from emu.cluster.cluster import Cluster
 from emu.cluster.network.actions import Step, TcpRequest, UdpRequest
-from emu.cluster.network.exporting import exporter as export
-from emu.cluster.network.model import Normalize
-from emu.cluster.network.reader import load_network
-from emu.cluster.network.run import NetworkRun
-from emu.cluster.source import read_source
-from emu.observe.canonical.frames import canonical_frames
 from emu.sim.time import MILLISECOND
 from emu.wire.addresses import IpAddress
-from tests.golden.test_golden import normalize
-from tests.kernel import document_run
+from tests.kernel.exported import WITHOUT_DNS, compare, pod, run, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from emu.cluster.cluster import Cluster
 
 NETWORKS: Final = {
     "kindnet": "{provider: kindnet}",
     "flannel": "{provider: flannel, policy: iptables}",
     "kubenet": "{provider: kubenet, policy: iptables}",
 }
-MANIFESTS: Final = """
+CLUSTER: Final = """
 apiVersion: emu/v1
 kind: Cluster
 metadata: {name: small}
@@ -37,36 +31,16 @@ spec:
   nodes: [{name: one, role: control-plane}, {name: two}]
   network: %s
   kubeProxy: {mode: iptables, features: {nfacct: false}}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: coredns, namespace: kube-system}
-spec:
-  replicas: 0
-  selector: {matchLabels: {k8s-app: kube-dns}}
-  template:
-    metadata: {labels: {k8s-app: kube-dns}}
-    spec: {containers: [{name: coredns, image: coredns}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: front, labels: {role: frontend}}
-spec: {nodeName: one, containers: [{name: c, image: busybox}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: other, labels: {role: other}, annotations: {emu/serve: tcp/8080}}
-spec: {nodeName: one, containers: [{name: c, image: busybox}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: beside, labels: {role: other}, annotations: {emu/serve: tcp/8080}}
-spec: {nodeName: two, containers: [{name: c, image: busybox}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: quiet, labels: {role: quiet}}
-spec: {nodeName: two, containers: [{name: c, image: busybox}]}
+"""
+PODS: Final = "".join(
+    (
+        pod("front", "one", role="frontend"),
+        pod("other", "one", "tcp/8080", role="other"),
+        pod("beside", "two", "tcp/8080", role="other"),
+        pod("quiet", "two", role="quiet"),
+    )
+)
+POLICED: Final = """
 ---
 apiVersion: v1
 kind: Pod
@@ -99,6 +73,7 @@ spec:
   egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [BESIDE/32]}}], ports: [{port: 8080, endPort: 8081}]}]
 """
 SERVICE: Final = IpAddress.parse("10.96.0.80")
+PORTS: Final = (53, 80, 8080, 8081, 10256, 30080)
 FIRST_PORT: Final = 42000
 
 
@@ -154,35 +129,10 @@ def test_linux_lets_pass_what_emu_lets_pass(
     network: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """The same frames at every device, for what is allowed and for what is refused."""
-    text = MANIFESTS % NETWORKS[network]
-    (tmp_path / "cluster.yaml").write_text(text.replace("BESIDE", "192.0.2.1"))
-    beside = _start(tmp_path).host("beside").net.devices["eth0"].addresses[0].address
-    (tmp_path / "cluster.yaml").write_text(text.replace("BESIDE", str(beside)))
-    cluster = _start(tmp_path)
-    asked = requests(cluster)
-    steps = [each.step(port) for port, each in enumerate(asked, FIRST_PORT)]
-    known = (53, 80, 8080, 8081, 10256, 30080, *range(FIRST_PORT, FIRST_PORT + len(asked)))
-    made = export.export(cluster, actions=steps, normalize=Normalize(random_ports=True, known_ports=known))
-    export.write_export(made, "cluster.yaml", tmp_path)
-    document = load_network(tmp_path / "scenario.yaml")
-    linux = document_run.run(document)
-    assert linux.outcomes == [each.expect for each in steps]
-    ours = NetworkRun(document)
-    assert ours.run().unexpected == []
-    differences, count = [], 0
-    for point in document.captures:
-        theirs = [(frame.octets, frame.direction) for frame in linux.frames[point]]
-        emus = [(frame.octets, frame.direction.name.lower()) for frame in ours.capture.at(point)]
-        want, got = (
-            canonical_frames(frames, random_ports=True, known_ports=known) for frames in (theirs, emus)
-        )
-        count += len(want)
-        differences += normalize.diff_frames(want, got, "network", label=str(point))
-    assert not differences, "\n".join(differences)
-    record_property("compared", ("frames of policed clusters", count, 0))
-
-
-def _start(folder: Path) -> Cluster:
-    cluster = read_source([str(folder / "cluster.yaml")]).start()
-    assert isinstance(cluster, Cluster)
-    return cluster
+    text = CLUSTER % NETWORKS[network] + WITHOUT_DNS + PODS + POLICED
+    first = start(tmp_path, text.replace("BESIDE", "192.0.2.1"))
+    beside = first.host("beside").net.devices["eth0"].addresses[0].address
+    cluster = start(tmp_path, text.replace("BESIDE", str(beside)))
+    steps = [each.step(port) for port, each in enumerate(requests(cluster), FIRST_PORT)]
+    exported = run(cluster, tmp_path, steps, PORTS)
+    record_property("compared", ("frames of policed clusters", compare(exported), 0))

@@ -7,18 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from emu.cluster.cluster import Cluster
-from emu.cluster.network.actions import Step, TcpRequest
-from emu.cluster.network.exporting import exporter as export
-from emu.cluster.network.model import Normalize
-from emu.cluster.network.reader import load_network
-from emu.cluster.source import read_source
-from tests.kernel import document_run
 from tests.kernel import test_exported_clusters_on_linux as clusters
-from tests.kernel.test_exported_clusters_on_linux import Exported
+from tests.kernel.exported import run, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.kernel.exported import Exported
 
 PLAIN: Final = "[{name: one, role: control-plane}, {name: two}]"
 RACKS: Final = """
@@ -48,25 +43,11 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """Two racks: one switches its ports together, the other has a port of the router."""
     folder = tmp_path_factory.mktemp("routed")
     text = (clusters.MANIFESTS % (request.param, "iptables")).replace(PLAIN, RACKS) + FABRIC
-    (folder / "cluster.yaml").write_text(text)
-    cluster = read_source([str(folder / "cluster.yaml")]).start()
-    assert isinstance(cluster, Cluster)
+    cluster = start(folder, text)
     assert not cluster.warnings
-    asked = clusters.requests(cluster)
-    steps = [
-        Step(
-            "tcp_request",
-            TcpRequest(each.ns, each.dst, each.port, src_port=port, send=b"who is it?", want=5),
-            expect=each.outcome,
-        )
-        for port, each in enumerate(asked, clusters.FIRST_PORT)
-    ]
-    anonymous = Normalize(random_ports=True, known_ports=clusters.known_ports(asked))
-    made = export.export(cluster, actions=steps, normalize=anonymous)
-    assert not [each for each in made.remarks.left_out if "tor" in each or "core" in each]
-    export.write_export(made, "cluster.yaml", folder)
-    document = load_network(folder / "scenario.yaml")
-    return Exported(cluster, made, document, asked, document_run.run(document, clusters.COMMANDS))
+    made = run(cluster, folder, clusters.steps(cluster), clusters.PORTS, clusters.COMMANDS)
+    assert not [each for each in made.export.remarks.left_out if "tor" in each or "core" in each]
+    return made
 
 
 @pytest.mark.kernel
