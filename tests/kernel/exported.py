@@ -7,7 +7,7 @@ a hash of the connection, and Linux draws another one whenever a segment is sent
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -28,33 +28,6 @@ if TYPE_CHECKING:
 
     from emu.cluster.network.model import NetworkDocument
     from emu.wire.addresses import IpAddress
-
-WITHOUT_DNS: Final = """
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: coredns, namespace: kube-system}
-spec:
-  replicas: 0
-  selector: {matchLabels: {k8s-app: kube-dns}}
-  template:
-    metadata: {labels: {k8s-app: kube-dns}}
-    spec: {containers: [{name: coredns, image: coredns}]}
-"""
-"""A manifest: nobody asks for names here."""
-
-
-def pod(name: str, node: str, serves: str = "", **labels: str) -> str:
-    """Return the manifest of a pod on `node`; it has a label `app` with its name where none are given."""
-    said = ", ".join(f"{key}: {value}" for key, value in (labels or {"app": name}).items())
-    notes = f', annotations: {{emu/serve: "{serves}"}}' if serves else ""
-    return f"""
----
-apiVersion: v1
-kind: Pod
-metadata: {{name: {name}, labels: {{{said}}}{notes}}}
-spec: {{nodeName: {node}, containers: [{{name: c, image: nginx}}]}}
-"""
 
 
 def start(folder: Path, text: str) -> Cluster:

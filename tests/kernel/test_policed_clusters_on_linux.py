@@ -9,8 +9,9 @@ import pytest
 
 from emu.cluster.network.actions import Step, TcpRequest, UdpRequest
 from emu.sim.time import MILLISECOND
+from emu.testing.manifests import WITHOUT_DNS, pod
 from emu.wire.addresses import IpAddress
-from tests.kernel.exported import WITHOUT_DNS, compare, pod, run, start
+from tests.kernel.exported import compare, run, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable

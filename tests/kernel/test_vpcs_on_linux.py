@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from emu.testing.manifests import WITHOUT_DNS, pod
 from emu.wire.addresses import IpAddress
-from tests.kernel.exported import WITHOUT_DNS, Exported, compare, connect, pod, run, start
+from tests.kernel.exported import Exported, compare, connect, run, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,6 +17,7 @@ from emu.errors import DocumentError
 from emu.kube.api.objects import Node
 from emu.sim.time import SECOND, later
 from emu.testing.clusters import ClusterLab
+from emu.testing.manifests import WITHOUT_DNS
 from emu.testing.plans import Plan
 from emu.testing.whole_state import whole_state
 from emu.verify.asker import Asker
@@ -30,16 +31,6 @@ if TYPE_CHECKING:
     from emu.verify.verdict import Verdict
 
 PODS = """
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: coredns, namespace: kube-system}
-spec:
-  replicas: 0
-  selector: {matchLabels: {k8s-app: kube-dns}}
-  template:
-    metadata: {labels: {k8s-app: kube-dns}}
-    spec: {containers: [{name: coredns, image: coredns}]}
 ---
 {apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {nodeName: one, containers: [
   {name: c, image: nginx, ports: [{containerPort: 80}]}]}}
@@ -66,7 +57,7 @@ kind: Fabric
 spec:
   vpc: {{{vpc}}}
   external: [{{name: laptop, ip: 198.51.100.7, serves: [tcp/443, udp/53]}}]
-{PODS}"""
+{WITHOUT_DNS}{PODS}"""
 
 
 def topology_of(vpc: str, network: str) -> Topology:

@@ -21,6 +21,7 @@ from emu.kube.proxy.config import Detect, ProxyConfig
 from emu.kube.proxy.nft import mode, values
 from emu.kube.proxy.nft.mode import NftablesPlane
 from emu.sim.time import SECOND
+from emu.testing.manifests import pod
 from emu.testing.proxies import Proxies, endpoint, service, slice_of
 from emu.testing.proxy_strategies import NODES, clusters
 from emu.testing.whole_state import whole_state
@@ -217,32 +218,23 @@ kind: Cluster
 spec:
   kubeProxy: {mode: nftables}
   nodes: [{name: one, role: control-plane}, {name: two}]
----
-apiVersion: v1
-kind: Pod
-metadata: {name: client}
-spec: {nodeName: one, containers: [{name: c, image: busybox}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: web-1, labels: {app: web}, annotations: {emu/serve: "tcp/80"}}
-spec: {nodeName: one, containers: [{name: c, image: nginx}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: web-2, labels: {app: web}, annotations: {emu/serve: "tcp/80"}}
-spec: {nodeName: two, containers: [{name: c, image: nginx}]}
+"""
+PODS: Final = pod("client", "one") + "".join(
+    pod(f"web-{node}", node, "tcp/80", app="web") for node in ("one", "two")
+)
+SERVICES: Final = """
 ---
 apiVersion: v1
 kind: Service
 metadata: {name: web}
 spec: {selector: {app: web}, sessionAffinity: ClientIP, ports: [{port: 80}]}
 """
+SHOP: Final = CLUSTER + PODS + SERVICES
 
 
 def test_questions_leave_everything_as_it_was() -> None:
     """Sets that remember clients, rules, connections; and the same question has the same answer."""
-    shop = Cluster(load_topology(scan(CLUSTER.encode(), "cluster.yaml")))
+    shop = Cluster(load_topology(scan(SHOP.encode(), "cluster.yaml")))
     before = whole_state(shop.fabric)
     for _ in range(2):
         verdict = Asker(shop).judge("client", "svc/web:80")
@@ -252,7 +244,7 @@ def test_questions_leave_everything_as_it_was() -> None:
 
 def test_what_a_client_did_before_counts_and_what_was_asked_does_not() -> None:
     """Real packets are remembered by the sets, questions by nothing."""
-    shop = Cluster(load_topology(scan(CLUSTER.encode(), "cluster.yaml")))
+    shop = Cluster(load_topology(scan(SHOP.encode(), "cluster.yaml")))
     Asker(shop).judge("client", "svc/web:80")
     shop.pod("client").run("nc -z web 80")
     assert len(Asker(shop).judge("client", "svc/web:80").outcomes) == 1

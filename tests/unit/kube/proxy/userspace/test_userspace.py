@@ -23,6 +23,7 @@ from emu.kube.proxy.userspace.mode import UserspacePlane
 from emu.kube.proxy.userspace.rotation import Rotation
 from emu.sim.choice import DrawnChoice
 from emu.sim.time import SECOND, START, later
+from emu.testing.manifests import pod
 from emu.testing.proxies import Proxies, endpoint, service, slice_of
 from emu.testing.whole_state import whole_state
 from emu.verify.asker import Asker
@@ -66,21 +67,11 @@ spec:
   kubernetes: "1.25"
   kubeProxy: {mode: userspace}
   nodes: [{name: one, role: control-plane}, {name: two}]
----
-apiVersion: v1
-kind: Pod
-metadata: {name: client}
-spec: {nodeName: one, containers: [{name: c, image: busybox}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: web-1, labels: {app: web}, annotations: {emu/serve: "tcp/8080,udp/8080"}}
-spec: {nodeName: one, containers: [{name: c, image: nginx}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: web-2, labels: {app: web}, annotations: {emu/serve: "tcp/8080,udp/8080"}}
-spec: {nodeName: two, containers: [{name: c, image: nginx}]}
+"""
+PODS: Final = pod("client", "one") + "".join(
+    pod(f"web-{node}", node, "tcp/8080,udp/8080", app="web") for node in ("one", "two")
+)
+SERVICES: Final = """
 ---
 apiVersion: v1
 kind: Service
@@ -98,12 +89,13 @@ kind: Service
 metadata: {name: nobody}
 spec: {selector: {app: nobody}, ports: [{port: 80}]}
 """
+SHOP: Final = CLUSTER + PODS + SERVICES
 
 
 @pytest.fixture(scope="module")
 def shop() -> Cluster:
     """Return two nodes, a server on each, and Services."""
-    return Cluster(load_topology(scan(CLUSTER.encode(), "cluster.yaml")))
+    return Cluster(load_topology(scan(SHOP.encode(), "cluster.yaml")))
 
 
 def address(shop: Cluster) -> IpAddress:
@@ -260,7 +252,7 @@ class TestConnections:
 
 def test_questions_leave_everything_as_it_was() -> None:
     """Turns, sockets, connections: the proxy is asked in place."""
-    shop = Cluster(load_topology(scan(CLUSTER.encode(), "cluster.yaml")))
+    shop = Cluster(load_topology(scan(SHOP.encode(), "cluster.yaml")))
     before = whole_state(shop.fabric)
     for target in ("svc/web:80", "svc/web:80/udp", "svc/nobody:80"):
         Asker(shop).judge("client", target)
