@@ -22,6 +22,8 @@ from emu.wire.icmp import HEADER_LENGTH, TIME_EXCEEDED, UNREACHABLE
 from emu.wire.ipv4 import ICMP, MIN_HEADER, OFFSET_MASK
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from emu.kernel.netfilter.ipvs.connection import Connection
     from emu.kernel.netfilter.packet import Packet
 
@@ -41,18 +43,11 @@ def forwarded(packet: Packet) -> Verdict:
 
 def from_client(packet: Packet) -> Verdict:
     """Send an error about an answer on to the destination that answered."""
-    quoted = _quoted(packet)
-    if quoted is None:
-        return _ACCEPT
-    net, skb = packet.net, packet.skb
-    ipvs = net.netfilter.ipvs
-    connection = ipvs.connections.find(quoted.reverse())
-    if connection is None:
-        return _ACCEPT
-    if not checksum.verifies(skb.payload):
-        packet.because = "IPVS: wrong ICMP checksum"
-        return _DROP
-    ipvs.count(connection, len(skb.packet), Way.IN)
+    ipvs = packet.net.netfilter.ipvs
+    connection = _concerned(packet, ipvs.connections.find)
+    if isinstance(connection, Verdict):
+        return connection
+    ipvs.count(connection, len(packet.skb.packet), Way.IN)
     decision = transmit.route(packet, connection, may_be_local=packet.hook is not Hook.FORWARD)
     if decision is None:
         return _STOLEN
@@ -62,17 +57,11 @@ def from_client(packet: Packet) -> Verdict:
 
 def from_destination(packet: Packet) -> Verdict:
     """Have an error about a client's packet come from the virtual service that the client has addressed."""
-    quoted = _quoted(packet)
-    if quoted is None:
-        return _ACCEPT
     net, skb = packet.net, packet.skb
     ipvs = net.netfilter.ipvs
-    connection = ipvs.connections.find_answer(quoted.reverse())
-    if connection is None:
-        return _ACCEPT
-    if not checksum.verifies(skb.payload):
-        packet.because = "IPVS: wrong ICMP checksum"
-        return _DROP
+    connection = _concerned(packet, ipvs.connections.find_answer)
+    if isinstance(connection, Verdict):
+        return connection
     _rewrite(packet, connection.ends.dst, connection.ends.dport, to_destination=False)
     if not transmit.reroute(packet):
         return _DROP
@@ -82,6 +71,18 @@ def from_destination(packet: Packet) -> Verdict:
     if net.recorder is not None:
         net.note(skb, "ipvs", f"an error about {_named(connection)}")
     return _ACCEPT
+
+
+def _concerned(packet: Packet, find: Callable[[Ends], Connection | None]) -> Connection | Verdict:
+    """Return the connection that an error is about, else what is to happen to the packet."""
+    quoted = _quoted(packet)
+    connection = None if quoted is None else find(quoted.reverse())
+    if connection is None:
+        return _ACCEPT
+    if not checksum.verifies(packet.skb.payload):
+        packet.because = "IPVS: wrong ICMP checksum"
+        return _DROP
+    return connection
 
 
 def _named(connection: Connection) -> str:
