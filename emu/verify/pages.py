@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What comes of a URL: the answer, the certificate, and whose rules they follow.
 
-Packets are the business of a verdict; this is about what is said in them. The page is
-fetched once, by the emulated curl, so the cluster is not the same afterwards.
+Packets are the business of a verdict; this is about what is said in them. `look` has the
+emulated curl fetch a page once, so the cluster is not the same afterwards; how it fares on every
+branch of chance is the business of `emu.verify.fetching`.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from emu.verify.causes.codes import TLS_DEFAULT_CERT
 from emu.verify.telling.layout import paragraph
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from emu.apps.tools.finished import Finished
     from emu.cluster.cluster import Cluster
     from emu.kube.ingress.controller import Upstream
     from emu.kube.ingress.explain import Explanation
@@ -115,13 +117,17 @@ def look(cluster: Cluster, source: str, url: str, *, namespace: str = "default")
         EndPointError: `source` is no end point.
         UnknownNameError: there is none such.
     """
-    host = cluster.host(source, namespace=namespace)
+    return look_by(cluster, cluster.host(source, namespace=namespace).execute, url)
+
+
+def look_by(cluster: Cluster, execute: Callable[[Sequence[str]], Finished], url: str) -> Page:
+    """Have a command fetch a page, and return what came of it."""
     words = ["curl", "-sS", "-o", "/dev/null", "-w", _WRITTEN]
-    finished = host.execute([*words, url])
+    finished = execute([*words, url])
     certificate = subject = ""
     if finished.status == _REFUSED:
         certificate = _said(finished.stderr)
-        finished = host.execute([*words, "-k", "-v", url])
+        finished = execute([*words, "-k", "-v", url])
         named = _SUBJECT.search(finished.stderr)
         subject = "" if named is None else named[1].strip()
     status, _, address = finished.stdout.partition(" ")

@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from emu.cluster.cluster import Cluster
 from emu.kube.api.objects import NetworkPolicy
 from emu.verify.asker import Asker
 from emu.verify.causes.codes import NETPOL_EGRESS, NETPOL_INGRESS
+from emu.verify.fetching import Fetcher
 
 if TYPE_CHECKING:
-    from emu.cluster.cluster import Cluster
     from emu.verify.expect.finding import Pair
+    from emu.verify.fetching import Fetched
     from emu.verify.verdict import Verdict
 
 POLICY_CODES: Final = frozenset((NETPOL_INGRESS, NETPOL_EGRESS))
@@ -51,6 +53,12 @@ class Denials:
     def without_policies(self, pair: Pair) -> Verdict:
         """Return the answer on the copy without policies."""
         return self._without.judge(pair.source, pair.target, namespace=self._namespace)
+
+    def page_without_policies(self, pair: Pair) -> Fetched:
+        """Return what comes of the URL on the copy without policies."""
+        cluster = self._without.network
+        assert isinstance(cluster, Cluster), "it is a copy of one"
+        return Fetcher(cluster).fetch(pair.source, pair.url, namespace=self._namespace)
 
     def if_enforced(self, pair: Pair) -> Verdict:
         """Return the answer on the copy whose policies are enforced."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
 
@@ -12,16 +12,23 @@ if TYPE_CHECKING:
     from emu.cluster.said import SaidExpectation
     from emu.cluster.timeline.expectation import TrafficExpectation
 
+VACUOUS: Final = "VACUOUS"
+"""What came of a line that nothing could have failed."""
+
 
 class Pair(NamedTuple):
-    """Who asks whom, as end points; `absent` says why one of them cannot, and is empty if both can."""
+    """Who asks whom, as end points; `absent` says why one of them cannot, and is empty if both can.
+
+    Of a page `url` is what is fetched, and `target` the end point that it names.
+    """
 
     source: str
     target: str
     absent: str = ""
+    url: str = ""
 
     def __str__(self) -> str:
-        return f"{self.source} -> {self.target}"
+        return f"{self.source} -> {self.url or self.target}"
 
 
 @attrs.frozen
