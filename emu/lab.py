@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 class Asked(emulation.Emulation):
     """An emulation that answers whether somebody reaches somebody."""
 
-    def flow(self, source: str, target: str, *, namespace: str = "default", payload: int = 0) -> Flow:
+    def flow(
+        self,
+        source: str,
+        target: str,
+        *,
+        namespace: str = "default",
+        payload: int = 0,
+        races: bool = False,
+        beside: str = "",
+    ) -> Flow:
         """Return the question whether `source` reaches `target`, on every branch of chance.
 
         It is asked in the state that this emulation is in when the answer is first
@@ -36,8 +45,10 @@ class Asked(emulation.Emulation):
             target: an end point, with `:PORT` and `/PROTOCOL`.
             namespace: of names of Kubernetes without one.
             payload: octets to send behind the handshake, or in the datagram, that have to arrive.
+            races: packets may overtake each other; every order is followed.
+            beside: who asks the same at the same instant, and races, too; nobody for an empty one.
         """
-        return Flow(self, source, target, namespace=namespace, payload=payload)
+        return Flow(self, source, target, namespace=namespace, payload=payload, races=races, beside=beside)
 
     def check(self, line: str, *, namespace: str = "default") -> Finding:
         """Return whether a line of `expect` is met: `any pod -> any pod NO-NAT`.

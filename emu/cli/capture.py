@@ -36,6 +36,7 @@ class _Recorder(click.Command):
 @click.option("-i", "points", multiple=True, metavar="POINT", help="NS/DEVICE, * in it, or any (default).")
 @click.option("-c", "count", type=click.IntRange(min=1), metavar="N", help="Keep no more than N frames.")
 @click.option("-e", "link_header", is_flag=True, help="Print MAC addresses, too.")
+@click.option("--races", is_flag=True, help="Packets overtake each other meanwhile, drawn from the seed.")
 @click.option("--split", is_flag=True, help="Write a file for each point, FILE with its name in it.")
 @click.argument("expression", nargs=-1, metavar="[EXPRESSION]... -- [exec] TARGET [--] COMMAND...")
 @click.pass_context
@@ -47,6 +48,7 @@ def capture(
     points: tuple[str, ...],
     count: int | None,
     link_header: bool,
+    races: bool,
     split: bool,
     expression: tuple[str, ...],
 ) -> int:
@@ -73,6 +75,10 @@ def capture(
     ):
         parts = _names(output, recorded.capture.points) if split else [output]
         sinks = [files.enter_context(opened(name)) for name in parts]
+        if races:
+            from emu.verify.racing import racing
+
+            files.enter_context(racing(network))
         finished = host.execute(command)
         network.settle()
         for sink, part in zip(sinks, recorded.capture.split() if split else [recorded.capture], strict=True):

@@ -30,6 +30,15 @@ if TYPE_CHECKING:
     metavar="N",
     help="Octets that have to arrive, too.",
 )
+@click.option(
+    "--races", is_flag=True, help="Packets may overtake each other: follow every order, not chance alone."
+)
+@click.option(
+    "--beside",
+    default="",
+    metavar="FROM",
+    help="Who asks the same at the same instant, and races, too: `other:40000`.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Tell every step, and the module that took it.")
 @click.option(
     "-o",
@@ -49,6 +58,8 @@ def trace(
     all_branches: bool,
     dropped_only: bool,
     payload: int,
+    races: bool,
+    beside: str,
     verbose: bool,
     form: str,
     asker: str,
@@ -60,6 +71,13 @@ def trace(
     an address of one; TO is the same, svc/NAME, or a DNS name, then :PORT and
     /tcp, /udp, /sctp or /icmp. TCP is meant where there is a port, a ping where
     there is none. Nothing listens for the occasion: a closed port is refused.
+    dns://NAME asks FROM's resolver for a name, A and AAAA together, and wants
+    the answer at once: one that waits for a query to be sent again has failed.
+
+    With --races the first packets of translated connections may overtake each
+    other, on a kernel as the Scenario's `races` names it. What is answered only at
+    a second attempt then fails, and SOMETIMES has no share: it is a matter of timing.
+
     TO may be a URL of http or https, too: then the page is fetched once more at
     the end, and whose rules its answer follows is told.
     A TCP connection that stands is an answer; with --payload data have to be
@@ -81,6 +99,7 @@ def trace(
     from emu.verify.asker import Asker
     from emu.verify.fixes import find_fix
     from emu.verify.probing.guests import invite_ends
+    from emu.verify.racing import race_of
     from emu.verify.telling.places import Places
     from emu.verify.telling.telling import Telling
     from emu.verify.verdict import Word
@@ -90,7 +109,10 @@ def trace(
     network = given.start()
     url, target = _url_and_end(target, form)
     guests = invite_ends(network, asker, target) if isinstance(network, Cluster) else ()
-    verdict = Asker(network).judge(asker, target, namespace=namespace, payload=payload)
+    race = race_of(network) if races or beside else None
+    verdict = Asker(network, race=race).judge(
+        asker, target, namespace=namespace, payload=payload, beside=beside
+    )
     verdict = attrs.evolve(verdict, assumptions=(*verdict.assumptions, *guests))
     shown = _shown(verdict, branch, dropped_only=dropped_only)
     under, is_good = "", verdict.word is Word.ALWAYS
@@ -98,7 +120,7 @@ def trace(
         written = _json(verdict, shown, Places(network))
     else:
         told = _told(verdict, shown, tell_all=all_branches or branch is not None)
-        fix = find_fix(network, asker, target, verdict, namespace=namespace)
+        fix = find_fix(network, asker, target, verdict, namespace=namespace, race=race, beside=beside)
         fixes, denied = ((), None) if fix is None else ((fix,), fix.denied(verdict))
         telling = Telling(verdict, shown, told, verbose, fixes, Places(network), denied)
         if url and isinstance(network, Cluster):
@@ -136,7 +158,7 @@ def _page(cluster: Cluster, asker: str, url: str, namespace: str, verdict: Verdi
 
 def _url_and_end(target: str, form: str) -> tuple[str, str]:
     """Return the URL that TO is, empty if it is none, and the end point."""
-    if "://" not in target:
+    if "://" not in target or target.startswith("dns://"):
         return "", target
     from emu.verify.pages import end_point
 

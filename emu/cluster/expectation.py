@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What is expected to become of packets, in a line: the `expect` of a `Scenario`.
 
-    EXPECT  = SOURCE "->" TARGET VERDICT ["because" CODE] ["with" N "octets"]
+    EXPECT  = SOURCE "->" TARGET VERDICT ["because" CODE] ["with" N "octets"] ["with races" ["beside" RIVAL]]
     SOURCE  = POINT [":" PORT] | "any pod" ["{" selector "}"] ["in" NAMESPACE] | "any node"
-    TARGET  = the same, then [":" PORT] ["/" PROTOCOL]
+    TARGET  = the same, then [":" PORT] ["/" PROTOCOL] | "dns://" NAME
+    RIVAL   = POINT [":" PORT], who asks the same at the same instant
     VERDICT = "ALWAYS" | "NEVER" | "SOMETIMES" [k "/" n] | "UNKNOWN" | "NO-NAT"
 
 Here lines are read; `emu.verify.expect` tells whether they are met.
@@ -35,6 +36,10 @@ _PROTOCOLS: Final = ("tcp", "udp", "sctp", "icmp")
 _HIGHEST_PORT: Final = 65535
 
 _PAYLOAD: Final = re.compile(r"\s+with (\d{1,6}) octets$")
+_RACES: Final = re.compile(r"\s+with races(?: beside (?P<rival>\S+))?$")
+SCHEME: Final = "://"
+"""What stands in an end point that is no host, but what a program is to fetch there."""
+
 _FORM: Final = "it is FROM -> TO VERDICT [because CODE]"
 _ANYBODY: Final = re.compile(
     r"any\s+(?P<kind>[^\s{}:/]+)\s*(?:\{(?P<selector>[^{}]*)\}?)?"
@@ -80,6 +85,8 @@ class Expectation:
         share: how much of it SOMETIMES is, None for any.
         code: the reason why something is not delivered, empty for any.
         payload: octets that have to arrive, too: behind the handshake, or in the datagram.
+        has_races: packets may overtake each other meanwhile.
+        beside: who asks the same at the same instant; empty for nobody.
         file: where the line stands, empty if in none.
         line: the same, counted from 1.
         path: the way to it from the top of the document.
@@ -92,6 +99,8 @@ class Expectation:
     share: Fraction | None = None
     code: str = ""
     payload: int = 0
+    has_races: bool = False
+    beside: str = ""
     file: str = attrs.field(default="", kw_only=True, eq=False)
     line: int = attrs.field(default=0, kw_only=True, eq=False)
     path: str = attrs.field(default="$", kw_only=True, eq=False)
@@ -101,7 +110,9 @@ class Expectation:
         """What is expected, as it is written."""
         share = "" if self.share is None else f" {self.share}"
         laden = f" with {self.payload} octets" if self.payload else ""
-        return f"{self.wanted}{share}" + (f" because {self.code}" if self.code else "") + laden
+        races = " with races" if self.has_races else ""
+        races += f" beside {self.beside}" if self.beside else ""
+        return f"{self.wanted}{share}" + (f" because {self.code}" if self.code else "") + laden + races
 
     @property
     def parties(self) -> str:
@@ -130,8 +141,10 @@ def parse_expectation(text: str, *, file: str = "", line: int = 0, path: str = "
     """
     words = " ".join(text.split())
     faults = _Faults()
-    laden = _PAYLOAD.search(words)
-    said = words if laden is None else words[: laden.start()]
+    races = _RACES.search(words)
+    said = words if races is None else words[: races.start()]
+    laden = _PAYLOAD.search(said)
+    said = said if laden is None else said[: laden.start()]
     left, arrow, right = (part.strip() for part in said.partition("->"))
     if not arrow:
         raise ExpectationError([f"has no '->': {_FORM}"])
@@ -143,9 +156,23 @@ def parse_expectation(text: str, *, file: str = "", line: int = 0, path: str = "
     target, rest = _party(right, "TO", faults)
     _check_flow(target, faults)
     wanted, share, code = _verdict(rest, faults)
+    if races is not None and share is not None:
+        faults.append(f"SOMETIMES {share} with races: which packet comes first has no odds, so no share")
     faults.check()
-    payload = 0 if laden is None else int(laden[1])
-    return Expectation(words, source, target, wanted, share, code, payload, file=file, line=line, path=path)
+    return Expectation(
+        words,
+        source,
+        target,
+        wanted,
+        share,
+        code,
+        0 if laden is None else int(laden[1]),
+        races is not None,
+        (races and races["rival"]) or "",
+        file=file,
+        line=line,
+        path=path,
+    )
 
 
 # --- who ---
@@ -159,6 +186,8 @@ def _party(text: str, name: str, faults: _Faults) -> tuple[Party, str]:
     if text == "any" or text.startswith("any "):
         return _anybody(text, faults)
     word, _, rest = text.partition(" ")
+    if SCHEME in word and name == "TO":
+        return Party(word, word), rest
     point, flow = split_flow(word)
     try:
         if _LITERAL.fullmatch(point):

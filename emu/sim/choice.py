@@ -76,6 +76,17 @@ class Uniform(Sequence[Fraction]):
         return self._share
 
 
+class Timing(tuple[Fraction, ...]):
+    """Odds that nobody knows, of two alternatives: things at one instant come in the other order, or not.
+
+    A run draws by them, for it has to. An exploration follows both and trusts no odds; on a branch it lets
+    things change places once at the most: what takes two such accidents is rarer than what takes one, and
+    they would double the branches each.
+    """
+
+    __slots__ = ()
+
+
 @attrs.define
 class DrawnChoice:
     """Draws from a random stream."""
@@ -110,15 +121,20 @@ class DrawnChoice:
 
 @attrs.frozen
 class Taken:
-    """One decision on a branch: the question, which alternative, its probability, and what it is called."""
+    """One decision on a branch: the question, which alternative, its probability, and what it is called.
+
+    Where it `is_timing`, the probability is nobody's knowledge.
+    """
 
     question: str
     index: int
     probability: Fraction
     name: str = ""
+    is_timing: bool = False
 
     def __str__(self) -> str:
-        return f"{self.question} -> {self.name or self.index} ({self.probability})"
+        odds = "a matter of timing" if self.is_timing else self.probability
+        return f"{self.question} -> {self.name or self.index} ({odds})"
 
 
 @attrs.define
@@ -137,6 +153,9 @@ class ScriptedChoice:
 
     def pick(self, question: str, odds: Sequence[Fraction], names: Sequence[str] = ()) -> int:
         """Return the script's next index, or the first with a probability above 0."""
+        is_timing = isinstance(odds, Timing)
+        if is_timing and any(step.is_timing and not step.index for step in self.taken):
+            return 1
         possible = [index for index, share in enumerate(odds[:MOST_FOLLOWED]) if share]
         depth = len(self.taken)
         if depth < len(self.script):
@@ -145,7 +164,8 @@ class ScriptedChoice:
             index, *others = possible
             path = tuple(step.index for step in self.taken)
             self.untaken += [(*path, other) for other in others]
-        self.taken.append(Taken(question, index, odds[index], names[index] if names else ""))
+        name = names[index] if names else ""
+        self.taken.append(Taken(question, index, odds[index], name, is_timing))
         return index
 
     def happens(self, question: str, share: Fraction) -> bool:
@@ -160,6 +180,11 @@ class ScriptedChoice:
         for step in self.taken:
             product *= step.probability
         return product
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether something was taken whose probability nobody knows."""
+        return any(step.is_timing for step in self.taken)
 
 
 def branches() -> Iterator[ScriptedChoice]:

@@ -20,7 +20,7 @@ import attrs
 from emu.fabric.held import Held, OnceOnlyError
 from emu.sim.choice import branches
 from emu.verify import assumed, endpoint, exchange, outcome
-from emu.verify.names import NotResolvedError
+from emu.verify.names import NotResolvedError, look_up_at_once
 from emu.verify.steady import ASSUMPTION, SteadyChoice
 from emu.verify.verdict import Verdict
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from emu.cluster.emulation import Emulation
+    from emu.kernel.netfilter.conntrack.race import Race
     from emu.verify.endpoint import Source, Target
     from emu.verify.exchange import Exchange
     from emu.verify.verdict import Outcome
@@ -58,11 +59,14 @@ class Asker:
             Nobody else may change it between the questions.
         is_brief: an exchange ends as soon as its outcome is clear, and the
             modules that took its steps are not noted: for many questions.
+        race: which packets may overtake each other while something is asked; every order is followed.
+            What is answered only because it was sent again is not delivered then.
     """
 
-    def __init__(self, network: Emulation, *, is_brief: bool = False) -> None:
+    def __init__(self, network: Emulation, *, is_brief: bool = False, race: Race | None = None) -> None:
         self.network = network
         self._is_brief = is_brief
+        self._race = race
         self._held = Held(network.fabric)
 
     def judge(
@@ -73,6 +77,7 @@ class Asker:
         namespace: str = "default",
         payload: int = 0,
         witness: Witness | None = None,
+        beside: str = "",
     ) -> Verdict:
         """Ask `target` from `source` on every branch of chance.
 
@@ -82,13 +87,23 @@ class Asker:
             namespace: of names of Kubernetes without one.
             payload: octets to send behind the handshake, or in the datagram, that have to arrive.
             witness: called on each branch after its exchange, while tables are as the packets left them.
+            beside: an end point that asks the same at the same instant; with a race alone.
 
         Raises:
             EndPointError: an end point is wrong.
             UnknownNameError: it is not there. A name that DNS does not know
                 is no error: nothing is delivered to it.
         """
-        question = _Question(source, target, namespace, payload, witness, is_brief=self._is_brief)
+        question = _Question(
+            source,
+            target,
+            namespace,
+            payload,
+            witness,
+            is_brief=self._is_brief,
+            beside=beside,
+            is_race=self._race is not None,
+        )
         try:
             return _explore(self._trial, question)
         except OnceOnlyError:
@@ -108,6 +123,8 @@ class Asker:
             try:
                 with self._held.trial(choice, is_unseen=True):
                     ends = _end_points(self.network, question)
+                    if ends[1].name:
+                        return False
                     is_answered = exchange.is_answered_at_once(self.network, *ends)
             except (OnceOnlyError, NotResolvedError):
                 return False
@@ -117,7 +134,7 @@ class Asker:
 
     @contextmanager
     def _trial(self, choice: SteadyChoice) -> Iterator[Emulation]:
-        with self._held.trial(choice):
+        with self._racing(self.network), self._held.trial(choice):
             yield self.network
 
     @contextmanager
@@ -126,7 +143,20 @@ class Asker:
         made = self.network.again()
         made.fabric.decide_by(choice)
         made.hold_still()
-        yield made
+        with self._racing(made):
+            yield made
+
+    @contextmanager
+    def _racing(self, network: Emulation) -> Iterator[None]:
+        """Let packets overtake each other inside the block, if they may."""
+        if self._race is None:
+            yield
+            return
+        network.fabric.let_race(self._race)
+        try:
+            yield
+        finally:
+            network.fabric.let_race(None)
 
 
 @attrs.frozen
@@ -137,6 +167,8 @@ class _Question:
     payload: int
     witness: Witness | None
     is_brief: bool
+    beside: str = ""
+    is_race: bool = False
 
 
 def _explore(stage: _Stage, question: _Question, *, most: int | None = None) -> Verdict:
@@ -155,7 +187,7 @@ def _explore(stage: _Stage, question: _Question, *, most: int | None = None) -> 
         with stage(steady) as network, network.listening(steady):
             try:
                 ends = source, target = _end_points(network, question)
-                told = exchange.ask(network, source, target, is_brief=question.is_brief)
+                told = _ask(network, source, target, question)
                 if question.witness is not None:
                     question.witness(network, told, source, target)
                 outcomes.append(outcome.of_exchange(network, told, source, target, choice))
@@ -171,8 +203,33 @@ def _explore(stage: _Stage, question: _Question, *, most: int | None = None) -> 
         *ends,
         merged,
         unknown or outcome.unknown_of(merged),
-        assumptions=((ASSUMPTION,) if was_steady else ()) + assumed.of_chance(spared) + taken,
+        assumptions=(
+            *((ASSUMPTION,) if was_steady else ()),
+            *((assumed.OVERTAKEN,) if question.is_race else ()),
+            *assumed.of_chance(spared),
+            *taken,
+        ),
     )
+
+
+def _ask(network: Emulation, source: Source, target: Target, question: _Question) -> Exchange:
+    if target.name:
+        return look_up_at_once(network, source, target)
+    rivals = [_source(network, question.beside, question)] if question.beside else []
+    return exchange.ask(
+        network, source, target, is_brief=question.is_brief, rivals=rivals, is_race=question.is_race
+    )
+
+
+def _source(network: Emulation, text: str, question: _Question) -> Source:
+    """Return who asks."""
+    if not network.is_cluster:
+        return endpoint.find_source(network, text)
+    from emu.cluster.cluster import Cluster  # noqa: PLC0415 - a network needs no control plane
+    from emu.verify import cluster_endpoint  # noqa: PLC0415
+
+    assert isinstance(network, Cluster)
+    return cluster_endpoint.find_source(network, text, question.namespace)
 
 
 def _end_points(network: Emulation, question: _Question) -> tuple[Source, Target]:
@@ -183,14 +240,13 @@ def _end_points(network: Emulation, question: _Question) -> tuple[Source, Target
         UnknownNameError: one is not there.
         NotResolvedError: the name of the target has no address.
     """
+    asker = _source(network, question.source, question)
     if not network.is_cluster:
-        target = endpoint.find_target(network, question.target)
-        return endpoint.find_source(network, question.source), _laden(target, question)
+        return asker, _laden(endpoint.find_target(network, question.target), question)
     from emu.cluster.cluster import Cluster  # noqa: PLC0415 - a network needs no control plane
     from emu.verify import cluster_endpoint  # noqa: PLC0415
 
     assert isinstance(network, Cluster)
-    asker = cluster_endpoint.find_source(network, question.source, question.namespace)
     target = cluster_endpoint.find_target(network, question.target, asker, question.namespace)
     return asker, _laden(target, question)
 

@@ -27,6 +27,7 @@ _ESTABLISHED: Final = {
     "keep": "a connection that stood before a policy goes on",
     "recheck": "a connection that stood before a policy is judged again",
 }
+OVERTAKEN: Final = "one packet is overtaken at the most"
 _ICMP: Final = "a policy isolates a pod for ICMP, too"
 _BACK_TO_ITSELF: Final = "what a pod sends to itself through a Service is judged by its policies"
 

@@ -3,6 +3,7 @@
 
     FROM = POINT [":" PORT] | ADDRESS             its own port, a number
     TO   = (POINT | ADDRESS | DNS-NAME) [":" PORT-or-port-name] ["/" (tcp | udp | sctp | icmp)]
+         | "dns://" NAME                          what a resolver asks for a name
 
 A POINT is a pod, a Service, a node, a host outside (`emu.cluster.points`). A DNS
 name is looked up from where the question is asked, packets and all.
@@ -10,7 +11,10 @@ name is looked up from where the question is asked, packets and all.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
+
+import attrs
 
 from emu.cluster.points import DEFAULT_NAMESPACE, address_outside, parse_point, pods_of, service_of
 from emu.errors import EndPointError, UnknownNameError
@@ -18,7 +22,7 @@ from emu.kube.api.objects import Pod
 from emu.verify import endpoint
 from emu.verify.balanced import as_clients_ask
 from emu.verify.endpoint import LITERAL, Protocol, Source, Target
-from emu.verify.names import resolved
+from emu.verify.names import resolved, server_of
 from emu.wire.addresses import ANY_IP4, IpAddress
 
 if TYPE_CHECKING:
@@ -26,7 +30,11 @@ if TYPE_CHECKING:
     from emu.cluster.points import Point
     from emu.kube.api.objects import Service
 
+DNS: Final = "dns://"
+"""What the end point begins with that is a name to be looked up."""
+
 _PROTOCOLS: Final = {protocol.value.lower(): protocol for protocol in Protocol}
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 
 
 def find_source(cluster: Cluster, text: str, namespace: str = DEFAULT_NAMESPACE) -> Source:
@@ -56,7 +64,19 @@ def find_target(cluster: Cluster, text: str, source: Source, namespace: str = DE
         UnknownNameError: there is none, or it has no address.
         NotResolvedError: it is a name for DNS, and that gives no address.
     """
+    if text.startswith(DNS):
+        return _resolver_of(text, source)
     return as_clients_ask(cluster, _find_target(cluster, text, source, namespace))
+
+
+def _resolver_of(text: str, source: Source) -> Target:
+    """Return the name server of `source`, as who is asked for a name."""
+    name = text.removeprefix(DNS)
+    if not _NAME.fullmatch(name):
+        raise EndPointError(f"{text!r}: behind dns:// stands a name, and nothing else")
+    if source.userland is None:
+        raise EndPointError(f"{text!r}: who looks a name up has a resolv.conf; FROM is an address alone")
+    return attrs.evolve(server_of(source.userland), point=text, name=name)
 
 
 def _find_target(cluster: Cluster, text: str, source: Source, namespace: str) -> Target:

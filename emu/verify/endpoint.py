@@ -72,6 +72,7 @@ class Target:
             a proxy takes the connection first, ns; 0: a connection that stands says so.
         says: what such a client says, and has to be answered; nothing: it only stays.
         lookup: what it took to find the address of a DNS name; None where nobody was asked.
+        name: what is looked up, if the question is the resolver's own; the address is the name server's then.
     """
 
     point: str
@@ -82,8 +83,11 @@ class Target:
     stays: Duration = 0
     says: bytes = b""
     lookup: Exchange | None = attrs.field(default=None, eq=False, repr=False)
+    name: str = ""
 
     def __str__(self) -> str:
+        if self.name:
+            return self.point
         port = f":{self.port}" if self.port else ""
         return f"{self.point}{port}/{self.protocol.value}"
 

@@ -20,7 +20,7 @@ from emu.verify.endpoint import Protocol
 from emu.wire.addresses import ANY_IP4
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
     from types import FrameType
 
     from emu.cluster.emulation import Emulation
@@ -74,11 +74,14 @@ class Exchange:
             name, `icmp TYPE/CODE`, or `STORM`.
         start: when it was asked.
         told: every step of every packet until the end, in order.
+        late: how long after the question the answer came that something had to be sent again for, ns; 0
+            for none, or one at once.
     """
 
     outcome: str
     start: Instant
     told: tuple[Told, ...]
+    late: Duration = 0
 
     @property
     def is_answered(self) -> bool:
@@ -126,7 +129,15 @@ class _Bystander:
         return not any(net.used_netfilter is not None and net.used_netfilter.remembers for net in nets)
 
 
-def ask(network: Emulation, source: Source, target: Target, *, is_brief: bool = False) -> Exchange:
+def ask(
+    network: Emulation,
+    source: Source,
+    target: Target,
+    *,
+    is_brief: bool = False,
+    rivals: Iterable[Source] = (),
+    is_race: bool = False,
+) -> Exchange:
     """Ask `target` from `source` and return what happened.
 
     Args:
@@ -134,7 +145,12 @@ def ask(network: Emulation, source: Source, target: Target, *, is_brief: bool = 
         source: who asks.
         target: whom, and with what.
         is_brief: stop as soon as the outcome is clear, and do not ask which module told a step.
+        rivals: who asks the same at the same instant.
+        is_race: packets may overtake each other: what is answered at a second attempt is told as late.
     """
+    if is_race:
+        programs = {each: _program(each, target, is_brief=True) for each in (source, *rivals)}
+        return first_attempt(network, [(each.namespace, run) for each, run in programs.items()])
     if not is_brief:
         return observe(network, lambda: _run(network, source, target))
     bystander = _Bystander()
@@ -160,6 +176,39 @@ def observe(
         loop.budget = budget
         loop.replenish()
     return Exchange(outcome, start, tuple(witness.told))
+
+
+def first_attempt(network: Emulation, programs: Sequence[tuple[str, Program[str]]]) -> Exchange:
+    """Run programs at one instant, and return what became of the first one's first attempt.
+
+    An answer that comes only because something was sent again is late: it says that something was
+    lost. Nobody overtakes anybody any more then: one race is what is looked at.
+
+    Args:
+        network: where.
+        programs: with the network namespaces that they run in; each returns an outcome.
+    """
+    fabric = network.fabric
+    start = fabric.loop.now
+    end = start
+
+    def run() -> str:
+        nonlocal end
+        first, *_ = [fabric.spawn(fabric.namespace(net), each) for net, each in programs]
+        network.run_until(lambda: first.done, later(start, _AT_ONCE))
+        fabric.let_race(None)
+        network.finish(first)
+        end = fabric.loop.now
+        fabric.loop.run_until(later(end, _AFTERMATH))
+        if not first.done:
+            first.kill()
+            return TIMEOUT
+        return word(first.error) if first.error is not None else first.result
+
+    found = observe(network, run)
+    if found.is_answered and end - start > _AT_ONCE:
+        return attrs.evolve(found, outcome=TIMEOUT, late=end - start)
+    return found
 
 
 def is_answered_at_once(network: Emulation, source: Source, target: Target) -> bool:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from emu.verify.asker import Asker
+from emu.verify.racing import race_of
 from emu.verify.verdict import Word
 
 if TYPE_CHECKING:
@@ -30,16 +31,28 @@ class Flow:
         target: whom, with port and protocol.
         namespace: of names without one.
         payload: octets that have to arrive, too.
+        races: packets may overtake each other; every order is followed.
+        beside: who asks the same at the same instant, and races, too; nobody for an empty one.
     """
 
     def __init__(
-        self, network: Emulation, source: str, target: str, *, namespace: str = "default", payload: int = 0
+        self,
+        network: Emulation,
+        source: str,
+        target: str,
+        *,
+        namespace: str = "default",
+        payload: int = 0,
+        races: bool = False,
+        beside: str = "",
     ) -> None:
         self.source = source
         self.target = target
         self._network = network
         self._namespace = namespace
         self._payload = payload
+        self._race = race_of(network) if races or beside else None
+        self._beside = beside
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -49,8 +62,12 @@ class Flow:
             EndPointError: an end point is wrong.
             UnknownNameError: there is none such.
         """
-        return Asker(self._network).judge(
-            self.source, self.target, namespace=self._namespace, payload=self._payload
+        return Asker(self._network, race=self._race).judge(
+            self.source,
+            self.target,
+            namespace=self._namespace,
+            payload=self._payload,
+            beside=self._beside,
         )
 
     @property
@@ -79,7 +96,15 @@ class Flow:
         """What makes it succeed always, proved on a copy; None if nothing is known to."""
         from emu.verify.fixes import find_fix  # noqa: PLC0415 - only failures need it
 
-        return find_fix(self._network, self.source, self.target, self.verdict, namespace=self._namespace)
+        return find_fix(
+            self._network,
+            self.source,
+            self.target,
+            self.verdict,
+            namespace=self._namespace,
+            race=self._race,
+            beside=self._beside,
+        )
 
     def explain(self) -> str:
         """Return the verdict, the way of its most telling branch and what would help, as `emu trace` does."""

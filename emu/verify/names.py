@@ -10,10 +10,11 @@ import attrs
 from emu.apps.resolver.lookup import Reason, Resolved, Unresolved, configuration, look_up
 from emu.errors import UnknownNameError
 from emu.verify.endpoint import Protocol, Target
-from emu.verify.exchange import observe
+from emu.verify.exchange import first_attempt, observe
 
 if TYPE_CHECKING:
     from emu.cluster.emulation import Emulation
+    from emu.fabric.program import Program
     from emu.fabric.userland import Userland
     from emu.verify.endpoint import Source
     from emu.verify.exchange import Exchange
@@ -76,12 +77,46 @@ def resolved(network: Emulation, source: Source, target: Target) -> Target:
     answer = found[0] if found else Unresolved(Reason.AGAIN)
     if isinstance(answer, Resolved):
         return attrs.evolve(target, address=answer.addresses[0], lookup=exchange)
+    raise _not_resolved(target.point, answer, source, target, server_of(host.userland), exchange)
+
+
+def look_up_at_once(network: Emulation, source: Source, target: Target) -> Exchange:
+    """Look `target.name` up as getaddrinfo(3) does, A and AAAA together, and return what happened.
+
+    Raises:
+        NotResolvedError: it has no address.
+    """
+    assert source.userland is not None, "who looks names up has a resolv.conf"
+    userland = source.userland
+    found: list[Resolved | Unresolved] = []
+
+    def run() -> Program[str]:
+        answer = yield from look_up(target.name, userland)
+        found.append(answer)
+        return _ANSWERED if isinstance(answer, Resolved) else _SILENCE
+
+    exchange = first_attempt(network, [(source.namespace, run())])
+    if exchange.is_answered or exchange.late:
+        return exchange
+    answer = found[0] if found else Unresolved(Reason.AGAIN)
+    raise _not_resolved(target.name, answer, source, target, server_of(userland), exchange)
+
+
+def _not_resolved(  # noqa: PLR0917 - what is known of a failure, and nothing else
+    name: str,
+    answer: Resolved | Unresolved,
+    source: Source,
+    target: Target,
+    server: Target,
+    exchange: Exchange,
+) -> NotResolvedError:
+    assert isinstance(answer, Unresolved), "it has no address"
     is_absent = answer.reason in _ABSENT
     exchange = attrs.evolve(exchange, outcome=_ANSWERED if is_absent else _SILENCE)
-    words = f"{target.point}: {answer}"
-    raise NotResolvedError(words, source, target, _server(host.userland), exchange, is_absent)
+    return NotResolvedError(f"{name}: {answer}", source, target, server, exchange, is_absent)
 
 
-def _server(userland: Userland) -> Target:
+def server_of(userland: Userland) -> Target:
+    """Return the first name server, as a target."""
     address = configuration(userland).servers[0]
     return Target(str(address), address, Protocol.UDP, _PORT)

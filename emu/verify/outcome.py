@@ -9,6 +9,7 @@ import attrs
 
 from emu.kernel.drops import DropReason
 from emu.observe.recording import Kind
+from emu.sim.time import SECOND
 from emu.verify import fivetuple, story
 from emu.verify.causes import find
 from emu.verify.exchange import CLOSED
@@ -42,17 +43,24 @@ def of_exchange(
     told = story.tell(exchange, source, target)
     result = _result(exchange, told, source)
     delivered = result is Result.DELIVERED
+    cause = None if delivered else find.find_cause(network, exchange, told, source, target)
+    if cause is not None and exchange.late:
+        late = f"{exchange.late / SECOND:.3f} s"
+        cause = attrs.evolve(
+            cause, words=f"{cause.words}; the answer comes after {late}, when it is sent again"
+        )
     requests = [leg.request.tuples for leg in told.legs if leg.request is not None]
     return Outcome(
         choice.probability,
         result,
-        None if delivered else find.find_cause(network, exchange, told, source, target),
+        cause,
         None if told.last.request is None else _arrival(told.last.request, network),
         dnat=any((one.dst, one.dport) != (leg[0].dst, leg[0].dport) for leg in requests for one in leg),
         masquerade=any((one.src, one.sport) != (leg[0].src, leg[0].sport) for leg in requests for one in leg),
         choices=tuple(choice.taken),
         story=told,
         unknown=() if delivered else _unknown_steps(exchange),
+        is_timed=choice.is_timed,
     )
 
 
@@ -73,6 +81,7 @@ def of_no_name(network: Emulation, error: NotResolvedError, choice: ScriptedChoi
         choices=tuple(choice.taken),
         story=told,
         unknown=() if error.is_absent else _unknown_steps(error.exchange),
+        is_timed=choice.is_timed,
     )
 
 
@@ -87,7 +96,8 @@ def merge(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
         else:
             shared = tuple(taken for taken in known.choices if taken in each.choices)
             probability = known.probability + each.probability
-            merged[key] = attrs.evolve(known, probability=probability, choices=shared)
+            is_timed = known.is_timed or each.is_timed
+            merged[key] = attrs.evolve(known, probability=probability, choices=shared, is_timed=is_timed)
     return tuple(merged.values())
 
 

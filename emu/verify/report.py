@@ -59,9 +59,9 @@ class HopReport(TypedDict):
 
 
 class OutcomeReport(TypedDict):
-    """One branch, without its hops."""
+    """One branch, without its hops; the probability is null where timing decides."""
 
-    probability: str
+    probability: str | None
     result: str
     reason: str | None
     direction: str | None
@@ -132,7 +132,7 @@ def outcome_report(outcome: Outcome) -> OutcomeReport:
     """Return one branch."""
     cause, arrival = outcome.cause, outcome.arrival
     return OutcomeReport(
-        probability=str(outcome.probability),
+        probability=None if outcome.is_timed else str(outcome.probability),
         result=outcome.result.value,
         reason=None if cause is None else cause.code,
         direction=None if cause is None else cause.way.value,

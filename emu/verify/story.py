@@ -236,6 +236,9 @@ def tell(exchange: Exchange, source: Source, target: Target) -> Story:
     told = exchange.told[:_STORM_SHOWN] if exchange.outcome == STORM else exchange.told
     packets = [Packet(steps) for steps in _by_birth(told)]
     asked = [packet for packet in packets if _is_question(packet, source, target)]
+    lost = [packet for packet in asked if packet.end.step.kind is Kind.DROP] if exchange.late else []
+    if lost:  # the first of them made the answer late; what was answered were others
+        return Story(exchange.start, (lost[0],), None, _arp(packets, lost[0].told[-1].step.number), 0)
     return _story(exchange.start, packets, asked, is_answered=exchange.is_answered)
 
 

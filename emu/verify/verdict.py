@@ -73,6 +73,7 @@ class Outcome:
         choices: what chance decided.
         story: the packets.
         unknown: what ended packets here and is not modelled; nothing if it was delivered all the same.
+        is_timed: which packet came first was part of what was decided, so nobody knows the probability.
     """
 
     probability: Fraction
@@ -84,6 +85,7 @@ class Outcome:
     choices: tuple[Taken, ...]
     story: Story
     unknown: tuple[str, ...] = ()
+    is_timed: bool = False
 
 
 @attrs.frozen
@@ -106,7 +108,11 @@ class Verdict:
 
     @property
     def delivered(self) -> Fraction | None:
-        """The probability that it is delivered; None if that is not known."""
+        """The probability that it is delivered; None if that is not known, or a matter of timing."""
+        return None if self.is_timed else self._share
+
+    @property
+    def _share(self) -> Fraction | None:
         if self.unknown:
             return None
         shares = (one.probability for one in self.outcomes if one.result is Result.DELIVERED)
@@ -115,7 +121,18 @@ class Verdict:
     @property
     def word(self) -> Word:
         """The answer in one word."""
-        return Word.of(self.delivered)
+        return Word.of(self._share)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether it is a matter of timing what becomes of it: SOMETIMES then has no odds."""
+        return self.word is Word.SOMETIMES and any(one.is_timed for one in self.outcomes)
+
+    @property
+    def words(self) -> str:
+        """The answer with its odds, where there are any."""
+        share = f" {self.delivered}" if self.word is Word.SOMETIMES and self.delivered is not None else ""
+        return f"{self.word.value}{share}"
 
     @property
     def failure(self) -> Outcome | None:

@@ -19,6 +19,7 @@ from emu.verify.causes.codes import (
 from emu.verify.causes.scene import called
 from emu.verify.causes.words import PROTOCOLS
 from emu.verify.story import Way
+from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +100,7 @@ def _exhausted(scene: Scene, cause: Cause) -> Cause | None:
     was = scene.packet.tuples[-2] if len(scene.packet.tuples) > 1 else there
     is_race = any((one.original.src, one.original.sport) == (was.src, was.sport) for one in mapped)
     if change is None or not mapped or is_race:
-        return None
+        return _overtaken(scene, cause, was)
     rule = next((step.rule for step in reversed(scene.steps) if _translates(step, scene.end.net)), "")
     words = (
         f"{len(mapped)} connections to {there.dst}:{there.dport} have all ports of {there.src} that NAT may "
@@ -107,6 +108,32 @@ def _exhausted(scene: Scene, cause: Cause) -> Cause | None:
     )
     fix = "give NAT more ports or addresses, or have fewer connections to one destination at a time"
     return attrs.evolve(cause, code=CT_NAT_PORTS_EXHAUSTED, words=words, rule=rule, fix=fix)
+
+
+def _overtaken(scene: Scene, cause: Cause, was: FiveTuple) -> Cause | None:
+    """Explain a packet whose addresses and ports another one got that was under way at the same instant."""
+    entries = scene.net.netfilter.conntrack.entries(scene.net.now)
+    asked, there = (was.src, was.sport, was.dst, was.dport), scene.there
+    for entry in entries:
+        first, back = entry.original, entry.reply
+        if first.protocol != there.protocol:
+            continue
+        if (first.src, first.sport, first.dst, first.dport) == asked:
+            words = (
+                f"two packets of one socket were under way at once: the other one was sent on to "
+                f"{IpAddress(back.src)}:{back.sport} and entered first, and this one, for {there.dst}:"
+                f"{there.dport}, is dropped"
+            )
+            fix = "send each by a socket of its own, or one after the other: single-request-reopen or use-vc"
+            return attrs.evolve(cause, words=words, fix=fix)
+        if (back.dst, back.dport, back.src, back.sport) == (there.src, there.sport, there.dst, there.dport):
+            words = (
+                f"two connections to {there.dst}:{there.dport} were masqueraded to port {there.sport} of "
+                f"{there.src} at once: that of {IpAddress(first.src)} was entered first"
+            )
+            fix = f"have NAT draw the ports in {scene.end.net}: MASQUERADE with --random-fully"
+            return attrs.evolve(cause, words=words, fix=fix)
+    return None
 
 
 def _changes_source(step: Step, scene: Scene) -> bool:

@@ -14,6 +14,7 @@ from emu.verify.expect.finding import Finding
 from emu.verify.expect.nat import NatWitness
 from emu.verify.expect.pairs import nobody, pairs_of, strangers_of
 from emu.verify.probing.guests import invite
+from emu.verify.racing import race_of
 from emu.verify.verdict import Word
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Checker:
         self._invited: dict[str, set[tuple[str, int]]] = {}
         self._brief: Asker | None = None
         self._whole: Asker | None = None
+        self._racing: Asker | None = None
 
     def check_all(self, expectations: Iterable[Expectation]) -> Iterator[Finding]:
         """Yield a finding for each line.
@@ -94,16 +96,24 @@ class Checker:
             self._invited |= strangers
             invite(network, strangers)
             network.remember(lambda other: invite(other, strangers) if isinstance(other, Cluster) else None)
-            self._brief = self._whole = None
+            self._brief = self._whole = self._racing = None
             self._denials = Denials(network, self._namespace)
 
-    def _judge(self, pair: Pair, payload: int, witness: NatWitness | None) -> Verdict:
+    def _judge(self, expectation: Expectation, pair: Pair, witness: NatWitness | None) -> Verdict:
         """Ask; who looks for translations, or sends data, sees each exchange to its end."""
-        asker = self._asker
-        if witness is not None or payload:
+        asker, payload = self._asker, expectation.payload
+        if expectation.has_races:
+            race = race_of(self._network)
+            asker = self._racing = self._racing or Asker(self._network, race=race)
+        elif witness is not None or payload:
             asker = self._whole = self._whole or Asker(self._network)
         return asker.judge(
-            pair.source, pair.target, namespace=self._namespace, payload=payload, witness=witness
+            pair.source,
+            pair.target,
+            namespace=self._namespace,
+            payload=payload,
+            witness=witness,
+            beside=expectation.beside,
         )
 
     @property
@@ -127,11 +137,11 @@ class Checker:
             return Finding(
                 expectation, is_met=False, got=_NOT_RUNNING, words=pair.absent, pair=pair, asked=count
             )
-        is_bare = expectation.wanted == "ALWAYS" and not expectation.payload
+        is_bare = expectation.wanted == "ALWAYS" and not (expectation.payload or expectation.has_races)
         if is_bare and self._asker.is_clear(pair.source, pair.target, namespace=self._namespace):
             return Finding(expectation, is_met=True, got=Word.ALWAYS.value, asked=count)
         witness = NatWitness() if expectation.wanted == "NO-NAT" else None
-        verdict = self._judge(pair, expectation.payload, witness)
+        verdict = self._judge(expectation, pair, witness)
         if witness is not None and verdict.word is Word.ALWAYS:
             return _of_translations(expectation, witness, pair, count)
         if not _is_met(expectation, verdict):
@@ -200,9 +210,7 @@ def _codes(verdict: Verdict) -> set[str]:
 
 
 def _got(verdict: Verdict) -> str:
-    return (
-        f"{verdict.word.value} {verdict.delivered}" if verdict.word is Word.SOMETIMES else verdict.word.value
-    )
+    return verdict.words
 
 
 def _why(verdict: Verdict) -> tuple[str, str, str]:

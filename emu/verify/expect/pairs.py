@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from emu.cluster.cluster import Cluster
+from emu.cluster.expectation import SCHEME
 from emu.cluster.points import is_kind, parse_point, pods_of
 from emu.errors import EndPointError, UnknownNameError, did_you_mean
 from emu.kube.api.objects import Namespace, Node, Pod
@@ -122,4 +123,6 @@ def _of_pod(pod: Pod) -> _Point:
 
 def _is_object(point: str) -> bool:
     """Return whether an end point names an object, and is no address and no name for DNS."""
+    if SCHEME in point:
+        return False
     return "/" in point or not ("." in point or ":" in point or point[:1].isdigit())

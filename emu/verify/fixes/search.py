@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from emu.cluster.emulation import Emulation
+    from emu.kernel.netfilter.conntrack.race import Race
     from emu.verify.fixes.fix import Proposal
     from emu.verify.verdict import Verdict
 
@@ -38,7 +39,14 @@ _OF_POLICIES: Final = frozenset((NETPOL_INGRESS, NETPOL_EGRESS))
 
 
 def find_fix(
-    network: Emulation, source: str, target: str, verdict: Verdict, *, namespace: str = "default"
+    network: Emulation,
+    source: str,
+    target: str,
+    verdict: Verdict,
+    *,
+    namespace: str = "default",
+    race: Race | None = None,
+    beside: str = "",
 ) -> Fix | None:
     """Return what makes an exchange succeed always, proved on a copy; None if nothing is found.
 
@@ -51,9 +59,11 @@ def find_fix(
         target: whom, as it was given.
         verdict: the answer.
         namespace: of names of Kubernetes without one.
+        race: which packets overtook each other when it was asked.
+        beside: who asked at the same instant.
     """
     is_too_open = verdict.failure is None and not verdict.unknown and are_ignored(network)
-    waiting = deque([_State(network, source, target, verdict)])
+    waiting = deque([_State(network, source, target, verdict, race=race, beside=beside)])
     tries = 0
     while waiting:
         state = waiting.popleft()
@@ -80,6 +90,18 @@ class _State:
     target: str
     verdict: Verdict
     proposals: tuple[Proposal, ...] = ()
+    race: Race | None = None
+    beside: str = ""
+
+    def judge(self, namespace: str, *, is_brief: bool = False) -> Verdict:
+        """Ask, and return the answer."""
+        return Asker(self.network, is_brief=is_brief, race=self.race).judge(
+            self.source,
+            self.target,
+            namespace=namespace,
+            payload=self.verdict.target.payload,
+            beside=self.beside,
+        )
 
 
 def _proposals(state: _State, namespace: str) -> Iterator[Proposal]:
@@ -109,20 +131,19 @@ def _tried(state: _State, proposal: Proposal, namespace: str) -> _State | None:
     source, target = (asked.source, asked.target) if asked is not None else (state.source, state.target)
     try:
         network = trial.apply(state.network.again())
-        payload = state.verdict.target.payload
-        verdict = Asker(network, is_brief=True).judge(source, target, namespace=namespace, payload=payload)
+        after = attrs.evolve(
+            state, network=network, source=source, target=target, proposals=(*state.proposals, proposal)
+        )
+        return attrs.evolve(after, verdict=after.judge(namespace, is_brief=True))
     except (EmuError, OSError):
         return None
-    return _State(network, source, target, verdict, (*state.proposals, proposal))
 
 
 def _is_healthy(state: _State, namespace: str) -> bool:
     """Return whether the exchange succeeds always there, to its end."""
     if state.verdict.word is not Word.ALWAYS:
         return False
-    payload = state.verdict.target.payload
-    whole = Asker(state.network).judge(state.source, state.target, namespace=namespace, payload=payload)
-    return whole.word is Word.ALWAYS
+    return state.judge(namespace).word is Word.ALWAYS
 
 
 def _is_denied(verdict: Verdict) -> bool:

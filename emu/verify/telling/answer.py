@@ -39,13 +39,11 @@ def first_line(verdict: Verdict, places: Places | None = None, denied: Cause | N
         places: whose addresses they are; None tells what the verdict says of that.
         denied: why policies that nobody enforces would end what is delivered; None if they would not.
     """
-    word = verdict.word.value
+    word = verdict.words
     if verdict.unknown:
         more = f" and {len(verdict.unknown) - 1} more" if len(verdict.unknown) > 1 else ""
         room = WIDTH - len(word) - 2 - len(more)
         return f"{word}  {shortened(verdict.unknown[0], room)}{more}"
-    if verdict.word is Word.SOMETIMES:
-        word += f" {verdict.delivered}"
     failed = verdict.failure
     cause = None if failed is None else failed.cause
     code = "" if cause is None else cause.code
@@ -75,12 +73,14 @@ def _sentences(verdict: Verdict, cause: Cause | None, ends: list[Fate]) -> Itera
         yield "delivered"
         return
     failing = next(fate for fate in ends if not fate.is_delivered)
-    if verdict.word is Word.SOMETIMES:
+    if verdict.word is Word.SOMETIMES and not verdict.is_timed:
         yield from _when(failing, ends, verdict)
     assert failing.outcome.cause is not None, "what fails has a cause"
     half = "reply " if cause.way is Way.REPLY else ""
     result = verdict.failure.result.value if verdict.failure is not None else ""
     sometimes = "else " if verdict.word is Word.SOMETIMES else ""
+    if verdict.is_timed:
+        sometimes = "a matter of timing: "
     if cause.object.startswith("NetworkPolicy "):
         yield f"{sometimes}{half}{result} at {cause.net} by {cause.object}"
         yield f"{sometimes}{half}{result} by {cause.object}"

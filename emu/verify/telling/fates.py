@@ -50,6 +50,11 @@ class Fate:
         return "" if self.outcome.cause is None else self.outcome.cause.code
 
     @property
+    def share(self) -> str:
+        """Its probability in a word or two."""
+        return "timing" if self.outcome.is_timed else str(self.probability)
+
+    @property
     def names(self) -> str:
         """What is picked, in a few words."""
         return listed(self.picked, "end points" if self.picks_endpoint else "decisions")

@@ -87,7 +87,7 @@ def _fates(telling: Telling) -> str:
         (
             _row(
                 fate.numbered,
-                str(fate.probability),
+                fate.share,
                 fate.outcome.result.value,
                 f"{fate.names} ({fate.vicinity})" if fate.vicinity else fate.names,
                 fate.code,

@@ -58,7 +58,7 @@ def _fates(telling: Telling) -> Iterator[str]:
         (
             (
                 fate.numbered,
-                str(fate.probability),
+                fate.share,
                 fate.outcome.result.value,
                 escaped(f"{fate.names} ({fate.vicinity})" if fate.vicinity else fate.names),
                 escaped(fate.code),

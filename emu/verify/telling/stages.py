@@ -210,7 +210,7 @@ class _Visit:
             return
         match step.stage:
             case "conntrack":
-                if step.detail.lower().startswith("invalid"):
+                if step.detail.lower().startswith(("invalid", "overtaken")):
                     self._add(step, f"conntrack {step.detail}")
             case "ipvs" | "nat":
                 (self._balanced if step.stage == "ipvs" else self._retranslated)(hop)

@@ -50,9 +50,7 @@ def _fates(found: Sequence[Fate]) -> Iterator[str]:
     for fate in found:
         numbers = shortened(fate.numbered, _NUMBERS)
         where = f" ({fate.vicinity})" if fate.vicinity else ""
-        cells.append(
-            (numbers, str(fate.probability), fate.outcome.result.value, fate.code, fate.names, where)
-        )
+        cells.append((numbers, fate.share, fate.outcome.result.value, fate.code, fate.names, where))
     shown = [column for column in range(4) if column != _REASON or any(row[_REASON] for row in cells[1:])]
     widths = {column: max(len(row[column]) for row in cells) for column in shown}
     room = WIDTH - sum(widths.values()) - len(_GAP) * len(shown)

@@ -10,7 +10,8 @@ translated by itself, and whoever is confirmed second may find its tuples taken.
 
 Here one CPU does everything, so it happens only where somebody asks for it: the
 first packet of a connection is then held, by choice, behind what is under way
-at the same instant.
+at the same instant. Only one whose connection is translated is: between others
+no order makes a difference, since what they have in common they share.
 
 Source: net/netfilter/nf_conntrack_core.c `__nf_conntrack_confirm`, `nf_ct_resolve_clash`.
 """
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import attrs
 
+from emu.sim.choice import Timing
 from emu.wire.ipv4 import TCP, UDP
 
 if TYPE_CHECKING:
@@ -53,7 +55,10 @@ class Race:
         is_routed = (
             skb.route is not None and packet.out_device is skb.route.device
         )  # and no bridge forwards it
-        if not is_routed or skb.header.protocol not in _RACING:
+        connection = skb.connection
+        if not is_routed or connection is None or connection.protocol not in _RACING:
+            return False
+        if connection.reply == connection.original.invert():
             return False
         question = f"is the packet overtaken in {net.name} before its connection is confirmed?"
-        return net.choice.pick(question, (self.share, 1 - self.share), _NAMES) == 0
+        return net.choice.pick(question, Timing((self.share, 1 - self.share)), _NAMES) == 0
