@@ -111,18 +111,16 @@ class Ipip:
             return
         if net.recorder is not None:
             net.note(frame, "ipip", f"{device.name}: sent to {dst}")
-        ip_tunnel.send(
-            net,
-            way,
-            src=self.local if self.local != ANY_IP4 else way.src,
-            dst=dst,
-            payload=packet,
-            protocol=IPIP,
+        outer = ip_tunnel.Outer(
+            self.local if self.local != ANY_IP4 else way.src,
+            dst,
+            IPIP,
+            packet,
             ttl=self.ttl or skb.header.ttl,
             tos=ecn.encapsulate(tos, skb.header.tos),
             df=df and not path.is_mtu_locked(net, way, dst),
-            inner=frame,
         )
+        ip_tunnel.send(net, way, outer, frame)
 
     def _is_too_big(
         self, net: Namespace, device: Device, skb: Skb, way: RouteDecision, dst: bytes, *, df: bool

@@ -132,12 +132,11 @@ class Vxlan:
                 return
         low, high = self.source_ports or net.sysctl.numbers("net.ipv4.ip_local_port_range")
         inner = ecn.inner_tos(octets)
-        ip_tunnel.output(
-            net,
-            src=src,
-            dst=remote.dst,
-            device=remote.device,
-            payload=udp.build(
+        outer = ip_tunnel.Outer(
+            src,
+            remote.dst,
+            udp.PROTOCOL,
+            udp.build(
                 src,
                 remote.dst,
                 flowhash.source_port(octets, net.flow_secret, low, high),
@@ -145,12 +144,11 @@ class Vxlan:
                 vxlan.build(self.vni if remote.vni is None else remote.vni, octets),
                 with_checksum=self.udpcsum,
             ),
-            protocol=udp.PROTOCOL,
             ttl=_inner_ttl(octets) if self.ttl_inherit else self.ttl,
             tos=ecn.encapsulate(inner if self.tos_inherit else self.tos, inner),
             df=self.df is Df.SET or (self.df is Df.INHERIT and _inner_df(octets)),
-            inner=frame,
         )
+        ip_tunnel.output(net, outer, frame, device=remote.device)
 
 
 def default_mtu(lower: Device | None) -> int:
