@@ -73,6 +73,23 @@ def parser_of(verb: str, *, objects: bool = True) -> argparse.ArgumentParser:
     return parser
 
 
+def marking(
+    verb: str, words: Sequence[str], usage: str, *, sign: str = "="
+) -> tuple[argparse.Namespace, list[str]]:
+    """Return the arguments of a verb that marks objects, and the changes: words with `sign`, or a minus behind.
+
+    What is missing becomes a `CommandError` that says the `usage`.
+    """
+    parser = parser_of(verb)
+    parser.add_argument("--overwrite", action="store_true")
+    asked = parser.parse_intermixed_args(list(words))
+    changes = [word for word in asked.words if sign in word or word.endswith("-")]
+    asked.words = [word for word in asked.words if word not in changes]
+    if not changes or not asked.words:
+        raise CommandError(f"error: {verb} {usage}", 1)
+    return asked, changes
+
+
 def called(found: Object) -> str:
     """Return how kubectl calls the kind of an object: `deployment.apps`, `pod`."""
     kind, version = (
@@ -210,13 +227,7 @@ def _of_files(cluster: Cluster, objects: Iterable[Object], missing: list[str]) -
 
 
 def _label(words: Sequence[str]) -> Edit:
-    parser = parser_of("label")
-    parser.add_argument("--overwrite", action="store_true")
-    asked = parser.parse_intermixed_args(list(words))
-    changes = [word for word in asked.words if "=" in word or word.endswith("-")]
-    asked.words = [word for word in asked.words if word not in changes]
-    if not changes or not asked.words:
-        raise CommandError("error: label KIND/NAME KEY=VALUE... KEY-... [--overwrite]", 1)
+    asked, changes = marking("label", words, "KIND/NAME KEY=VALUE... KEY-... [--overwrite]")
     wanted = [change_of(word) for word in changes]
 
     def deed(cluster: Cluster, _given: Given) -> Finished:

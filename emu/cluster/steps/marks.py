@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.apps.tools.finished import Finished
-from emu.cluster.editing import called, meant, parser_of
+from emu.cluster.editing import called, marking, meant
 from emu.errors import CommandError
 from emu.kube.api.objects import Node
 from emu.kube.api.objects.scheduling import Taint
@@ -30,13 +30,7 @@ _TAINT: Final = re.compile(
 
 def annotate(words: Sequence[str]) -> Deed:
     """Change annotations of objects: `annotate KIND/NAME KEY=VALUE... KEY-... [--overwrite]`."""
-    parser = parser_of("annotate")
-    parser.add_argument("--overwrite", action="store_true")
-    asked = parser.parse_intermixed_args(list(words))
-    changes = [word for word in asked.words if "=" in word or word.endswith("-")]
-    asked.words = [word for word in asked.words if word not in changes]
-    if not changes or not asked.words:
-        raise CommandError("error: annotate KIND/NAME KEY=VALUE... KEY-... [--overwrite]", 1)
+    asked, changes = marking("annotate", words, "KIND/NAME KEY=VALUE... KEY-... [--overwrite]")
 
     def deed(cluster: Cluster) -> Finished:
         lines = []
@@ -65,13 +59,7 @@ def annotate(words: Sequence[str]) -> Deed:
 
 def taint(words: Sequence[str]) -> Deed:
     """Change taints of nodes: `taint node NAME KEY[=VALUE]:EFFECT... KEY[:EFFECT]-... [--overwrite]`."""
-    parser = parser_of("taint")
-    parser.add_argument("--overwrite", action="store_true")
-    asked = parser.parse_intermixed_args(list(words))
-    changes = [word for word in asked.words if ":" in word or word.endswith("-")]
-    asked.words = [word for word in asked.words if word not in changes]
-    if not changes or not asked.words:
-        raise CommandError("error: taint node NAME KEY[=VALUE]:EFFECT... KEY[:EFFECT]-...", 1)
+    asked, changes = marking("taint", words, "node NAME KEY[=VALUE]:EFFECT... KEY[:EFFECT]-...", sign=":")
     read = [_read(change) for change in changes]
     gone = all(is_gone for _, is_gone in read)
 
