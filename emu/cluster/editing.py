@@ -76,7 +76,7 @@ def parser_of(verb: str, *, objects: bool = True) -> argparse.ArgumentParser:
 def marking(
     verb: str, words: Sequence[str], usage: str, *, sign: str = "="
 ) -> tuple[argparse.Namespace, list[str]]:
-    """Return the arguments of a verb that marks objects, and the changes: words with `sign`, or a minus behind.
+    """Return the arguments of a verb that marks objects, and the changes: words with `sign` or a final minus.
 
     What is missing becomes a `CommandError` that says the `usage`.
     """
