@@ -109,6 +109,8 @@ def trace(
     network = given.start()
     url, target = _url_and_end(target, form)
     guests = invite_ends(network, asker, target) if isinstance(network, Cluster) else ()
+    if isinstance(network, Cluster):
+        target = url or target
     race = race_of(network) if races or beside else None
     verdict = Asker(network, race=race).judge(
         asker, target, namespace=namespace, payload=payload, beside=beside

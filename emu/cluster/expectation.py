@@ -5,6 +5,7 @@
     SOURCE  = POINT [":" PORT] | "any pod" ["{" selector "}"] ["in" NAMESPACE] | "any node"
     TARGET  = the same, then [":" PORT] ["/" PROTOCOL] | "dns://" NAME
     RIVAL   = POINT [":" PORT], who asks the same at the same instant
+    TARGET  = a URL of http or https, too: then a page is expected
     VERDICT = "ALWAYS" | "NEVER" | "SOMETIMES" [k "/" n] | "UNKNOWN" | "NO-NAT"
 
 Here lines are read; `emu.verify.expect` tells whether they are met.
@@ -18,9 +19,10 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import attrs
 
+from emu.apps.curl import url as urls
 from emu.cluster.codes import reason_codes
 from emu.cluster.points import parse_point
-from emu.errors import AddressError, EndPointError, ExpectationError, did_you_mean
+from emu.errors import AddressError, CommandError, EndPointError, ExpectationError, did_you_mean
 from emu.kube.api import selectors
 from emu.wire.addresses import IpAddress
 
@@ -40,6 +42,7 @@ _RACES: Final = re.compile(r"\s+with races(?: beside (?P<rival>\S+))?$")
 SCHEME: Final = "://"
 """What stands in an end point that is no host, but what a program is to fetch there."""
 
+_PAGE: Final = re.compile(r"https?://", re.IGNORECASE)
 _FORM: Final = "it is FROM -> TO VERDICT [because CODE]"
 _ANYBODY: Final = re.compile(
     r"any\s+(?P<kind>[^\s{}:/]+)\s*(?:\{(?P<selector>[^{}]*)\}?)?"
@@ -58,7 +61,7 @@ class Party:
 
     Attributes:
         text: as it was written, without `flow`.
-        point: an end point; empty for `any`.
+        point: an end point or a URL; empty for `any`.
         anybody: whether each pod or each node is meant, empty for a `point`.
         selector: what the labels of each pod have to meet.
         namespace: of each pod, empty for all namespaces.
@@ -71,6 +74,11 @@ class Party:
     selector: tuple[Requirement, ...] = ()
     namespace: str = ""
     flow: str = ""
+
+    @property
+    def is_page(self) -> bool:
+        """Whether `point` is a URL."""
+        return _PAGE.match(self.point) is not None
 
 
 @attrs.frozen
@@ -156,6 +164,10 @@ def parse_expectation(text: str, *, file: str = "", line: int = 0, path: str = "
     target, rest = _party(right, "TO", faults)
     _check_flow(target, faults)
     wanted, share, code = _verdict(rest, faults)
+    if target.is_page and wanted == "NO-NAT":
+        faults.append("NO-NAT is of packets, and a URL is of a page")
+    if target.is_page and said != words:
+        faults.append(f"{words[len(said) :].strip()!r} is of packets, and a URL is of a page")
     if races is not None and share is not None:
         faults.append(f"SOMETIMES {share} with races: which packet comes first has no odds, so no share")
     faults.check()
@@ -186,6 +198,8 @@ def _party(text: str, name: str, faults: _Faults) -> tuple[Party, str]:
     if text == "any" or text.startswith("any "):
         return _anybody(text, faults)
     word, _, rest = text.partition(" ")
+    if _PAGE.match(word):
+        return _page(word, name, faults), rest
     if SCHEME in word and name == "TO":
         return Party(word, word), rest
     point, flow = split_flow(word)
@@ -197,6 +211,17 @@ def _party(text: str, name: str, faults: _Faults) -> tuple[Party, str]:
     except (AddressError, EndPointError) as error:
         faults.append(str(error))
     return Party(point, point, flow=flow), rest
+
+
+def _page(url: str, name: str, faults: _Faults) -> Party:
+    """Return a URL, which is asked for and never asks."""
+    try:
+        urls.parse(url)
+    except CommandError as error:
+        faults.append(f"{url!r} is no URL: {str(error).rpartition(') ')[2]}")
+    if name == "FROM":
+        faults.append(f"{url!r} is a URL: it is asked for, and asks nobody")
+    return Party(url, url)
 
 
 def split_flow(text: str) -> tuple[str, str]:

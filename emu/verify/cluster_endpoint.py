@@ -4,6 +4,7 @@
     FROM = POINT [":" PORT] | ADDRESS             its own port, a number
     TO   = (POINT | ADDRESS | DNS-NAME) [":" PORT-or-port-name] ["/" (tcp | udp | sctp | icmp)]
          | "dns://" NAME                          what a resolver asks for a name
+         | a URL of http or https                 who answers for it: its host is an address or a DNS name
 
 A POINT is a pod, a Service, a node, a host outside (`emu.cluster.points`). A DNS
 name is looked up from where the question is asked, packets and all.
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from emu.apps.curl import url as urls
 from emu.cluster.points import DEFAULT_NAMESPACE, address_outside, parse_point, pods_of, service_of
 from emu.errors import EndPointError, UnknownNameError
 from emu.kube.api.objects import Pod
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 DNS: Final = "dns://"
 """What the end point begins with that is a name to be looked up."""
+
+PAGES: Final = ("http://", "https://")
+"""What URLs of pages begin with."""
 
 _PROTOCOLS: Final = {protocol.value.lower(): protocol for protocol in Protocol}
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
@@ -63,7 +68,10 @@ def find_target(cluster: Cluster, text: str, source: Source, namespace: str = DE
         EndPointError: it is no end point, or port and protocol do not go together.
         UnknownNameError: there is none, or it has no address.
         NotResolvedError: it is a name for DNS, and that gives no address.
+        CommandError: it begins as a URL of http, and is none.
     """
+    if text.lower().startswith(PAGES):
+        return _server_of(cluster, text, source)
     if text.startswith(DNS):
         return _resolver_of(text, source)
     return as_clients_ask(cluster, _find_target(cluster, text, source, namespace))
@@ -77,6 +85,15 @@ def _resolver_of(text: str, source: Source) -> Target:
     if source.userland is None:
         raise EndPointError(f"{text!r}: who looks a name up has a resolv.conf; FROM is an address alone")
     return attrs.evolve(server_of(source.userland), point=text, name=name)
+
+
+def _server_of(cluster: Cluster, text: str, source: Source) -> Target:
+    """Return who answers for a URL: its host is never the name of a pod."""
+    url = urls.parse(text)
+    if LITERAL.fullmatch(url.written_host):
+        return as_clients_ask(cluster, endpoint.find_target(cluster, f"{url.written_host}:{url.port}"))
+    called = _target(text, url.host, ANY_IP4, url.port, Protocol.TCP)
+    return as_clients_ask(cluster, resolved(cluster, source, called))
 
 
 def _find_target(cluster: Cluster, text: str, source: Source, namespace: str) -> Target:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from emu.cluster.cluster import Cluster
     from emu.verify.pages import Page
 
-MAX_BRANCHES: Final = 64
-"""Branches of one page that are followed: each of them is a look-up, a handshake and two requests."""
+MAX_BRANCHES: Final = 256
+"""Branches of one page that are followed. A name that is looked up in vain in five domains has 32."""
 
 
 @attrs.frozen

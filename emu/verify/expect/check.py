@@ -10,9 +10,11 @@ from emu.errors import DocumentError, EndPointError, Fault, UnknownNameError
 from emu.verify.asker import Asker
 from emu.verify.causes.codes import CODES, NETPOL_NOT_ENFORCED
 from emu.verify.expect.denials import Denials, policy_code
-from emu.verify.expect.finding import Finding
+from emu.verify.expect.finding import VACUOUS, Finding
 from emu.verify.expect.nat import NatWitness
+from emu.verify.expect.page import of_page
 from emu.verify.expect.pairs import nobody, pairs_of, strangers_of
+from emu.verify.fetching import Fetcher
 from emu.verify.probing.guests import invite
 from emu.verify.racing import race_of
 from emu.verify.verdict import Word
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
     from emu.cluster.expectation import Expectation
     from emu.verify.expect.finding import Pair
     from emu.verify.verdict import Verdict
-
-VACUOUS: Final = "VACUOUS"
-"""What came of a line that nothing could have failed."""
 
 NAT: Final = "NAT"
 """What came of a NO-NAT whose packets arrived otherwise than they were sent."""
@@ -50,6 +49,7 @@ class Checker:
         self._invited: dict[str, set[tuple[str, int]]] = {}
         self._brief: Asker | None = None
         self._whole: Asker | None = None
+        self._fetcher: Fetcher | None = None
         self._racing: Asker | None = None
 
     def check_all(self, expectations: Iterable[Expectation]) -> Iterator[Finding]:
@@ -96,7 +96,7 @@ class Checker:
             self._invited |= strangers
             invite(network, strangers)
             network.remember(lambda other: invite(other, strangers) if isinstance(other, Cluster) else None)
-            self._brief = self._whole = self._racing = None
+            self._brief = self._whole = self._racing = self._fetcher = None
             self._denials = Denials(network, self._namespace)
 
     def _judge(self, expectation: Expectation, pair: Pair, witness: NatWitness | None) -> Verdict:
@@ -139,11 +139,13 @@ class Checker:
             )
         is_bare = expectation.wanted == "ALWAYS" and not (expectation.payload or expectation.has_races)
         if is_bare and self._asker.is_clear(pair.source, pair.target, namespace=self._namespace):
-            return Finding(expectation, is_met=True, got=Word.ALWAYS.value, asked=count)
+            return self._fetched(expectation, pair, count)
         witness = NatWitness() if expectation.wanted == "NO-NAT" else None
         verdict = self._judge(expectation, pair, witness)
         if witness is not None and verdict.word is Word.ALWAYS:
             return _of_translations(expectation, witness, pair, count)
+        if expectation.target.is_page and verdict.word is Word.ALWAYS:
+            return self._fetched(expectation, pair, count)
         if not _is_met(expectation, verdict):
             return self._unmet(expectation, verdict, pair, count)
         if expectation.wanted == "NEVER" and (code := policy_code(verdict)):
@@ -152,6 +154,15 @@ class Checker:
             words = f"nobody enforces the policies that would deny it ({code})"
             return _vacuous(expectation, f"{words}, and it does not pass anyway", verdict, pair, count)
         return Finding(expectation, is_met=True, got=_got(verdict), asked=count)
+
+    def _fetched(self, expectation: Expectation, pair: Pair, count: int) -> Finding:
+        """Return what is found where the way is there: all that is asked, but of a page."""
+        network = self._network
+        if not expectation.target.is_page or not isinstance(network, Cluster):
+            return Finding(expectation, is_met=True, got=Word.ALWAYS.value, asked=count)
+        self._fetcher = self._fetcher or Fetcher(network)
+        page = self._fetcher.fetch(pair.source, pair.target, namespace=self._namespace)
+        return of_page(expectation, page, pair, count, self._denials)
 
     # --- what is not met ---
 

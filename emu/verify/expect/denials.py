@@ -58,7 +58,7 @@ class Denials:
         """Return what comes of the URL on the copy without policies."""
         cluster = self._without.network
         assert isinstance(cluster, Cluster), "it is a copy of one"
-        return Fetcher(cluster).fetch(pair.source, pair.url, namespace=self._namespace)
+        return Fetcher(cluster).fetch(pair.source, pair.target, namespace=self._namespace)
 
     def if_enforced(self, pair: Pair) -> Verdict:
         """Return the answer on the copy whose policies are enforced."""

@@ -17,18 +17,14 @@ VACUOUS: Final = "VACUOUS"
 
 
 class Pair(NamedTuple):
-    """Who asks whom, as end points; `absent` says why one of them cannot, and is empty if both can.
-
-    Of a page `url` is what is fetched, and `target` the end point that it names.
-    """
+    """Who asks whom, as end points; `absent` says why one of them cannot, and is empty if both can."""
 
     source: str
     target: str
     absent: str = ""
-    url: str = ""
 
     def __str__(self) -> str:
-        return f"{self.source} -> {self.url or self.target}"
+        return f"{self.source} -> {self.target}"
 
 
 @attrs.frozen

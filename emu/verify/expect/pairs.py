@@ -6,13 +6,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from emu.cluster.cluster import Cluster
-from emu.cluster.expectation import SCHEME
+from emu.cluster.expectation import SCHEME, split_flow
 from emu.cluster.points import is_kind, parse_point, pods_of
 from emu.errors import EndPointError, UnknownNameError, did_you_mean
 from emu.kube.api.objects import Namespace, Node, Pod
 from emu.kube.api.selectors import all_hold
 from emu.verify.endpoint import LITERAL
 from emu.verify.expect.finding import Pair
+from emu.verify.pages import end_point
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +40,8 @@ def pairs_of(network: Emulation, expectation: Expectation, namespace: str) -> li
     targets = _points(network, expectation.target, namespace)
     is_any = bool(expectation.source.anybody or expectation.target.anybody)
     flow, own = expectation.target.flow, expectation.source.flow
+    if expectation.target.is_page:
+        return [Pair(f"{each.name}{own}", expectation.target.point, each.absent) for each in sources]
     return [
         Pair(f"{source.name}{own}", f"{target.name}{flow}", source.absent or target.absent)
         for source in sources
@@ -52,10 +55,11 @@ def strangers_of(lines: Iterable[Expectation]) -> dict[str, set[tuple[str, int]]
     found: dict[str, set[tuple[str, int]]] = {}
     for each in lines:
         for party in (each.source, each.target):
-            if not LITERAL.fullmatch(party.point):
+            point, flow = split_flow(end_point(party.point)) if party.is_page else (party.point, party.flow)
+            if not LITERAL.fullmatch(point):
                 continue
-            ports = found.setdefault(party.point, set())
-            number, _, protocol = party.flow.removeprefix(":").partition("/")
+            ports = found.setdefault(point, set())
+            number, _, protocol = flow.removeprefix(":").partition("/")
             if number.isdigit():
                 ports.add((protocol.upper() or "TCP", int(number)))
     return found
@@ -81,13 +85,15 @@ def _points(network: Emulation, party: Party, namespace: str) -> list[_Point]:
     if not isinstance(network, Cluster):
         if party.anybody:
             raise EndPointError(f"any {party.anybody} means objects of Kubernetes: here are none")
+        if party.is_page:
+            raise EndPointError(f"{party.point}: pages are asked of clusters, not of a low-level network")
         return [_Point(party.point, party.point)]
     if party.anybody == "node":
         names = [f"node/{each.metadata.name}" for each in network.store.list(Node)]
         return [_Point(name, name) for name in names]
     if party.anybody == "pod":
         return [_of_pod(each) for each in _any_pod(network, party)]
-    if not _is_object(party.point):
+    if party.is_page or not _is_object(party.point):
         return [_Point(party.point, party.point)]
     point = parse_point(party.point, namespace)
     if point.kind in _SINGLE:
