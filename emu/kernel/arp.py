@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from emu.errors import HeaderError
 from emu.kernel import arp_policy, inetdev, netdev, routing
 from emu.kernel.drops import DropReason
+from emu.kernel.facts import Awaited, Resolved
 from emu.kernel.fib import RouteType, Scope
 from emu.kernel.neighbour import Discard, Send, Solicit, Unreachable
 from emu.kernel.nud import Nud
@@ -60,7 +61,7 @@ def output(net: Namespace, skb: Skb, device: Device, next_hop: IpAddress) -> Non
     neighbour = net.neighbours.get(device.name, next_hop)
     if neighbour is not None and neighbour.header:
         if net.recorder is not None:
-            net.note(skb, "neighbour", _describe(neighbour))
+            net.note(skb, "neighbour", _resolved(neighbour))
         netdev.transmit(net, device, skb.frame(neighbour.header))
         return
     if neighbour is None:
@@ -70,7 +71,7 @@ def output(net: Namespace, skb: Skb, device: Device, next_hop: IpAddress) -> Non
         return
     act(net, net.neighbours.send(neighbour, skb, truesize(len(skb.packet)), net.now))
     if net.recorder is not None and neighbour.state is Nud.INCOMPLETE:
-        net.note(skb, "neighbour", f"waits for the MAC address of {next_hop} dev {device.name}")
+        net.note(skb, "neighbour", Awaited(next_hop, device.name))
 
 
 def truesize(octets: int) -> int:
@@ -153,12 +154,12 @@ def _send(net: Namespace, neighbour: Neighbour[Skb], packets: tuple[Skb, ...]) -
         header = ethernet.header(neighbour.mac, device.mac, ethernet.IPV4)
         neighbour.remember(header)
         if net.recorder is not None:
-            net.note(skb, "neighbour", _describe(neighbour))
+            net.note(skb, "neighbour", _resolved(neighbour))
         netdev.transmit(net, device, skb.frame(header))
 
 
-def _describe(neighbour: Neighbour[Skb]) -> str:
-    return f"{neighbour.ip} is at {neighbour.mac} dev {neighbour.device}, {neighbour.state.name.lower()}"
+def _resolved(neighbour: Neighbour[Skb]) -> Resolved:
+    return Resolved(neighbour.ip, neighbour.mac, neighbour.device, neighbour.state)
 
 
 def _report(net: Namespace, neighbour: Neighbour[Skb], packets: tuple[Skb, ...]) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emu.kernel.drops import DropReason
+    from emu.kernel.facts import Fact
     from emu.kernel.namespace import Namespace
     from emu.sim.time import Instant
     from emu.wire.frame import Frame
@@ -66,7 +67,8 @@ class Drop(NamedTuple):
     """A frame ended here.
 
     `iface` is where it came in, or was to leave; empty for a packet that never
-    had a device. `detail` adds what the reason's name does not say.
+    had a device. `detail` adds what the reason's name does not say, `fact` says
+    it as a value, where there is one.
     """
 
     reason: DropReason
@@ -74,6 +76,7 @@ class Drop(NamedTuple):
     iface: str
     octets: bytes
     detail: str
+    fact: Fact | None = None
 
 
 Effect: TypeAlias = Transmit | Backlog | Parked | SetTimer | Wake | Carrier | Drop

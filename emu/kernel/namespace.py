@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from emu.kernel.effects import Effect
+    from emu.kernel.facts import Fact
     from emu.kernel.guard import Guard
     from emu.kernel.link.device import Link
     from emu.kernel.netfilter.conntrack.race import Race
@@ -187,13 +188,16 @@ class Namespace:
             self._armed = deadline
             self._effects.append(SetTimer(deadline))
 
-    def drop(self, packet: Frame | Skb, reason: DropReason, detail: str = "", iface: str = "") -> None:
+    def drop(self, packet: Frame | Skb, reason: DropReason, detail: str | Fact = "", iface: str = "") -> None:
         """End `packet` here."""
         self.drops[reason] += 1
         octets = packet.octets if isinstance(packet, Frame) else packet.packet
         if not iface and not isinstance(packet, Frame):
             iface = packet.iif
-        drop = Drop(reason, packet.packet_id, iface, octets, detail)
+        if isinstance(detail, str):
+            drop = Drop(reason, packet.packet_id, iface, octets, detail)
+        else:
+            drop = Drop(reason, packet.packet_id, iface, octets, str(detail), detail)
         self._effects.append(drop)
         if self.recorder is not None:
             self.recorder.dropped(self, packet, drop)
@@ -208,7 +212,7 @@ class Namespace:
         self.drop(frame, DropReason.NOT_MODELLED, f"{why} in {self.name}", iface)
         return True
 
-    def note(self, packet: Frame | Skb, stage: str, detail: str = "") -> None:
+    def note(self, packet: Frame | Skb, stage: str, detail: str | Fact = "") -> None:
         """Tell the recorder, if there is one, what happens to `packet`."""
         if self.recorder is not None:
             self.recorder.note(self, packet, stage, detail)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from emu.kernel.effects import Drop
+    from emu.kernel.facts import Fact
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
     from emu.kernel.netfilter.nftables.ruleset import Rule as NftRule
@@ -44,7 +45,7 @@ class Recorder(Protocol):
         packet sockets of Linux listen (`ptype_all`).
         """
 
-    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:
+    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str | Fact) -> None:
         """`packet` is at `stage` (like `route input`), where `detail` was decided."""
 
     def ruled(

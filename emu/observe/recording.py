@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from emu.kernel.drops import DropReason
     from emu.kernel.effects import Drop
+    from emu.kernel.facts import Fact
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
     from emu.kernel.netfilter.nftables.ruleset import Rule as NftRule
@@ -59,12 +60,13 @@ class Step(NamedTuple):
         packet_id: which packet.
         octets: the frame at a tap, the packet elsewhere.
         stage: where in the stack; at a tap empty.
-        detail: what was decided.
+        detail: what was decided, in words.
         reason: why it ended, None for other steps.
         framed: `octets` begins with the Ethernet header.
         chain: table and chain that the packet is in, None outside of any.
         rule: the text of the rule that holds for it, empty for none.
         conntrack: what the packet is to its connection, empty while that is not known.
+        fact: what was decided, as a value; None where there are words alone.
     """
 
     number: int
@@ -82,6 +84,7 @@ class Step(NamedTuple):
     chain: tuple[str, str] | None = None
     rule: str = ""
     conntrack: str = ""
+    fact: Fact | None = None
 
 
 class Listener(Protocol):
@@ -135,12 +138,13 @@ class Recording:
             step = step._replace(octets=frame.octets[HEADER_LENGTH:], framed=False)
         self._tell(frame, step)
 
-    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:
+    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str | Fact) -> None:
         """`packet` is at `stage`, where `detail` was decided."""
         if isinstance(packet, Frame):
             number = self._count = self._count + 1
             parent, packet_id = packet.trail, packet.packet_id
-            step = Step(number, parent, net.now, _NOTE, net.name, "", packet_id, packet.octets, stage, detail)
+            words, octets = str(detail), packet.octets
+            step = Step(number, parent, net.now, _NOTE, net.name, "", packet_id, octets, stage, words)
             self._tell(packet, step)
         else:
             self._note(net, packet, stage, detail)
@@ -150,7 +154,7 @@ class Recording:
         net: Namespace,
         packet: Skb,
         stage: str,
-        detail: str,
+        detail: str | Fact,
         *,
         chain: tuple[str, str] | None = None,
         rule: str = "",
@@ -166,11 +170,12 @@ class Recording:
             packet.packet_id,
             packet.packet,
             stage,
-            detail,
+            str(detail),
             framed=False,
             chain=chain,
             rule=rule,
             conntrack=_conntrack(packet),
+            fact=None if isinstance(detail, str) else detail,
         )
         self._tell(packet, step)
 
@@ -202,6 +207,7 @@ class Recording:
             detail=drop.detail,
             reason=drop.reason,
             framed=isinstance(packet, Frame),
+            fact=drop.fact,
         )
         self._tell(packet, step)
 

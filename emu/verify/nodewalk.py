@@ -30,6 +30,7 @@ from emu.wire.addresses import IpAddress, MacAddress, Prefix
 
 if TYPE_CHECKING:
     from emu.kernel.effects import Drop
+    from emu.kernel.facts import Fact
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
     from emu.kernel.netfilter.nftables.ruleset import Rule as NftRule
@@ -215,7 +216,7 @@ class _Watch:
     def seen(self, net: Namespace, device: Device, direction: Direction, frame: Frame) -> None:
         """Pass over frames: an answer is not asked about."""
 
-    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:
+    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str | Fact) -> None:
         """Note at which hook the packet is."""
         del net, detail
         if packet is self._skb and stage in Hook.__members__:

@@ -28,6 +28,7 @@ from emu.wire.vxlan import Vni
 
 if TYPE_CHECKING:
     from emu.kernel.effects import Drop
+    from emu.kernel.facts import Fact
     from emu.kernel.link.device import Device
     from emu.kernel.netfilter.verdict import Verdict
     from emu.kernel.recorder import Direction
@@ -71,7 +72,7 @@ class Witness:
         """Take down that a frame passed."""
         self.words.append(f"{direction.value} {device.name}")
 
-    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:  # noqa: ARG002
+    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str | Fact) -> None:  # noqa: ARG002
         """Take down a decision."""
         self.words.append(f"{stage}: {detail}")
 

@@ -19,6 +19,7 @@ import enum
 from typing import TYPE_CHECKING, Final
 
 from emu.kernel import routing
+from emu.kernel.facts import End, Translated
 from emu.kernel.netfilter import nat_error
 from emu.kernel.netfilter.conntrack.entry import CtInfo, Direction, Status
 from emu.kernel.netfilter.conntrack.tuples import ICMP, Tuple
@@ -150,16 +151,16 @@ def _rewrite(packet: Packet, answer: Tuple, *, is_source: bool) -> bool:
     net.note(
         skb,
         "nat",
-        f"{'source' if is_source else 'destination'} {before} becomes {_end(packet, is_source=is_source)}",
+        Translated(is_source, _end(packet, is_source=is_source), before),
     )
     return done
 
 
-def _end(packet: Packet, *, is_source: bool) -> str:
+def _end(packet: Packet, *, is_source: bool) -> End:
     header = packet.skb.header
     address = IpAddress(header.src if is_source else header.dst)
     ports = packet.ports
-    return f"{address}:{ports[not is_source]}" if ports is not None else str(address)
+    return End(address, None if ports is None else ports[not is_source])
 
 
 def rerouting(run: Chain) -> Chain:

@@ -9,6 +9,7 @@ from emu.kernel.netfilter.matches.comment import Comment
 from emu.wire.ipv4 import OFFSET_MASK
 
 if TYPE_CHECKING:
+    from emu.kernel.facts import Fact
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
     from emu.kernel.netfilter.conntrack.entry import Connection
@@ -34,7 +35,7 @@ class Packet:
         physin: the bridge port it came in by, empty if it was not bridged.
         physout: the bridge port it leaves by, likewise.
         hotdrop: a match found it too short to be judged: it is dropped.
-        because: what the verdict comes from, in words.
+        because: what the verdict comes from, in words or as a fact.
         table: the name of the table that is walked.
         chain: the name of the chain that is walked.
         rule: the number of the rule that is asked.
@@ -46,7 +47,7 @@ class Packet:
     physin = ""
     physout = ""
     hotdrop = False
-    because = ""
+    because: str | Fact = ""
     table = ""
     chain = ""
     rule = 0

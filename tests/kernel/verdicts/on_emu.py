@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from emu.fabric.driver import Fabric
     from emu.kernel.effects import Drop
+    from emu.kernel.facts import Fact
     from emu.kernel.link.device import Device
     from emu.kernel.namespace import Namespace
     from emu.kernel.netfilter.conntrack.entry import Connection as Entry
@@ -55,7 +56,7 @@ class _Watch:
         if net.name == ENDS and direction.value == "in" and frame.octets[12:14] != _PRIMER_TYPE:
             self.seen_frames.append(Seen(device.name, frame.octets))
 
-    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:
+    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str | Fact) -> None:
         del packet
         if net.name == ROUTER:
             self.story.append(f"{stage}: {detail}")

@@ -32,6 +32,7 @@ from emu.wire.frame import Frame
 
 if TYPE_CHECKING:
     from emu.kernel.effects import Effect
+    from emu.kernel.facts import Fact
     from emu.kernel.link.device import Device
     from emu.kernel.netfilter.verdict import Verdict
     from emu.kernel.recorder import Direction
@@ -51,7 +52,7 @@ class Notes:
     def seen(self, net: Namespace, device: Device, direction: Direction, frame: Frame) -> None:
         """Pass over what a tap sees."""
 
-    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:
+    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str | Fact) -> None:
         """Write down a stage."""
         del net, packet
         self.notes.append(f"{stage}: {detail}")

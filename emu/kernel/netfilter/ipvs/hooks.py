@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from emu.kernel import fragment, icmp
+from emu.kernel.facts import End, Outlived, Translated
 from emu.kernel.netfilter.conntrack.entry import Status
 from emu.kernel.netfilter.hooks import Hook, Priority
 from emu.kernel.netfilter.ipvs import icmp as errors
@@ -88,7 +89,7 @@ def request(packet: Packet) -> Verdict:
         if verdict is not _ACCEPT:
             return verdict
     if connection is not None and ipvs.destination_of(connection) is None:
-        packet.because = f"IPVS: {connection.destination} is no destination of {connection.service} any more"
+        packet.because = Outlived(connection.destination, connection.service)
         if not net.sysctl.number("net.ipv4.vs.expire_nodest_conn") or _give_up(packet, ipvs, connection):
             return _DROP
         connection = None
@@ -169,7 +170,11 @@ def answer(packet: Packet) -> Verdict:
         packet.because = "IPVS finds no whole transport header"
         return _DROP
     if net.recorder is not None:
-        net.note(skb, "ipvs", f"source becomes {IpAddress(connection.ends.dst)}:{connection.ends.dport}")
+        net.note(
+            skb,
+            "ipvs",
+            Translated(is_source=True, after=End(IpAddress(connection.ends.dst), connection.ends.dport)),
+        )
     if not reroute(packet):
         return _DROP
     ipvs.count(connection, len(skb.packet), Way.OUT)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from emu.kernel import icmp
+from emu.kernel import facts, icmp
 from emu.kernel.netfilter.ipvs import schedulers
 from emu.kernel.netfilter.ipvs.connection import Ends
 from emu.kernel.netfilter.ipvs.schedulers import Client, Request
@@ -136,7 +136,7 @@ def _counted(
     ipvs.usage(service).stats.connections += 1
     ipvs.load_of(connection).stats.connections += 1
     if net.recorder is not None:
-        net.note(skb, "ipvs", f"{service.key} {service.scheduler} -> {connection.destination}")
+        net.note(skb, "ipvs", facts.Scheduled(service.key, service.scheduler, connection.destination))
     return Scheduled(connection)
 
 
@@ -148,6 +148,6 @@ def _leave_or(
         return Scheduled(connection)
     if service.key.port == _FTP != ends.dport:
         return Scheduled(None)
-    packet.because = f"IPVS: no destination for {service.key}"
+    packet.because = facts.NoDestination(service.key)
     icmp.send_error(packet.net, packet.skb, UNREACHABLE, PORT_UNREACHABLE)
     return Scheduled(None, _DROP)

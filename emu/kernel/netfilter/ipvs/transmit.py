@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from emu.kernel import icmp, ipv4
 from emu.kernel.drops import DropReason
+from emu.kernel.facts import End, Translated
 from emu.kernel.fib import RouteType
 from emu.kernel.netfilter import nat
 from emu.kernel.netfilter.conntrack.entry import CtInfo, Direction, Status
@@ -62,7 +63,11 @@ def send_or_continue(packet: Packet, connection: Connection, decision: RouteDeci
     skb.ignore_df = skb.is_balanced = True
     follow(skb, connection, to_destination=True)
     if net.recorder is not None:
-        net.note(skb, "ipvs", f"destination becomes {connection.destination.address}:{connection.port}")
+        net.note(
+            skb,
+            "ipvs",
+            Translated(is_source=False, after=End(connection.destination.address, connection.port)),
+        )
     if decision.kind is RouteType.LOCAL:
         return _ACCEPT
     skb.route = decision

@@ -17,6 +17,7 @@ from emu.wire.addresses import MacAddress
 
 if TYPE_CHECKING:
     from emu.kernel.effects import Drop
+    from emu.kernel.facts import Fact
     from emu.kernel.link.device import Device
     from emu.kernel.netfilter.verdict import Verdict
     from emu.kernel.recorder import Direction
@@ -38,7 +39,7 @@ class Notes:
     def seen(self, net: Namespace, device: Device, direction: Direction, frame: Frame) -> None:
         """Pass over what is seen."""
 
-    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:  # noqa: ARG002
+    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str | Fact) -> None:  # noqa: ARG002
         """Take a decision down."""
         self.lines.append(f"{stage}: {detail}")
 

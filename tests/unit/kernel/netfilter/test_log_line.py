@@ -14,6 +14,7 @@ from tests.unit.kernel.netfilter.packets import CLIENT, SERVER, at, datagram, ec
 if TYPE_CHECKING:
     import pytest
 
+    from emu.kernel.facts import Fact
     from emu.kernel.namespace import Namespace
     from emu.kernel.skb import Skb
     from emu.wire.frame import Frame
@@ -74,10 +75,10 @@ class Notes:
     def __init__(self) -> None:
         self.notes: list[tuple[str, str]] = []
 
-    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:
+    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str | Fact) -> None:
         """Remember it."""
         del net, packet
-        self.notes.append((stage, detail))
+        self.notes.append((stage, str(detail)))
 
 
 def test_the_line_goes_to_the_recorder_with_its_prefix(monkeypatch: pytest.MonkeyPatch) -> None:

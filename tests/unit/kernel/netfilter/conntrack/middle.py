@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from emu.kernel.effects import Drop
+    from emu.kernel.facts import Fact
     from emu.kernel.link.device import Device
     from emu.kernel.recorder import Direction as RecorderDirection
     from emu.kernel.sysctl_names import Value
@@ -83,11 +84,11 @@ class Reasons:
     def __init__(self) -> None:
         self.noted: list[str] = []
 
-    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str) -> None:
+    def note(self, net: Namespace, packet: Frame | Skb, stage: str, detail: str | Fact) -> None:
         """Keep what a tracker says."""
         del net, packet, stage
-        if detail.startswith("invalid: "):
-            self.noted.append(detail)
+        if str(detail).startswith("invalid: "):
+            self.noted.append(str(detail))
 
     def seen(self, net: Namespace, device: Device, direction: RecorderDirection, frame: Frame) -> None:
         """Pass over frames."""

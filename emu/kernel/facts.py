@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What was decided about a packet, as values.
+
+People are told a fact in words, by `str`; who draws conclusions reads its fields.
+So the words can change, and no conclusion does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from emu.kernel.route import RouteType
+
+if TYPE_CHECKING:
+    from emu.kernel.netfilter.ipvs.virtual import DestinationKey, ServiceKey
+    from emu.kernel.nud import Nud
+    from emu.wire.addresses import IpAddress, MacAddress, Prefix
+
+
+class End(NamedTuple):
+    """One end of a packet; `port` is None where its protocol has none."""
+
+    address: IpAddress
+    port: int | None
+
+    def __str__(self) -> str:
+        return str(self.address) if self.port is None else f"{self.address}:{self.port}"
+
+
+class Translated(NamedTuple):
+    """An end of a packet was replaced, its source or its destination; `before` None is not known."""
+
+    is_source: bool
+    after: End
+    before: End | None = None
+
+    def __str__(self) -> str:
+        side = "source" if self.is_source else "destination"
+        return (
+            f"{side} becomes {self.after}"
+            if self.before is None
+            else f"{side} {self.before} becomes {self.after}"
+        )
+
+
+class Routed(NamedTuple):
+    """The route that a packet takes, told about as `ip route` shows it.
+
+    Attributes:
+        kind: of the route.
+        dst: what it leads to; None where no entry of a table was asked.
+        gateway: the next hop, None on the link.
+        device: it leaves by; of a route that is not unicast, that of the route.
+    """
+
+    kind: RouteType
+    dst: Prefix | None
+    gateway: IpAddress | None
+    device: str
+
+    @property
+    def is_unicast(self) -> bool:
+        """Whether it leads to another host."""
+        return self.kind is RouteType.UNICAST
+
+    def __str__(self) -> str:
+        words = [] if self.is_unicast else [self.kind.value]
+        if self.dst is not None:
+            dst = self.dst.address if self.dst.is_host else self.dst
+            words.append(str(dst) if self.dst.length else "default")
+        if self.gateway is not None:
+            words.append(f"via {self.gateway}")
+        return " ".join((*words, "dev", self.device))
+
+
+class Resolved(NamedTuple):
+    """A neighbour's MAC address is known."""
+
+    address: IpAddress
+    mac: MacAddress | None
+    device: str
+    state: Nud
+
+    def __str__(self) -> str:
+        return f"{self.address} is at {self.mac} dev {self.device}, {self.state.name.lower()}"
+
+
+class Awaited(NamedTuple):
+    """A neighbour's MAC address is asked for, and the packet waits."""
+
+    address: IpAddress
+    device: str
+
+    def __str__(self) -> str:
+        return f"waits for the MAC address of {self.address} dev {self.device}"
+
+
+class Scheduled(NamedTuple):
+    """IPVS picked a destination of a virtual service."""
+
+    service: ServiceKey
+    scheduler: str
+    destination: DestinationKey
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.scheduler} -> {self.destination}"
+
+
+class NoDestination(NamedTuple):
+    """IPVS dropped the packet: its virtual service has nobody to pick."""
+
+    service: ServiceKey
+
+    def __str__(self) -> str:
+        return f"IPVS: no destination for {self.service}"
+
+
+class Outlived(NamedTuple):
+    """IPVS dropped the packet: its connection goes to a destination that the virtual service has no more."""
+
+    destination: DestinationKey
+    service: ServiceKey
+
+    def __str__(self) -> str:
+        return f"IPVS: {self.destination} is no destination of {self.service} any more"
+
+
+Fact: TypeAlias = Translated | Routed | Resolved | Awaited | Scheduled | NoDestination | Outlived
