@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Final, Optional, TypeAlias
 from emu.errors import HeaderError
 from emu.kernel import arp, fragment, icmp, ip_options, raw, sctp, tcp, udp
 from emu.kernel.drops import DropReason
+from emu.kernel.facts import Routed
 from emu.kernel.fib import RouteType
 from emu.kernel.link import ipip
 from emu.kernel.netfilter import hooks
@@ -161,25 +162,18 @@ def _route(net: Namespace, skb: Skb) -> Stage | None:
         return None
     skb.route = decision
     if net.recorder is not None:
-        net.note(skb, "route", _describe(decision))
+        net.note(skb, "route", _routed(decision))
     if decision.kind is _UNICAST:
         return _forward
     return deliver if decision.device.is_loopback else _forward
 
 
-def _describe(decision: RouteDecision) -> str:
-    """Return the route that was found, about as `ip route` would show it."""
+def _routed(decision: RouteDecision) -> Routed:
+    """Return the route that was found; of one to this host, the device whose address it is."""
     route, device = decision.route, decision.device.name
-    is_ours = decision.kind is not _UNICAST
-    words = [decision.kind.value] if is_ours else []
-    if route is not None:
-        dst = route.dst.address if route.dst.is_host else route.dst
-        words.append(str(dst) if route.dst.length else "default")
-        if is_ours and route.nexthops:
-            device = route.nexthops[0].device
-    if decision.gateway is not None:
-        words.append(f"via {decision.gateway}")
-    return " ".join((*words, "dev", device))
+    if decision.kind is not _UNICAST and route is not None and route.nexthops:
+        device = route.nexthops[0].device
+    return Routed(decision.kind, None if route is None else route.dst, decision.gateway, device)
 
 
 # --- forward ---
@@ -358,7 +352,7 @@ def local_out(net: Namespace, skb: Skb) -> Stage | None:
     """Let the hook OUTPUT look at a packet of this host. Source: `__ip_local_out`."""
     assert skb.route is not None, "routed before"
     if net.recorder is not None:
-        net.note(skb, "route", _describe(skb.route))
+        net.note(skb, "route", _routed(skb.route))
     return postrouting if hooks.passes(net, _OUTPUT, skb, None, skb.route.device) else None
 
 
