@@ -9,6 +9,7 @@ import attrs
 from hypothesis import strategies as st
 
 from emu.cluster.cluster import Cluster
+from emu.cluster.topology import ProxySpec
 from emu.errors import EmuError
 from emu.kube.api.objects import Namespace, NetworkPolicy, Pod
 from emu.kube.api.objects.meta import LabelSelector, Meta
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 _MOST_PODS: Final = 6
 _PORTS: Final = (80, 81, 7)
 
+_NFT: Final = (
+    "nft 'add table ip odd; add chain ip odd c {{{{ type filter hook forward priority 5; }}}}; "
+    "add rule ip odd c {rule}'"
+)
 ODD: Final = (
     ("node", "iptables -I FORWARD -s {pod} -p tcp --dport 80 -j REJECT"),
     ("node", "iptables -I FORWARD -d {pod} -j DROP"),
@@ -52,7 +57,21 @@ ODD: Final = (
     ("node", "ip rule add from {pod} blackhole"),
     ("node", "sysctl -w net.ipv4.ip_forward=0"),
     ("node", "sysctl -w net.bridge.bridge-nf-call-iptables=0"),
-    ("node", "nft add table ip odd"),
+    ("node", _NFT.format(rule="ip saddr {pod} tcp dport 80 reject")),
+    ("node", _NFT.format(rule="ip daddr != {pod} ip protocol icmp drop")),
+    ("node", _NFT.format(rule="ip saddr {pod}/31 ct state new drop")),
+    ("node", _NFT.format(rule="ip saddr . ip daddr {{ {pod} . {other} }} drop")),
+    (
+        "node",
+        _NFT.format(rule="ip daddr . tcp dport vmap {{ {pod} . 80 : drop, {other} . 81 : accept }}"),
+    ),
+    ("node", _NFT.format(rule="meta mark and 0x80000 == 0x80000 tcp dport 80-90 drop")),
+    ("node", _NFT.format(rule="fib saddr type local drop")),
+    ("node", _NFT.format(rule="oifname {device} drop")),
+    ("node", _NFT.format(rule="ip daddr {pod} meta mark set 0x4000")),
+    ("node", _NFT.format(rule="ip saddr {pod} numgen random mod 2 0 drop")),
+    ("node", "ipvsadm -A -t {pod}:80"),
+    ("node", "ipvsadm -A -t 10.96.0.7:80"),
     ("pod", "sysctl -w net.ipv4.ip_default_ttl=1"),
     ("pod", "sysctl -w net.ipv4.icmp_echo_ignore_all=1"),
     ("pod", "iptables -A INPUT -s {other} -j DROP"),
@@ -103,8 +122,10 @@ def crowds(draw: st.DrawFn) -> Crowd:
     early = [each for each in plan.objects if not isinstance(each, NetworkPolicy)]
     numbers = st.integers(0, len(pods) + len(copies) - 1)
     doings = st.builds(Doing, st.sampled_from(ODD), numbers, numbers)
+    proxy = ProxySpec(draw(st.sampled_from(("iptables", "iptables", "nftables", "ipvs"))))
+    cluster = attrs.evolve(plan.cluster, proxy=proxy)
     return Crowd(
-        attrs.evolve(plan, objects=(*early, *copies, *late)),
+        attrs.evolve(plan, cluster=cluster, objects=(*early, *copies, *late)),
         tuple(draw(st.lists(doings, min_size=draw(st.integers(0, 1)), max_size=2))),
         draw(st.sampled_from(("tcp", "udp", "sctp", "icmp"))),
     )

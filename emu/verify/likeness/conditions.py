@@ -6,8 +6,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import attrs
-
 from emu.kernel.netfilter.matches import addrtype, ip, iprange
 from emu.kernel.netfilter.matches.comment import Comment
 from emu.kernel.netfilter.matches.connmark import Connmark
@@ -30,9 +28,9 @@ from emu.kernel.netfilter.matches.tos import Dscp, Tos
 from emu.kernel.netfilter.matches.ttl import Ttl
 from emu.kernel.netfilter.matches.udp import Udp
 from emu.kernel.netfilter.ruleset import UnknownMatch
+from emu.verify.likeness.condition import SOURCE, TARGET, Condition, Named
 from emu.verify.likeness.doubt import Doubt
-from emu.verify.likeness.packets import meet
-from emu.verify.likeness.sets import NamedPorts
+from emu.verify.likeness.sets import NamedPorts, Pairs, PortNumbers
 from emu.verify.likeness.universe import NOBODY, Extent
 from emu.verify.likeness.ways import device_to
 
@@ -42,12 +40,9 @@ if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
     from emu.kernel.netfilter.matches.ports import PortRange
     from emu.kernel.netfilter.ruleset import Match, Rule
-    from emu.verify.likeness.packets import Ports, Sort
+    from emu.verify.likeness.packets import Ports
     from emu.verify.likeness.sets import Sets
     from emu.verify.likeness.universe import Universe
-
-SOURCE: Final = "src"
-TARGET: Final = "dst"
 
 _PLAIN: Final = (
     State,
@@ -94,107 +89,14 @@ class Place(NamedTuple):
         return self.leads
 
 
-class Named(NamedTuple):
-    """Ports that a rule asks for by address.
-
-    Attributes:
-        end: whose address it is.
-        port: at which end the port is.
-        ports: who has which.
-        inverted: the packet has none of these.
-    """
-
-    end: str
-    port: str
-    ports: NamedPorts
-    inverted: bool
-
-
-@attrs.define
-class Condition:
-    """What a rule asks.
-
-    Attributes:
-        ends: who has to be the source, and the target; all of the sets.
-        is_host: one of the sets was given by its members, and not as a prefix.
-        named: ports that are asked for by address.
-        protocol: that it has to be, and whether it must not be.
-        sports: source ports that it has to have.
-        dports: likewise.
-        marks: what is asked of the packet's mark.
-        asks_more: there is something else, so nobody can be sure that it holds.
-        text: all that has nothing to do with addresses.
-        edges: ports at which something changes.
-        comment: the words for people.
-    """
-
-    ends: dict[str, list[Extent]] = attrs.field(factory=lambda: {SOURCE: [], TARGET: []})
-    is_host: bool = False
-    named: list[Named] = attrs.field(factory=list)
-    protocol: ip.Protocol | None = None
-    sports: Ports | None = None
-    dports: Ports | None = None
-    marks: list[Mark] = attrs.field(factory=list)
-    asks_more: bool = False
-    text: list[Hashable] = attrs.field(factory=list)
-    edges: set[int] = attrs.field(factory=set)
-    comment: str = ""
-
-    def whole(self, end: str, everybody: Extent) -> Extent:
-        """Return who may stand at an end."""
-        pods, machines = everybody
-        for each in self.ends[end]:
-            pods &= each.pods
-            machines &= each.machines
-        return everybody._replace(pods=pods, machines=machines)
-
-    # --- may it hold? ---
-
-    def may_hold(self, sort: Sort, *, marks: int) -> bool:
-        """Return whether a packet of a sort can fulfil it, when of its mark these bits may be set."""
-        if self.protocol is not None and (self.protocol.number == sort.protocol) is self.protocol.inverted:
-            return False
-        if not all(_may_be(mark, marks) for mark in self.marks):
-            return False
-        if not self.whole(SOURCE, sort.sources) or not self.whole(TARGET, sort.targets):
-            return False
-        for ports, asked in ((self.sports, sort.sports), (self.dports, sort.dports)):
-            if ports is not None and not meet(ports, asked):
-                return False
-        return True
-
-    def must_hold(self, sort: Sort, *, marks: int) -> bool:
-        """Return whether every packet of a sort fulfils it, given that one may."""
-        if self.asks_more or self.named or not all(_must_be(mark, marks) for mark in self.marks):
-            return False
-        if self.sports is not None or self.dports is not None:
-            return False
-        return (
-            self.whole(SOURCE, sort.sources) == sort.sources
-            and self.whole(TARGET, sort.targets) == sort.targets
-        )
-
-
-def _may_be(mark: Mark, bits: int) -> bool:
-    """Return whether a mark in which `bits` may be set, and no others, can be what is asked for."""
-    if mark.inverted:
-        return bool(mark.value or mark.mask & bits)
-    return not mark.value & ~(mark.mask & bits)
-
-
-def _must_be(mark: Mark, bits: int) -> bool:
-    return not _may_be(attrs.evolve(mark, inverted=not mark.inverted), bits)
-
-
 def read(rule: Rule, place: Place) -> Condition:
-    """Take a rule's conditions apart.
-
-    Raises:
-        Doubt: one of them is not understood.
-    """
+    """Take a rule's conditions apart; what is not understood is no harm where the others cannot hold."""
     found = Condition()
     for match in rule.matches:
-        _read(match, found, place)
+        try:
+            _read(match, found, place)
+        except Doubt as doubt:
+            found.doubt = doubt
     return found
 
 
@@ -213,7 +115,7 @@ def _read(match: Match, found: Condition, place: Place) -> None:
         case Physdev():
             for port in (match.came_by, match.leaves_by):
                 if port is not None:
-                    _check_device(port.name, place)
+                    check_device(port.name, place)
             _add_text(found, match)
         case Conntrack() if not match.addresses and match.expire is None:
             for each in match.ports:
@@ -320,16 +222,34 @@ def _is_of_type(net: Namespace, wanted: int, number: int) -> bool:
 
 
 def _add_set(found: Condition, asked: SetMatch, place: Place) -> None:
-    read_set = place.sets.read(asked, place.net)
-    if isinstance(read_set, NamedPorts):
-        end, port = (each.value for each in asked.directions[:2])
-        found.named.append(Named(end, port, read_set, asked.inverted))
-        found.edges |= read_set.edges
-        if not asked.inverted:
-            found.ends[end].append(read_set.owners)
+    match place.sets.read(asked, place.net):
+        case NamedPorts() as named:
+            end, port = (each.value for each in asked.directions[:2])
+            found.named.append(Named(end, port, named, asked.inverted))
+            found.edges |= named.edges
+            if not asked.inverted:
+                found.ends[end].append(named.owners)
+        case PortNumbers(numbers):
+            _add_port_numbers(found, asked.directions[0].value, numbers, inverted=asked.inverted)
+        case Pairs(pairs):
+            if asked.inverted:
+                raise Doubt(f"a rule asks who is not in the set {asked.name}")
+            found.pairs = pairs if found.pairs is None else found.pairs & pairs
+        case extent:
+            found.is_host = True
+            _add(found, asked.directions[0].value, place.universe, extent, inverted=asked.inverted)
+
+
+def _add_port_numbers(found: Condition, end: str, numbers: Iterable[int], *, inverted: bool) -> None:
+    ranges = tuple((number, number) for number in numbers)
+    found.edges |= {edge for first, last in ranges for edge in (first, last + 1)}
+    _add_text(found, (end, inverted, ranges))
+    if inverted:
         return
-    found.is_host = True
-    _add(found, asked.directions[0].value, place.universe, read_set, inverted=asked.inverted)
+    if end == SOURCE:
+        found.sports = ranges
+    else:
+        found.dports = ranges
 
 
 def _add_ports(found: Condition, match: Tcp | Udp | Sctp) -> None:
@@ -376,7 +296,7 @@ def _add_device(found: Condition, match: ip.InInterface | ip.OutInterface, place
     meant = [name for name in devices if ip.matches_name(name, match.name)]
     is_source = isinstance(match, ip.InInterface)
     if is_source and not all(name in place.ports and devices[name].port is None for name in meant):
-        _check_device(match.name, place)
+        check_device(match.name, place)
         _add_text(found, match)
         return
     leading = place.leading()
@@ -389,7 +309,7 @@ def _add_device(found: Condition, match: ip.InInterface | ip.OutInterface, place
     _add(found, SOURCE if is_source else TARGET, place.universe, extent, inverted=match.inverted)
 
 
-def _check_device(pattern: str, place: Place) -> None:
+def check_device(pattern: str, place: Place) -> None:
     """Check that a name means the devices of all pods, or of none."""
     meant = [ip.matches_name(name, pattern) for name in place.ports]
     if any(meant) and not all(meant):

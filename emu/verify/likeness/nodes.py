@@ -17,12 +17,12 @@ from emu.kernel.link.vxlan import Vxlan
 from emu.kernel.netfilter.hooks import Hook
 from emu.kernel.nud import Nud
 from emu.sim.time import START
+from emu.verify.likeness import ipvs, nft, ways
 from emu.verify.likeness import plan as plans
-from emu.verify.likeness import ways
 from emu.verify.likeness.conditions import Place
 from emu.verify.likeness.doubt import Doubt
 from emu.verify.likeness.packets import Tunnel, sorts
-from emu.verify.likeness.reach import reach
+from emu.verify.likeness.reach import marks, reach
 from emu.verify.likeness.rules import Meaning, Reader
 from emu.verify.likeness.settings import cable
 from emu.verify.likeness.ways import way
@@ -121,10 +121,6 @@ class Node:
         netfilter = self.net.used_netfilter
         if netfilter is None:
             return Meaning()
-        if netfilter.nft.tables:
-            raise Doubt("there are rules of nftables")
-        if netfilter.ipvs.is_enabled:
-            raise Doubt("there are virtual services")
         limit = self.net.sysctl.number("net.netfilter.nf_conntrack_max")
         if limit and netfilter.conntrack.count + _ROOM > limit:
             raise Doubt("the connection table is nearly full")
@@ -132,9 +128,15 @@ class Node:
         place = Place(self.net, universe, sets, self._led, {})
         own = asked.protocol, asked.ports, asked.own
         packets = list(sorts(universe, self.net.name, own, tunnels(self._plan)))
+        ipvs.check(self.net, universe, packets)
         tables = [table.table for _, table in sorted(netfilter.tables.items())]
         reader = Reader(self.net.name, universe, universe.places)
-        meaning = reader.read(reach(tables, packets, place))
+        reached = reach(tables, packets, place)
+        meaning = reader.read(reached)
+        text, edges = nft.read(netfilter.nft, packets, place, marks(reached))
+        meaning.general.append(tuple(text))
+        meaning.edges |= edges
+        meaning.asks |= universe.take()
         meaning.general.append((netfilter.tracks, netfilter.is_legacy))
         self._pair_connections(meaning)
         return meaning

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from emu.wire.addresses import IpAddress
 
 _LOOPBACK: Final = 127
+_DUMMY: Final = "dummy"
 _ANSWERS_FOR_OTHERS: Final = ("proxy_arp", "proxy_arp_pvlan")
 
 
@@ -126,11 +127,21 @@ def _home(fabric: Fabric, net: Namespace) -> Home:
 
 
 def addresses_of(net: Namespace) -> Iterator[IpAddress]:
-    """Yield the addresses of a namespace, those of 127.0.0.0/8 left out."""
+    """Yield the addresses of a namespace, those of 127.0.0.0/8 and of virtual services left out.
+
+    kube-proxy gives every node the addresses of all Services, on a device that
+    leads nowhere: nobody is known by them.
+    """
+    virtual = _virtual(net)
     for device in net.devices.values():
         for each in device.addresses:
-            if each.address[0] != _LOOPBACK:
+            if each.address[0] != _LOOPBACK and not (device.link.kind == _DUMMY and each.address in virtual):
                 yield each.address
+
+
+def _virtual(net: Namespace) -> set[IpAddress]:
+    netfilter = net.used_netfilter
+    return set() if netfilter is None else {service.key.address for service in netfilter.ipvs.services}
 
 
 def _forwards(net: Namespace) -> bool:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emu.kernel.netfilter.ruleset import Rule, Table, Target
-    from emu.verify.likeness.conditions import Condition, Place
+    from emu.verify.likeness.condition import Condition
+    from emu.verify.likeness.conditions import Place
     from emu.verify.likeness.packets import Sort
 
 _TRANSLATING: Final = (Dnat, Snat, Masquerade, Redirect, Netmap)
@@ -51,12 +52,14 @@ class Reached:
         rules: their numbers, by chain, in order.
         conditions: what they ask, by chain and number.
         inner: those that other packets get to than the ones around others.
+        pairs: pods that a rule singles out together; such rules are not among `rules`.
     """
 
     table: Table
     rules: dict[str, list[int]] = attrs.field(factory=dict)
     conditions: dict[tuple[str, int], Condition] = attrs.field(factory=dict)
     inner: set[tuple[str, int]] = attrs.field(factory=set)
+    pairs: set[frozenset[int]] = attrs.field(factory=set)
 
 
 def reach(tables: Sequence[Table], sorts: Sequence[Sort], place: Place) -> list[Reached]:
@@ -65,21 +68,27 @@ def reach(tables: Sequence[Table], sorts: Sequence[Sort], place: Place) -> list[
     Raises:
         Doubt: there is a rule that is not understood.
     """
-    read: dict[int, Condition | Doubt] = {}
-    marks, more = 0, 0
+    read: dict[int, Condition] = {}
+    known, more = 0, 0
     found: list[Reached] = []
-    while not found or more & ~marks:
-        marks |= more
-        found = [_Walk(table, place, read, marks).walk(sorts) for table in tables]
-        for each in found:
-            more |= _marks(each)
+    while not found or more & ~known:
+        known |= more
+        found = [_Walk(table, place, read, known).walk(sorts) for table in tables]
+        more |= marks(found)
     for each in found:
         _check(each)
     return found
 
 
+def marks(tables: Sequence[Reached]) -> int:
+    """Return which bits of a packet's mark may be set by the rules that are reached."""
+    bits = 0
+    for each in tables:
+        bits |= _marks(each)
+    return bits
+
+
 def _marks(reached: Reached) -> int:
-    """Return which bits of a mark may be set behind the rules that are reached."""
     bits = 0
     for key in reached.conditions:
         target = _target(reached, *key)
@@ -114,7 +123,7 @@ def _check(reached: Reached) -> None:
 class _Walk:
     """A walk of sorts of packets through a table."""
 
-    def __init__(self, table: Table, place: Place, read: dict[int, Condition | Doubt], marks: int) -> None:
+    def __init__(self, table: Table, place: Place, read: dict[int, Condition], marks: int) -> None:
         self._table = table
         self._place = place
         self._read = read
@@ -152,6 +161,11 @@ class _Walk:
             condition = self._condition(rule)
             if not condition.may_hold(sort, marks=self._marks):
                 continue
+            if condition.doubt is not None:
+                raise condition.doubt
+            if condition.pairs is not None:
+                self._found.pairs |= condition.pairs
+                continue
             reached.add(number)
             self._found.conditions[chain, number] = condition
             if not sort.is_around:
@@ -163,14 +177,8 @@ class _Walk:
         return entered
 
     def _condition(self, rule: Rule) -> Condition:
-        """Return what a rule asks.
-
-        Raises:
-            Doubt: that is not understood.
-        """
+        """Return what a rule asks."""
         found = self._read.get(id(rule))
         if found is None:
             found = self._read[id(rule)] = conditions.read(rule, self._place)
-        if isinstance(found, Doubt):
-            raise found
         return found

@@ -21,14 +21,14 @@ import attrs
 from emu.kernel.netfilter.ruleset import BUILTIN, Decide, Goto, Jump
 from emu.kernel.netfilter.targets.reject import Reject
 from emu.kernel.netfilter.verdict import Verdict
-from emu.verify.likeness.conditions import SOURCE, TARGET
+from emu.verify.likeness.condition import SOURCE, TARGET
 from emu.verify.likeness.universe import Extent, only_bit
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
 
     from emu.kernel.netfilter.ruleset import Target
-    from emu.verify.likeness.conditions import Condition, Named
+    from emu.verify.likeness.condition import Condition, Named
     from emu.verify.likeness.reach import Reached
     from emu.verify.likeness.universe import Universe
 
@@ -85,6 +85,7 @@ class Reader:
         meaning = self._meaning
         self._universe.take()
         for reached in tables:
+            meaning.pairs |= reached.pairs
             for condition in reached.conditions.values():
                 meaning.edges |= condition.edges
             for hook in BUILTIN[reached.table.name]:

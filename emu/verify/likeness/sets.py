@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _WHOLE: Final = 0xFFFFFFFF
 _BITS: Final = 32
 _ICMP: Final = 1
+_PORTS: Final = "bitmap:port"
+_PAIRS: Final = "hash:ip,port,ip"
+_HASHES: Final = frozenset(("hash:ip", "hash:net", "hash:ip,port", _PAIRS))
 
 
 @attrs.frozen
@@ -42,6 +45,23 @@ class NamedPorts:
         return next((ports for each, ports in self.of if each == number), ())
 
 
+@attrs.frozen
+class PortNumbers:
+    """A set of ports, in ascending order."""
+
+    numbers: tuple[int, ...]
+
+
+@attrs.frozen
+class Pairs:
+    """A set of addresses that talk to each other, as those of pods; nobody else of those who take part."""
+
+    pods: frozenset[frozenset[int]]
+
+
+Told: TypeAlias = Extent | NamedPorts | PortNumbers | Pairs
+
+
 class Sets:
     """The sets read so far, by what is in them: those of many nodes hold the same.
 
@@ -53,10 +73,10 @@ class Sets:
     def __init__(self, universe: Universe, protocol: int) -> None:
         self._universe = universe
         self._protocol = protocol
-        self._known: dict[object, Extent | NamedPorts] = {}
+        self._known: dict[object, Told] = {}
 
-    def read(self, asked: SetMatch, net: Namespace) -> Extent | NamedPorts:
-        """Return who is in the set that a rule asks.
+    def read(self, asked: SetMatch, net: Namespace) -> Told:
+        """Return who or what is in the set that a rule asks.
 
         Raises:
             Doubt: it is of a type that is not understood, or it changes.
@@ -70,7 +90,9 @@ class Sets:
             raise Doubt(f"a rule compares counters of the set {asked.name}")
         if spec.timeout is not None:
             raise Doubt(f"elements of the set {asked.name} have a time")
-        if parts not in {"hash:ip", "hash:net", "hash:ip,port"} or not isinstance(known, HashSet):
+        if parts == _PORTS and asked.directions:
+            return PortNumbers(tuple(each.element.port for each in known.listed(net.now)))
+        if parts not in _HASHES or not isinstance(known, HashSet):
             raise Doubt(f"the set {asked.name} is of type {parts}")
         if spec.family != 4 or len(asked.directions) < len(spec.type.parts):
             return NOBODY
@@ -80,6 +102,8 @@ class Sets:
         if found is None:
             if parts == "hash:ip,port":
                 found = self._named(known, asked, net)
+            elif parts == _PAIRS:
+                found = self._pairs(known, asked, net)
             else:
                 found = self._extent(known, asked, net)
             self._known[key] = found
@@ -119,3 +143,17 @@ class Sets:
         if owners.machines:
             raise Doubt(f"the set {asked.name} holds ports of nodes")
         return NamedPorts(of, owners, frozenset(edges))
+
+    def _pairs(self, known: HashSet, asked: SetMatch, net: Namespace) -> Pairs:
+        """Return who talks to whom; whatever the port is, they are asked about one by one."""
+        if known.spec.mask != _WHOLE or asked.directions[0] is asked.directions[2]:
+            raise Doubt(f"addresses of the set {asked.name} are cut, or of one end")
+        found: set[frozenset[int]] = set()
+        for each in known.listed(net.now):
+            addresses = each.element.ip, each.element.ip2
+            if any(self._universe.between(address, address).machines for address in addresses):
+                raise Doubt(f"the set {asked.name} holds ports of nodes")
+            pods = [number for ip in addresses if (number := self._universe.number(ip)) is not None]
+            if len(pods) == len(addresses):
+                found.add(frozenset(pods))
+        return Pairs(frozenset(found))

@@ -89,7 +89,10 @@ class TestIpAddress:
         )
         assert IpAddress.from_int(int(judge), judge.max_prefixlen) == address
         assert address.is_multicast == judge.is_multicast
-        assert address.is_loopback == judge.is_loopback
+        if (
+            judge.version == 4 or judge.ipv4_mapped is None
+        ):  # of those, versions of Python say different things
+            assert address.is_loopback == judge.is_loopback
         assert address.is_unspecified == judge.is_unspecified
 
     @pytest.mark.parametrize("text", NO_IP)

@@ -27,6 +27,11 @@ _TYPES: Final = {
 _LOCAL_MULTICAST: Final = b"\xe0\0\0"
 
 
+def address_type_number(kind: RouteType) -> int:
+    """Return the number by which rules call a type of addresses (`fib daddr type local`)."""
+    return _TYPES.get(kind, 0)
+
+
 def load_fib(fib: Fib) -> Load:
     """Return the function that asks the routing tables."""
     if fib.result == "type":
@@ -46,7 +51,7 @@ def _load_type(fib: Fib) -> Load:
         packet, header = evaluation.packet, evaluation.skb.header
         device = packet.iif if by_iif else packet.oif if by_oif else ""
         address = header.dst if of_destination else header.src
-        return _TYPES.get(packet.net.fib.address_type(address, device), 0)
+        return address_type_number(packet.net.fib.address_type(address, device))
 
     return address_type
 

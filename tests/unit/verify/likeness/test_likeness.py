@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import attrs
 import pytest
 
 from emu.cluster.cluster import Cluster
-from emu.cluster.topology import ClusterSpec, NetworkSpec, NodeSpec
+from emu.cluster.topology import ClusterSpec, NetworkSpec, NodeSpec, ProxySpec
 from emu.errors import EmuError, UnknownNameError
 from emu.kube.api.objects import Namespace, NetworkPolicy, Pod
 from emu.kube.api.objects.container import Container, ContainerPort
@@ -16,15 +17,17 @@ from emu.kube.api.objects.meta import LabelSelector, Meta
 from emu.kube.api.objects.network import IngressRule, NetworkPolicySpec, PolicyPeer, PolicyPort
 from emu.kube.api.objects.pod import PodSpec
 from emu.kube.api.objects.scheduling import Toleration
+from emu.kube.api.objects.service import ServicePort
 from emu.kube.kubelet.serving import ANNOTATION
 from emu.sim.time import SECOND, Instant
-from emu.testing.plans import IMAGE, Plan
+from emu.testing.plans import IMAGE, Plan, service
 from emu.verify.likeness.classes import classes
 from emu.verify.likeness.likeness import PortClass, port_classes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from emu.cluster.topology.spec import ProxyMode
     from emu.verify.likeness.likeness import Likeness
 
 NETWORKS: Final = (
@@ -41,7 +44,7 @@ ALIKE: Final = 10
 """Keys of two sorts of pods: four pairs of sorts, on one node and on two; and each pod itself."""
 
 
-def cluster_of(network: NetworkSpec, port: int | str = 80) -> Cluster:
+def cluster_of(network: NetworkSpec, port: int | str = 80, mode: ProxyMode = "iptables") -> Cluster:
     """Return a cluster of two nodes: four databases that only the four servers may ask."""
     everywhere = (Toleration(operator="Exists"),)
     pods = tuple(
@@ -64,8 +67,10 @@ def cluster_of(network: NetworkSpec, port: int | str = 80) -> Cluster:
     peer = PolicyPeer(LabelSelector({"app": "web"}))
     rule = IngressRule((PolicyPort("TCP", port),), (peer,))
     policy = NetworkPolicy(Meta("db", "x"), NetworkPolicySpec(LabelSelector({"app": "db"}), (), (rule,)))
-    spec = ClusterSpec(network=network, nodes=(NodeSpec("n0", taints=()), NodeSpec("n1", taints=())))
-    return Cluster(Plan(spec, (Namespace(Meta("x")), *pods, policy)).topology)
+    front = attrs.evolve(service("db", "db", (ServicePort(80, "t", "TCP", 80),)), metadata=Meta("db", "x"))
+    nodes = (NodeSpec("n0", taints=()), NodeSpec("n1", taints=()))
+    spec = ClusterSpec(network=network, nodes=nodes, proxy=ProxySpec(mode))
+    return Cluster(Plan(spec, (Namespace(Meta("x")), *pods, front, policy)).topology)
 
 
 def keys(likeness: Likeness) -> int:
@@ -87,6 +92,15 @@ def test_pods_that_only_names_tell_apart_are_of_one_class(network: NetworkSpec) 
     assert len({likeness.of(pod) for pod in WEB}) == 1
     assert likeness.of(DB[0]) != likeness.of(WEB[0])
     assert keys(likeness) == ALIKE
+
+
+@pytest.mark.parametrize(("mode", "alone"), [("nftables", 2), ("ipvs", len(DB) + 1)])
+def test_pods_are_alike_in_every_mode_of_kube_proxy(mode: ProxyMode, alone: int) -> None:
+    """Its tables are about Services, but that ipvs knows endpoints that ask themselves, one by one."""
+    likeness = asked(cluster_of(NETWORKS[0], mode=mode))
+    assert likeness.refusals == ()
+    assert len({likeness.key(*pair) for pair in PAIRS if pair[0] != pair[1]}) == ALIKE - 2
+    assert len({likeness.key(pod, pod) for pod in PODS}) == alone
 
 
 def test_where_two_pods_are_is_part_of_the_key() -> None:
@@ -113,12 +127,19 @@ def test_ports_by_name_are_classes_too() -> None:
     assert keys(likeness) == ALIKE
 
 
+NFT: Final = (
+    "nft 'add table ip odd; add chain ip odd c {{ type filter hook forward priority 5; }}; "
+    "add rule ip odd c {}'"
+)
 ODD_ON_A_NODE: Final = (
     "iptables -A FORWARD -s 10.9.9.9 -d {db} -j DROP",
     "iptables -I FORWARD -m statistic --mode random --probability 0.5 -j DROP",
     "iptables -P FORWARD DROP",
     "sysctl -w net.ipv4.ip_forward=0",
     "ip link set eth0 mtu 1400",
+    NFT.format("ct state new drop"),
+    NFT.format("meta l4proto tcp return; add rule ip odd c drop"),
+    NFT.format("ip daddr 10.0.0.0/8 tcp dport 80-90 reject"),
 )
 
 
@@ -195,8 +216,11 @@ def test_what_one_pod_has_otherwise_makes_it_unlike_all_others(command: str) -> 
         ("iptables -t nat -I POSTROUTING -j MASQUERADE", "translated"),
         ("iptables -t raw -I PREROUTING -j NOTRACK", "Notrack"),
         ("ip rule add from 10.0.0.0/8 lookup main", "routing rules"),
-        ("nft add table ip odd", "nftables"),
-        ("ipvsadm -A -t 10.96.0.7:80", "virtual services"),
+        (NFT.format("meta mark set 1"), "SetMeta"),
+        (NFT.format("numgen inc mod 2 0 drop"), "Numgen"),
+        (NFT.format("ct original ip daddr 10.9.9.9 drop"), "Ct"),
+        (NFT.format("flow add @f"), "flow"),
+        ("ipvsadm -A -f 7", "FWM 7"),
     ],
 )
 def test_of_a_node_that_is_not_understood_nothing_is_shared(command: str, why: str) -> None:
