@@ -220,8 +220,22 @@ def _compare(
     if not found.rows:
         if sources or targets:
             raise click.UsageError("no flow is meant: nobody there is called so, or has a port")
-        click.echo("there are no flows: nobody has a port", err=True)
+        click.echo(f"there are no flows: {_lacking(before, after)}", err=True)
     return found
+
+
+def _lacking(before: Cluster, after: Cluster) -> str:
+    """Return what inputs lack so that nothing can be asked of them, and how it is given."""
+    from emu.kube.api.objects import Pod
+    from emu.kube.dns.addon import NAMESPACE
+
+    pods = (pod for each in (before, after) for pod in each.store.each(Pod))
+    if any(pod.metadata.namespace != NAMESPACE for pod in pods):
+        return "no pod has a network"
+    return (
+        "neither input has pods; name manifests with each, too: "
+        "emu diff -f A -f shop.yaml --with B --with shop.yaml"
+    )
 
 
 def _write(difference: Difference, form: str, *, only_changes: bool) -> None:
@@ -234,6 +248,6 @@ def _write(difference: Difference, form: str, *, only_changes: bool) -> None:
     elif form == "md":
         click.echo(report.markdown(difference, only_changes=only_changes))
     else:
-        if not only_changes or difference.changed:
+        if difference.changed or (difference.rows and not only_changes):
             click.echo(report.text(difference, only_changes=only_changes))
         click.echo(report.summary(difference), err=True)

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 @click.option("-l", "--selector", default="", metavar="LABELS", help="Only pods with these labels.")
 @click.option("--ports", default="", metavar="PORTS", help="Numbers or names, with commas between.")
 @click.option("--protocols", default="", metavar="WORDS", help="tcp, udp, sctp, icmp, with commas between.")
-@click.option("--from", "sources", multiple=True, metavar="WHO", help="Only from: shop/*, 203.0.113.9.")
-@click.option("--to", "targets", multiple=True, metavar="WHOM", help="Only to: shop/web-*, node/worker-1.")
+@click.option(
+    "--from", "sources", multiple=True, metavar="WHO", help="Only from: shop/*, ext/*, 203.0.113.9."
+)
+@click.option(
+    "--to", "targets", multiple=True, metavar="WHOM", help="Only to: shop/web-*, svc/*, node/worker-1."
+)
 @click.option("--pods", "each_pod", is_flag=True, help="A row and a column for every pod.")
 @click.option("--listen", type=click.Choice(["all"]), help="Every pod listens on every port asked.")
 @click.option(
@@ -58,6 +62,10 @@ def matrix(
     addresses, on the ports that containers declare or that --ports names.
     Behind every answer is a real packet; pods that nothing distinguishes share
     one where emu can prove it.
+
+    Not asked, unless --from or --to names them: Services (svc/*), nodes (node/*),
+    hosts outside (ext/*), addresses. Never asked: DNS names and URLs; `emu trace`,
+    `emu diff` and `expect` lines ask names, `emu trace` and `expect` lines URLs.
     """
     from emu.cli.progress import progress
     from emu.verify.jobs import processors

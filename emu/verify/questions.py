@@ -169,6 +169,30 @@ def workloads(store: Store, *, system: bool = False) -> tuple[Workload, ...]:
     return tuple([_workload(key, pods, services) for key, pods in sorted(found.items())])
 
 
+def others(cluster: Cluster) -> tuple[Workload, ...]:
+    """Return who is no pod, with the ports on which each answers: nodes, hosts outside, and Services."""
+    store = cluster.store
+    node_ports = tuple(
+        sorted(
+            Port(port.node_port, port.protocol)
+            for service in store.each(Service)
+            for port in service.spec.ports
+            if port.node_port
+        )
+    )
+    found = {
+        each: Workload(_single(each), "", node_ports)
+        for each in sorted(f"node/{node.metadata.name}" for node in store.each(Node))
+    }
+    for host in cluster.topology.fabric.external or (LAPTOP,):
+        served = tuple(Port(number, protocol) for protocol, number in host.serves)
+        found[f"ext/{host.name}"] = Workload(_single(f"ext/{host.name}"), "", served)
+    for party, port in _services(store):
+        known = found.get(party.point, Workload(party, ""))
+        found[party.point] = attrs.evolve(known, ports=(*known.ports, port))
+    return tuple(found.values())
+
+
 def owner_of(store: Store, pod: Pod) -> tuple[str, str]:
     """Return who makes a pod, as end points spell kind and name: the Deployment, not its ReplicaSet."""
     namespace = pod.metadata.namespace

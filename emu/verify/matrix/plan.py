@@ -14,7 +14,7 @@ from emu.kube.api.selectors import all_hold, parse
 from emu.kube.dns.addon import NAMESPACE as DNS_NAMESPACE
 from emu.verify.endpoint import LITERAL
 from emu.verify.matrix.matrix import Plan, port_ranges
-from emu.verify.questions import Member, Party, Port, is_called, workloads
+from emu.verify.questions import Member, Party, Port, is_called, others, workloads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,6 +26,8 @@ ALL_PORTS = "all"
 """Instead of ports: one for each range of them that nothing tells apart."""
 
 _HIGHEST_PORT = 65535
+_OTHERS = ("node/", "ext/", "svc/")
+"""What names of those begin with that are no pods."""
 
 
 def make_plan(
@@ -47,8 +49,8 @@ def make_plan(
         protocols: in capitals; none for those of the ports, or TCP.
         namespaces: only workloads of these; none for all.
         selector: only pods whose labels it holds for.
-        sources: only who is called so, with `*` and `?`; addresses outside, `node/NAME`, `ext/NAME` besides.
-        targets: only whom, likewise.
+        sources: only who is called so, with `*` and `?`: workloads, nodes, hosts outside; and addresses.
+        targets: only whom, likewise, and `svc/NS/NAME`.
         each_pod: every pod is a party of its own.
 
     Raises:
@@ -66,9 +68,10 @@ def make_plan(
     if not found and not (sources and targets):
         where = f" of {', '.join(namespaces)}" if namespaces else ""
         raise UnknownNameError(f"no pods{where} are there to ask or to be asked")
-    asking = _chosen([each.party for each in found], sources)
-    asked = _chosen([each.party for each in found], targets)
-    declared = {each.party.point: each.ports for each in found}
+    beside = others(cluster) if sources or targets else ()
+    asking = _chosen(found, beside, sources)
+    asked = _chosen(found, beside, targets)
+    declared = {each.party.point: each.ports for each in (*found, *beside)}
     if ALL_PORTS in ports:
         spoken = [each for each in protocols if each != "ICMP"] or ["TCP"]
         parties = [*asking, *asked]
@@ -108,20 +111,31 @@ def _holds(cluster: Cluster, selector: str, member: Member) -> bool:
         raise EndPointError(f"{selector!r} is no selector: {error}") from None
 
 
-def _chosen(parties: Sequence[Party], patterns: Sequence[str]) -> list[Party]:
-    """Return the parties that are called so, and those that patterns name besides."""
+def _chosen(found: Sequence[Workload], beside: Sequence[Workload], patterns: Sequence[str]) -> list[Party]:
+    """Return the parties of workloads that are called so, and those beside them that patterns name."""
     if not patterns:
-        return list(parties)
+        return [each.party for each in found]
     chosen: dict[str, Party] = {}
     for pattern in patterns:
-        fitting = [each for each in parties if is_called(each, (pattern, f"{DEFAULT_NAMESPACE}/{pattern}"))]
-        if not fitting and (LITERAL.fullmatch(pattern) or pattern.startswith(("node/", "ext/", "svc/"))):
-            fitting = [Party(pattern, pattern, (Member(pattern, pattern),))]
+        fitting = _fitting(found, (pattern, f"{DEFAULT_NAMESPACE}/{pattern}"))
+        if not fitting and pattern.startswith(_OTHERS):
+            kind, _, name = pattern.partition("/")
+            fitting = _fitting(beside, (pattern, f"{kind}/{DEFAULT_NAMESPACE}/{name}"))
+        if not fitting and LITERAL.fullmatch(pattern):
+            fitting = [_single(pattern)]
         if not fitting:
-            hint = did_you_mean(pattern, [each.shown for each in parties])
-            raise UnknownNameError(f"no workload is called {pattern}{hint}")
+            known = [each.party.shown for each in (*found, *beside)]
+            raise UnknownNameError(f"nobody is called {pattern}{did_you_mean(pattern, known)}")
         chosen |= {each.point: each for each in fitting}
     return list(chosen.values())
+
+
+def _fitting(workloads: Iterable[Workload], patterns: Sequence[str]) -> list[Party]:
+    return [each.party for each in workloads if is_called(each.party, patterns)]
+
+
+def _single(point: str) -> Party:
+    return Party(point, point, (Member(point, point),))
 
 
 def _numbers(cluster: Cluster, text: str) -> int:

@@ -211,3 +211,23 @@ def test_the_how_to_prints_what_it_says(tmp_path: Path, monkeypatch: pytest.Monk
     for command, output in told:
         result = CliRunner().invoke(cli, shlex.split(command.removeprefix("$ emu ")))
         assert result.stdout == output, command
+
+
+POD = "---\n{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: c, image: i}]}}\n"
+
+
+@pytest.mark.parametrize(
+    ("pods", "lacks"),
+    [
+        ("", "neither input has pods; name manifests with each, too: emu diff -f A -f shop.yaml --with B"),
+        (POD, "no pod has a network"),
+    ],
+)
+def test_inputs_without_flows_are_told_what_they_lack(tmp_path: Path, pods: str, lacks: str) -> None:
+    """In the place of an empty table; nothing was asked, so all that was asked is answered."""
+    for name in ("none", "iptables"):
+        spec = f"{{network: {{provider: none, policy: {name}}}}}"
+        (tmp_path / name).write_text(f"{{apiVersion: emu/v1, kind: Cluster, spec: {spec}}}\n{pods}")
+    result = CliRunner().invoke(cli, ["diff", str(tmp_path / "none"), str(tmp_path / "iptables")])
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert f"there are no flows: {lacks}" in result.stderr

@@ -127,7 +127,7 @@ def test_one_port_of_each_range_stands_for_all(cluster: Cluster) -> None:
 
 def test_what_is_not_there_is_said(cluster: Cluster) -> None:
     """Names, ports and selectors."""
-    with pytest.raises(UnknownNameError, match=r"no workload is called default/wob.*did you mean"):
+    with pytest.raises(UnknownNameError, match=r"nobody is called default/wob.*did you mean"):
         make_plan(cluster, sources=["default/wob"])
     with pytest.raises(EndPointError, match="no port of a container"):
         make_plan(cluster, ports=["https"])
