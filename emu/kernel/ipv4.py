@@ -241,6 +241,8 @@ def deliver(net: Namespace, skb: Skb) -> Stage | None:
 
 def _protocols(net: Namespace, skb: Skb) -> None:
     """Hand it to raw sockets, then to its protocol. Source: `ip_protocol_deliver_rcu`."""
+    if net.tap is not None:
+        net.tap.arrived(net, skb)
     taken = raw.receive(net, skb)
     protocol = skb.header.protocol
     if protocol == ipv4.TCP:
@@ -342,6 +344,8 @@ def send(
     skb.ignore_df = ignore_df
     if cause is not None:
         skb.relate_to(cause)
+    if net.tap is not None:
+        net.tap.sent(net, skb)
     walk(net, skb, local_out)
     if skb.refused:
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))

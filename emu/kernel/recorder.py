@@ -31,6 +31,12 @@ class Tap(Protocol):
     def seen(self, net: Namespace, device: Device, direction: Direction, frame: Frame) -> None:
         """`frame` passes the tap of `device`."""
 
+    def sent(self, net: Namespace, packet: Skb) -> None:
+        """`packet` is made by this host, and begins its way."""
+
+    def arrived(self, net: Namespace, packet: Skb) -> None:
+        """`packet` is handed to its protocol, for it is this host's."""
+
     def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
         """`packet` ended here."""
 

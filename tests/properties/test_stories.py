@@ -17,10 +17,13 @@ from emu.cluster.topology.spec import ClusterSpec, NodeSpec
 from emu.document import scan
 from emu.kube.proxy.node import Proxy
 from emu.sim.rng import Streams
+from emu.testing.stories import lost_without_reason
 from tests.properties.test_failures_stateful import Failures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from emu.cluster.cluster import Cluster
 
 HEAD: Final = """
 apiVersion: emu/v1
@@ -86,21 +89,28 @@ def stories() -> st.SearchStrategy[list[tuple[int, str]]]:
     return st.lists(st.tuples(st.integers(2, 28), st.sampled_from(LINES)), max_size=5)
 
 
-def play(steps: Sequence[tuple[int, str]], seed: int) -> str:
-    """Return the whole report of a scenario."""
+def played(steps: Sequence[tuple[int, str]], seed: int) -> Cluster:
+    """Return a cluster after a scenario."""
     lines = [json.dumps({"at": f"{at}s", "run": line}) for at, line in steps]
     text = HEAD + "".join(f"  - {line}\n" for line in lines) if lines else HEAD.removesuffix("  steps:\n")
     source = source_of(scan(text.encode(), "story.yaml"), "story.yaml")
     assert isinstance(source, ClusterSource)
-    story = source.start(seed=seed).story
-    assert story is not None
-    return json.dumps(report(story, name="story", seed=seed))
+    return source.start(seed=seed)
+
+
+def play(steps: Sequence[tuple[int, str]], seed: int) -> str:
+    """Return the whole report of a scenario, of which no packet was lost without a reason."""
+    cluster = played(steps, seed)
+    assert cluster.story is not None
+    told = json.dumps(report(cluster.story, name="story", seed=seed))
+    assert lost_without_reason(cluster, cluster.story.packets) == []
+    return told
 
 
 @settings(max_examples=max(settings().max_examples // 25, 3))
 @given(steps=stories(), seed=st.integers(0, 3))
 def test_a_story_is_the_same_each_time(steps: list[tuple[int, str]], seed: int) -> None:
-    """Every instant, event, packet count and window."""
+    """Every instant, event, packet count and window; and no packet is lost without a reason."""
     assert play(steps, seed) == play(steps, seed)
 
 

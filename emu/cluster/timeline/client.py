@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from emu.cluster.timeline import programs
-from emu.cluster.timeline.packets import BETWEEN, is_between
 from emu.cluster.timeline.targets import Target, find_target
 from emu.cluster.timeline.traffic import LOST, OK, Attempt
 from emu.errors import EmuError
@@ -19,7 +18,7 @@ from emu.sim.time import Instant, later
 
 if TYPE_CHECKING:
     from emu.cluster.cluster import Cluster
-    from emu.cluster.timeline.packets import FlowKey, PacketWatch
+    from emu.cluster.timeline.packets import Flow, FlowKey, PacketWatch
     from emu.cluster.timeline.traffic import TrafficSpec
     from emu.fabric.process import Process
     from emu.fabric.userland import Userland
@@ -50,6 +49,7 @@ class Client:
         self.is_over = False
         self._cluster = cluster
         self._packets = packets
+        self._lost: list[tuple[Attempt, Flow, list[int]]] = []
         self._processes: list[Process[Any]] = []
         self._next: Event | None = None
 
@@ -82,6 +82,14 @@ class Client:
                 process.kill()
         self._processes.clear()
         self.attempts = [each for each in self.attempts if each.ended is not None]
+        self._find_ends()
+
+    def _find_ends(self) -> None:
+        """Find out what became of the packets of attempts that failed: some end long after their attempt."""
+        for made, flow, numbers in self._lost:
+            for end in filter(None, map(flow.fate_of, numbers)):
+                made.drops[end] = made.drops.get(end, 0) + 1
+        self._lost.clear()
 
     def _start(self, end: Instant | None) -> None:
         self._next = None
@@ -150,7 +158,7 @@ class Client:
         since: int = 0,
         until: int | None = None,
     ) -> None:
-        """Note how an attempt ended, and what became of the packets `since` to `until` of its flow.
+        """Note how an attempt ended, and that the packets `since` to `until` of its flow are its own.
 
         Without a flow nothing is known of its packets.
         """
@@ -161,15 +169,11 @@ class Client:
         numbers = flow.packets[since:until]
         made.packets = len(numbers)
         made.server = next(filter(None, map(flow.end_of, numbers)), "")
-        for number in numbers:
-            end = flow.drops.get(number)
-            if end is None and outcome != OK and is_between(flow.end_of(number)):
-                end = "", flow.end_of(number)
-            if end is not None:
-                made.drops[end] = made.drops.get(end, 0) + 1
+        if outcome != OK:
+            self._lost.append((made, flow, numbers))
 
     def judges_arrival(self, made: Attempt, key: FlowKey, number: int) -> None:
-        """Find out, when the attempt's time is over, whether packet `number` has come to a pod or host."""
+        """Find out, when the attempt's time is over, whether packet `number` has come to its host."""
         loop = self._cluster.fabric.loop
         loop.at(later(loop.now, self.spec.timeout), self._judge_arrival, made, key, number)
 
@@ -178,9 +182,8 @@ class Client:
             self.ends(made, OK, made.sent, None)
             return
         flow = self._packets.flow(key)
-        ends = [each for each in flow.packets[number : number + 1] if each not in flow.drops]
-        has_arrived = any(not is_between(flow.end_of(each) or BETWEEN) for each in ends)
-        outcome = OK if has_arrived else LOST
+        fates = [flow.fate_of(each) for each in flow.packets[number : number + 1]]
+        outcome = OK if fates == [None] else LOST
         self.ends(made, outcome, made.sent, key, since=number, until=number + 1)
 
     def count_packets(self, key: FlowKey | None) -> int:

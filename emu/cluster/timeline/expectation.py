@@ -7,7 +7,7 @@
     OP      = "=" | "!=" | "<" | "<=" | ">" | ">="           without one: "="
     VALUE   = a number; of blackhole, outage and slowest a time, like 0s, 250ms or 1m30s; of lost also N%
 
-`drops CODE` counts the packets that left where the client runs and ended for
+`drops CODE` counts the packets that were sent where the client runs and ended for
 that reason; alone it is "drops CODE >= 1". `blackhole` is the longest time in which
 nothing got through and `outage` the longest in which something was lost;
 `blackholes` and `outages` are their numbers, `servers` how many places answered.

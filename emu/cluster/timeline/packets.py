@@ -2,8 +2,9 @@
 """A tap that follows the packets of clients: where each ended, and why one was dropped.
 
 A packet keeps its number on its whole way, whatever NAT and tunnels make of
-it. So it is enough to learn at the client's device which flow has which
-packets, and to note for each where it came in last.
+it. So it is enough to learn where a client sends which flow has which
+packets, and to note for each where it came in last, and whether that was its
+destination. One that waits for a neighbour may end long after its attempt.
 """
 
 from __future__ import annotations
@@ -14,11 +15,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import attrs
 
 from emu.cluster.codes import BY_DETAIL
-from emu.cluster.underlay.names import is_underlay
-from emu.cluster.vpc.names import RESOLVER
 from emu.kernel.drops import DropReason
 from emu.kernel.recorder import Direction
-from emu.wire import ethernet
 from emu.wire.ipv4 import ICMP, TCP, UDP
 
 if TYPE_CHECKING:
@@ -29,17 +27,12 @@ if TYPE_CHECKING:
     from emu.kernel.skb import Skb
     from emu.wire.frame import Frame
 
-_HEAD: Final = ethernet.HEADER_LENGTH
-_LEAST: Final = _HEAD + 28
 _SYN: Final = 2
 _SYN_ACK: Final = 18
-_IP4: Final = b"\x08\x00"
 _IN, _OUT = Direction
-BETWEEN: Final = "router"
-"""A namespace that packets pass through."""
-
-_NODE: Final = "node/"
 _MOST_FLOWS: Final = 50_000
+_SWEPT: Final = 1_000
+"""How many flows that are over may have packets under way, before it is looked which have ended since."""
 
 
 class FlowKey(NamedTuple):
@@ -57,16 +50,24 @@ class Flow:
     Attributes:
         syn: of TCP the sequence number that it began with; empty where its beginning was not seen.
         packets: their numbers, in order.
+        lengths: by number how long a packet is, its IP header included.
         places: by number the namespace that a packet came into last.
         before: by number the namespace before that.
+        left: by number the namespace that a packet left last.
+        arrived: by number the namespace where it was handed to its protocol.
+        strayed: by number the namespace from which copies went to others, who did not take them.
         drops: by number the reason and the place.
         net: the namespace that it left from.
     """
 
     syn: bytes = b""
     packets: list[int] = attrs.field(factory=list)
+    lengths: dict[int, int] = attrs.field(factory=dict)
     places: dict[int, str] = attrs.field(factory=dict)
     before: dict[int, str] = attrs.field(factory=dict)
+    left: dict[int, str] = attrs.field(factory=dict)
+    arrived: dict[int, str] = attrs.field(factory=dict)
+    strayed: dict[int, str] = attrs.field(factory=dict)
     drops: dict[int, tuple[str, str]] = attrs.field(factory=dict)
     net: str = ""
 
@@ -79,11 +80,36 @@ class Flow:
     def pass_by(self, packet: int, net: str) -> None:
         """Note that what came into a namespace was a copy for somebody else, as a flood makes them."""
         if self.places.get(packet) == net:
-            self.places[packet] = self.before[packet]
+            self.places[packet] = before = self.before[packet]
+            if self.left.get(packet) == before:
+                self.strayed[packet] = before
 
     def end_of(self, packet: int) -> str:
         """Return where a packet ended, empty if that is not known."""
         return self.places.get(packet, "")
+
+    def has_arrived(self, packet: int) -> bool:
+        """Return whether a packet has come to the host, or pod, that it was for."""
+        place = self.arrived.get(packet)
+        return place is not None and self.places.get(packet, place) == place
+
+    def fate_of(self, packet: int) -> tuple[str, str] | None:
+        """Return why and where a packet ended on its way; None if it did not.
+
+        The reason is empty as long as it is under way. Of a frame that went out
+        of all ports of a bridge, and that nobody took, it is OTHERHOST, there.
+        """
+        if packet in self.drops:
+            return self.drops[packet]
+        if self.has_arrived(packet):
+            return None
+        place = self.end_of(packet) or self.net
+        return (DropReason.OTHERHOST.name if self.strayed.get(packet) == place else ""), place
+
+    def is_under_way(self, packet: int) -> bool:
+        """Return whether a packet has neither arrived nor ended."""
+        fate = self.fate_of(packet)
+        return fate is not None and not fate[0]
 
 
 class PacketWatch:
@@ -98,16 +124,29 @@ class PacketWatch:
         self.clients: set[str] = set()
         self._flows: dict[FlowKey, Flow] = {}
         self._by_packet: dict[int, Flow] = {}
+        self._over: list[Flow] = []
         self._codes: dict[str, Counter[str]] = {}
 
+    def sent(self, net: Namespace, packet: Skb) -> None:
+        """Begin to follow a packet, if it is of a client: as it leaves its socket, before any translation."""
+        if net.name in self.clients:
+            self._begin(net.name, packet)
+
     def seen(self, net: Namespace, device: Device, direction: Direction, frame: Frame) -> None:
-        """Take note of where a packet of a client is, or of the beginning of one."""
+        """Take note of where a packet of a client is."""
         flow = self._by_packet.get(frame.packet_id)
         if flow is None:
-            if direction is _OUT and net.name in self.clients:
-                self._begin(net.name, frame)
-        elif direction is _IN and device.name != "lo":
+            return
+        if direction is _OUT:
+            flow.left[frame.packet_id] = net.name
+        elif device.name != "lo":
             flow.come(frame.packet_id, net.name)
+
+    def arrived(self, net: Namespace, packet: Skb) -> None:
+        """Take note that a packet of a client is where it was to go; in a tunnel it is longer than it was."""
+        flow = self._by_packet.get(packet.packet_id)
+        if flow is not None and len(packet.packet) == flow.lengths[packet.packet_id]:
+            flow.arrived[packet.packet_id] = net.name
 
     def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
         """Take note of the end of a packet of a client."""
@@ -124,12 +163,8 @@ class PacketWatch:
         """Hand on what programs say in secret, for captures that come later."""
         self._confidant.disclosed(random, key_log)
 
-    def _begin(self, net: str, frame: Frame) -> None:
-        octets = frame.octets
-        if len(octets) < _LEAST or octets[12:14] != _IP4:
-            return
-        protocol = octets[_HEAD + 9]
-        at = _HEAD + (octets[_HEAD] & 15) * 4
+    def _begin(self, net: str, skb: Skb) -> None:
+        octets, at, protocol = skb.packet, skb.header.header_length, skb.header.protocol
         if protocol in {TCP, UDP}:
             port = octets[at] << 8 | octets[at + 1]
         elif protocol == ICMP:
@@ -141,14 +176,13 @@ class PacketWatch:
         syn = b""
         if protocol == TCP and octets[at + 13] & _SYN_ACK == _SYN:
             syn = octets[at + 4 : at + 8]
-        if flow is None or (
-            syn and flow.syn != syn
-        ):  # late packets of an old connection may have come before
+        if flow is None or (syn and flow.syn != syn):  # packets of an old connection may come before
             if len(self._flows) > _MOST_FLOWS:
                 self._flows.clear()
             flow = self._flows[key] = Flow(syn, net=net)
-        flow.packets.append(frame.packet_id)
-        self._by_packet[frame.packet_id] = flow
+        flow.packets.append(skb.packet_id)
+        flow.lengths[skb.packet_id] = len(octets)
+        self._by_packet[skb.packet_id] = flow
 
     def flow(self, key: FlowKey) -> Flow:
         """Return what is known of a flow, which may be nothing."""
@@ -158,20 +192,34 @@ class PacketWatch:
         """Return how many packets that left a namespace ended, by the code of their end."""
         return dict(sorted(self._codes.get(net, {}).items()))
 
-    def unaccounted(self) -> list[int]:
-        """Return the packets of clients that have left and have not come anywhere, nor ended for a reason."""
-        return [
-            packet
+    def under_way(self) -> dict[int, str]:
+        """Return where the packets of clients are that have neither arrived nor ended for a reason."""
+        return {
+            packet: flow.end_of(packet) or flow.net
             for packet, flow in self._by_packet.items()
-            if packet not in flow.places and packet not in flow.drops
-        ]
+            if flow.is_under_way(packet)
+        }
 
     def forget(self, key: FlowKey) -> None:
-        """Begin anew with a flow: what comes with its port from now on is another one."""
+        """Begin anew with a flow: what comes with its port from now on is another one.
+
+        Those of its packets that are under way are still followed.
+        """
         flow = self._flows.pop(key, None)
-        if flow is not None:
-            for packet in flow.packets:
+        if flow is not None and self._is_unfinished(flow):
+            self._over.append(flow)
+            if len(self._over) > _SWEPT:
+                self._over = [each for each in self._over if self._is_unfinished(each)]
+
+    def _is_unfinished(self, flow: Flow) -> bool:
+        """Follow those packets of a flow no longer that have ended; return whether others have not."""
+        is_unfinished = False
+        for packet in flow.packets:
+            if flow.is_under_way(packet):
+                is_unfinished = True
+            else:
                 self._by_packet.pop(packet, None)
+        return is_unfinished
 
 
 def code_of(drop: Drop) -> str:
@@ -179,8 +227,3 @@ def code_of(drop: Drop) -> str:
     return next(
         (code for begin, code in BY_DETAIL.items() if drop.detail.startswith(begin)), drop.reason.name
     )
-
-
-def is_between(net: str) -> bool:
-    """Return whether a namespace is one on the way, and no pod, host outside or name server."""
-    return net != RESOLVER and (is_underlay(net) or net.startswith(_NODE))

@@ -204,7 +204,7 @@ def _datagrams(client: Client, end: Instant | None) -> Program[None]:
     socket = yield from program.socket(SocketKind.UDP)
     address: IpAddress | None = None
     begin = yield from program.now()
-    turn = sent = 0  # each datagram that was sent is a packet
+    turn = 0
     while True:
         now = yield from _wait(later(begin, turn * spec.every))
         if client.is_over or not client.is_alive or (end is not None and now >= end):
@@ -212,7 +212,7 @@ def _datagrams(client: Client, end: Instant | None) -> Program[None]:
         turn = max(turn, (now - begin) // spec.every) + 1
         made = client.sends(now)
         deadline = later(now, spec.timeout)
-        key, since, outcome = None, sent, ""
+        key, since, outcome = None, 0, ""
         try:
             assert client.target is not None
             if address is None or client.target.is_pending:
@@ -224,8 +224,8 @@ def _datagrams(client: Client, end: Instant | None) -> Program[None]:
                     yield from program.connect(socket, address, client.target.port)
             if address is not None:
                 key = _key(client, socket, UDP)
+                since = client.count_packets(key)
                 yield from program.send(socket, _payload(client, made))
-                sent += 1
                 if spec.waits:
                     outcome = yield from _answer(client, socket, made, deadline)
         except OSError as error:
@@ -234,7 +234,7 @@ def _datagrams(client: Client, end: Instant | None) -> Program[None]:
         if key is not None and not outcome:
             client.judges_arrival(made, key, since)
         else:
-            client.ends(made, outcome, now, key, since=since, until=sent)
+            client.ends(made, outcome, now, key, since=since)
     yield from program.close(socket)
 
 

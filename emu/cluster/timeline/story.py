@@ -86,6 +86,7 @@ class Story:
         clients: what each saw; none before the end.
         begin: when the first step, or the traffic, could begin.
         end: when all was over.
+        packets: where those of the clients are, and ended.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -94,7 +95,7 @@ class Story:
         self.begin = self.end = cluster.fabric.loop.now
         self.watch = Watch(cluster)
         self._cluster = cluster
-        self._packets = PacketWatch(cluster.recording)
+        self.packets = PacketWatch(cluster.recording)
 
     @property
     def entries(self) -> Sequence[Entry]:
@@ -119,7 +120,7 @@ class Story:
                 if until is not None:
                     cluster.wait_until(Instant(max(cluster.fabric.loop.now, until)))
             else:
-                traffic = cluster.begin_traffic(specs, until, self._packets)
+                traffic = cluster.begin_traffic(specs, until, self.packets)
                 yield
                 ends = [each for each in (until, *(each.until for each in specs)) if each is not None]
                 cluster.wait_until(Instant(max(cluster.fabric.loop.now, *ends, 0)))
@@ -145,7 +146,7 @@ class Story:
         """Look at what passes devices inside the block; the recording rests, unless somebody listens."""
         fabric = self._cluster.fabric
         with self._cluster.recording.resting(fabric.record):
-            fabric.tap(self._packets)
+            fabric.tap(self.packets)
             try:
                 yield
             finally:
@@ -157,7 +158,7 @@ class Story:
 
     def _of_client(self, client: Client) -> ClientStory:
         now = self._cluster.fabric.loop.now
-        codes = self._packets.codes_of(client.net.name) if client.net is not None else {}
+        codes = self.packets.codes_of(client.net.name) if client.net is not None else {}
         found = summary(client.attempts, client.connections, now, codes)
         return ClientStory(client.spec, found, client.failure)
 

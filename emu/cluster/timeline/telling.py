@@ -144,7 +144,7 @@ def _outage(story: Story, outage: Outage, unit: str) -> str:
     until = "to the end" if window.is_open else f"to {_seconds(window.end)} s"
     ends: Counter[str] = Counter()
     for (reason, where), count in window.drops.items():
-        ends[f"{reason or 'seen last'} at {where}"] += count
+        ends[f"{reason or 'under way'} at {where}"] += count
     packets = f"; {_number(window.packets, 'packet')}: {_counts(ends)}" if ends else ""
     what, of, holes = "black hole", "", ""
     if not outage.is_blackhole:

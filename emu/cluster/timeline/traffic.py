@@ -74,7 +74,7 @@ class Attempt:
         connection: which connection of the client it used, counted from 1; 0 for none.
         server: where its first packet ended, as a network namespace; empty where nobody knows.
         packets: packets of the client that it took.
-        drops: of those, how many ended where, by the reason's name and the place.
+        drops: of one that failed, how many of those ended where, by the reason's name and the place.
     """
 
     number: int
