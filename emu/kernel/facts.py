@@ -125,4 +125,23 @@ class Outlived(NamedTuple):
         return f"IPVS: {self.destination} is no destination of {self.service} any more"
 
 
-Fact: TypeAlias = Translated | Routed | Resolved | Awaited | Scheduled | NoDestination | Outlived
+class Invalid(NamedTuple):
+    """Connection tracking finds a packet impossible: `is_verdict`, or it is a tracker's reason for that."""
+
+    reason: str
+    is_verdict: bool = False
+
+    def __str__(self) -> str:
+        return f"{'INVALID' if self.is_verdict else 'invalid'}: {self.reason}"
+
+
+class Overtaken(NamedTuple):
+    """Packets that came later are confirmed before this one."""
+
+    def __str__(self) -> str:
+        return "overtaken: others are confirmed before it"
+
+
+Fact: TypeAlias = (
+    Translated | Routed | Resolved | Awaited | Scheduled | NoDestination | Outlived | Invalid | Overtaken
+)

@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from emu.kernel.drops import DropReason
+from emu.kernel.facts import Resolved, Routed
 from emu.verify.causes.codes import CIDR_OVERLAP, DUP_IP
 from emu.verify.causes.scene import called
 from emu.verify.causes.segment import neighbours
 from emu.verify.causes.words import listed
-from emu.wire.addresses import IpAddress
+from emu.wire.addresses import Prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from emu.observe.recording import Step
     from emu.verify.causes.cause import Cause
     from emu.verify.causes.scene import Scene
+    from emu.wire.addresses import IpAddress
 
-_NEIGHBOUR: Final = re.compile(r"(\S+) is at (\S+) dev (\S+), (\w+)")
-_ROUTE: Final = re.compile(r"(\d\S*)(?: via (\S+))? dev (\S+)")
 _WRONG_HOST: Final = frozenset(
     (
         DropReason.NO_SOCKET,
@@ -54,12 +53,12 @@ def _duplicate(scene: Scene, cause: Cause) -> Cause | None:
     found = _last_neighbour(scene)
     if found is None:
         return None
-    step, address, mac, device = found
+    step, (address, mac, device, _) = found
     asker = scene.network.fabric.namespace(step.net)
     link = neighbours(scene.network, asker, device)
     owners = sorted({net.name for net, each in link if any(own.address == address for own in each.addresses)})
     owners = owners or announcers(scene, address)
-    holders = sorted({net.name for net, each in link if str(each.mac) == mac and net is not asker})
+    holders = sorted({net.name for net, each in link if each.mac == mac and net is not asker})
     if not owners or not holders or owners == holders:
         return None
     if scene.end.net not in holders and scene.end.reason is not DropReason.OTHERHOST:
@@ -97,12 +96,11 @@ def announcers(scene: Scene, address: IpAddress) -> list[str]:
     return [f"node/{each.announced[address]}" for each in speakers if address in each.announced]
 
 
-def _last_neighbour(scene: Scene) -> tuple[Step, IpAddress, str, str] | None:
-    """Return the last neighbour of the packet: the step, its address, MAC address, the device."""
+def _last_neighbour(scene: Scene) -> tuple[Step, Resolved] | None:
+    """Return the last neighbour that the packet was sent to, and the step."""
     for step in reversed(scene.steps):
-        found = _NEIGHBOUR.fullmatch(step.detail) if step.stage == "neighbour" else None
-        if found is not None:
-            return step, IpAddress.parse(found[1]), found[2], found[3]
+        if isinstance(step.fact, Resolved):
+            return step, step.fact
     return None
 
 
@@ -145,11 +143,10 @@ def _overlap(scene: Scene, cause: Cause) -> Cause | None:
 def _kept(scene: Scene, destination: IpAddress) -> tuple[Namespace, str, str] | None:
     """Return where the packet was routed last, by which range and device, if that is a link of its own."""
     for step in reversed(scene.steps):
-        found = _ROUTE.fullmatch(step.detail) if step.stage == "route" else None
-        if found is not None:
-            prefix = found[1] if "/" in found[1] else f"{found[1]}/32"
-            is_link = found[2] is None and prefix != f"{destination}/32"
-            return (scene.network.fabric.namespace(step.net), prefix, found[3]) if is_link else None
+        fact = step.fact
+        if isinstance(fact, Routed) and fact.is_unicast and fact.dst is not None and fact.dst.length:
+            is_link = fact.gateway is None and fact.dst != Prefix(destination, destination.bits)
+            return (scene.network.fabric.namespace(step.net), str(fact.dst), fact.device) if is_link else None
     return None
 
 

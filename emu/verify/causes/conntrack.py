@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.kernel.drops import DropReason
+from emu.kernel.facts import Invalid, Translated
 from emu.verify.causes.codes import (
     CT_INSERT_FAILED,
     CT_INVALID,
@@ -81,8 +82,8 @@ def _detour(scene: Scene) -> str:
 
 def _why_invalid(scene: Scene) -> str:
     for step in reversed(scene.steps):
-        if step.stage == "conntrack" and _INVALID in step.detail.upper():
-            return f" ({step.detail.partition(': ')[2]})"
+        if isinstance(step.fact, Invalid):
+            return f" ({step.fact.reason})"
     return ""
 
 
@@ -137,7 +138,12 @@ def _overtaken(scene: Scene, cause: Cause, was: FiveTuple) -> Cause | None:
 
 
 def _changes_source(step: Step, scene: Scene) -> bool:
-    return step.net == scene.end.net and step.stage == "nat" and step.detail.startswith("source ")
+    is_here = step.net == scene.end.net and step.stage == "nat"
+    return is_here and isinstance(step.fact, Translated) and step.fact.is_source
+
+
+def _changes_destination(step: Step) -> bool:
+    return isinstance(step.fact, Translated) and not step.fact.is_source
 
 
 def _translates(step: Step, net: str) -> bool:
@@ -181,7 +187,7 @@ def _translator(scene: Scene) -> Namespace | None:
     """Return the namespace that translated the request's destination."""
     assert scene.story.request is not None, "as above"
     for one in scene.story.request.line:
-        if one.step.stage in {"ipvs", "nat"} and one.step.detail.startswith("destination "):
+        if _changes_destination(one.step):
             return scene.network.fabric.namespace(one.step.net)
     return None
 
@@ -229,6 +235,6 @@ def _changes(scene: Scene) -> Iterator[tuple[Step, FiveTuple, FiveTuple]]:
     """Yield the steps that changed the packet's destination, with its tuples before and after."""
     destinations = list(dict.fromkeys((one.dst, one.dport) for one in scene.packet.tuples))
     tuples = {(one.dst, one.dport): one for one in reversed(scene.packet.tuples)}
-    steps = (step for step in scene.steps if step.stage == "nat" and step.detail.startswith("destination "))
+    steps = (step for step in scene.steps if step.stage == "nat" and _changes_destination(step))
     for step, old, new in zip(steps, destinations, destinations[1:], strict=False):
         yield step, tuples[old], tuples[new]

@@ -8,12 +8,13 @@ an unserved port     the address is a virtual service's, and IPVS has none for t
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from emu.kernel.drops import DropReason
+from emu.kernel.facts import NoDestination, Outlived, Scheduled, Translated
+from emu.kernel.netfilter.ipvs.virtual import PROTOCOLS
 from emu.verify.causes import service as services
 from emu.verify.causes.addressing import announcers
 from emu.verify.causes.codes import (
@@ -25,33 +26,28 @@ from emu.verify.causes.codes import (
 from emu.verify.causes.objects import service_at
 from emu.verify.causes.scene import called
 from emu.verify.story import Way
-from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
+    from emu.kernel.netfilter.ipvs.virtual import ServiceKey
     from emu.kube.api.objects import Service
     from emu.verify.causes.cause import Cause
     from emu.verify.causes.scene import Scene
+    from emu.wire.addresses import IpAddress
 
 IPVS: Final = "ipvs"
 """What steps of IPVS are called."""
 
-_NOBODY: Final = re.compile(r"IPVS: no destination for (\w+) ([\d.]+):(\d+)")
-_OUTLIVED: Final = re.compile(r"IPVS: (\S+) is no destination of .* any more")
-_TO: Final = re.compile(r"destination becomes ([\d.]+):(\d+)")
-_SCHEDULED: Final = re.compile(r"\w+ ([\d.]+):(\d+) \w+ -> \S+")
 _REFUSED: Final = "KUBE-IPVS-FILTER"
 _RANGES: Final = "KUBE-SOURCE-RANGES-FIREWALL"
 
 
 def refine(scene: Scene, cause: Cause) -> Cause | None:
     """Return the cause if a virtual service explains the end of the packet, None if it does not."""
-    detail = scene.end.detail
-    nobody = _NOBODY.match(detail)
-    if nobody is not None:
-        return _without_destination(scene, _unruled(cause, detail), *nobody.groups())
-    outlived = _OUTLIVED.match(detail)
-    if outlived is not None:
-        return _stale(scene, _unruled(cause, detail), outlived[1])
+    match scene.end.fact:
+        case NoDestination(service=service) if not service.mark:
+            return _without_destination(scene, _unruled(cause, scene.end.detail), service)
+        case Outlived(destination=destination):
+            return _stale(scene, _unruled(cause, scene.end.detail), str(destination))
     decision = scene.decision
     ruled = (
         None if decision is None or decision.chain is None else _ruled_out(scene, cause, decision.chain[1])
@@ -85,16 +81,21 @@ def _unreturned(scene: Scene, cause: Cause) -> Cause | None:
     """
     request = scene.story.request
     picked = [one.step for one in request.line if one.step.stage == IPVS] if request is not None else []
-    found = next((found for step in picked if (found := _SCHEDULED.fullmatch(step.detail))), None)
-    if found is None or scene.store is None or any(step.net == picked[0].net for step in scene.steps):
+    asked = next((fact.service for step in picked if isinstance(fact := step.fact, Scheduled)), None)
+    if (
+        asked is None
+        or asked.mark
+        or scene.store is None
+        or any(step.net == picked[0].net for step in scene.steps)
+    ):
         return None
-    service = service_at(scene.store, found[1], int(found[2]))
-    policy = "" if service is None else _policy(service, found[1])
+    service = service_at(scene.store, str(asked.address), asked.port)
+    policy = "" if service is None else _policy(service, str(asked.address))
     _, node = scene.network.owners(picked[0].net)
     if service is None or not policy or node is None or node in services.nodes_of(scene, service):
         return None
     whose = f"Service {service.metadata.namespace}/{service.metadata.name}"
-    voices = _voices(scene, IpAddress.parse(found[1]))
+    voices = _voices(scene, asked.address)
     if node in voices:
         return _overheard(scene, cause, whose, voices, node)
     why, fix = services.no_local(scene, service, policy, node)
@@ -140,13 +141,14 @@ def _overheard(scene: Scene, cause: Cause, whose: str, voices: list[str], node: 
     )
 
 
-def _without_destination(scene: Scene, cause: Cause, protocol: str, address: str, port: str) -> Cause | None:
-    found = None if scene.store is None else service_at(scene.store, address, int(port))
+def _without_destination(scene: Scene, cause: Cause, asked: ServiceKey) -> Cause | None:
+    address, port = str(asked.address), asked.port
+    found = None if scene.store is None else service_at(scene.store, address, port)
     if found is None:
         return cause
     meta = found.metadata
-    ports = (each for each in found.spec.ports if each.protocol == protocol)
-    name = next((each.name for each in ports if int(port) in {each.port, each.node_port}), "")
+    ports = (each for each in found.spec.ports if each.protocol == PROTOCOLS[asked.protocol])
+    name = next((each.name for each in ports if port in {each.port, each.node_port}), "")
     policy = _policy(found, address)
     if policy and services.nodes_of(scene, found):
         whose = f"Service {meta.namespace}/{meta.name}"
@@ -166,13 +168,13 @@ def _policy(service: Service, address: str) -> str:
 
 def _misled(scene: Scene, cause: Cause) -> Cause | None:
     """Explain a packet that a connection, and no scheduler, sent to an address that nobody has any more."""
-    steps = [step for step in scene.steps if step.stage == IPVS]
-    sent = next((found for step in steps if (found := _TO.fullmatch(step.detail))), None)
-    if sent is None or any(_SCHEDULED.fullmatch(step.detail) for step in steps):
+    facts = [step.fact for step in scene.steps if step.stage == IPVS]
+    sent = next((fact for fact in facts if isinstance(fact, Translated) and not fact.is_source), None)
+    if sent is None or any(isinstance(fact, Scheduled) for fact in facts):
         return None
-    if sent[1] != str(scene.there.dst) or scene.owners(scene.there.dst):
+    if sent.after.address != scene.there.dst or scene.owners(scene.there.dst):
         return None
-    return _stale(scene, attrs.evolve(cause, rule=""), f"{sent[1]}:{sent[2]}")
+    return _stale(scene, attrs.evolve(cause, rule=""), str(sent.after))
 
 
 def _stale(scene: Scene, cause: Cause, destination: str) -> Cause:

@@ -9,6 +9,7 @@ import attrs
 
 from emu.kernel import sctp, tcp
 from emu.kernel.drops import DropReason
+from emu.kernel.facts import Translated
 from emu.kernel.sockets import SocketKind
 from emu.verify.causes import nft, node_ports
 from emu.verify.causes.objects import service_at
@@ -108,7 +109,8 @@ def _balanced_by(scene: Scene, step: Step) -> tuple[str, int, str] | None:
     service = (
         None if scene.store is None or asked is None else service_at(scene.store, str(asked.dst), asked.dport)
     )
-    if step.detail.startswith("source ") or service is None or asked is None:
+    is_answer = isinstance(step.fact, Translated) and step.fact.is_source
+    if is_answer or service is None or asked is None:
         return None
     ports = (each for each in service.spec.ports if asked.dport in {each.port, each.node_port})
     name = next((each.name for each in ports if each.protocol == PROTOCOLS.get(asked.protocol)), None)

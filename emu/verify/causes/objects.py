@@ -11,9 +11,10 @@ a socket                    the pod that it is in
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from emu.kernel.facts import End, Routed, Scheduled, Translated
+from emu.kernel.route import RouteType
 from emu.kube.api.objects import Node, Service
 from emu.observe.recording import Kind
 from emu.verify.causes.index import index_of
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
     from emu.kube.api.store import Store
     from emu.observe.recording import Step
-
-_ROUTE: Final = re.compile(r"(?:\w+ )?(\d+\.\d+\.\d+\.\d+(?:/\d+)?)(?: via \S+)? dev (\S+)")
-_VIRTUAL: Final = re.compile(r"(?:^(?:TCP|UDP|SCTP)|^source becomes) ([\d.]+):(\d+)")
-_CHANGE: Final = re.compile(r"(?:source|destination) (\S+?)(?::(\d+))? becomes (\S+?)(?::(\d+))?")
 
 
 def object_of(network: Emulation, step: Step) -> str | None:
@@ -59,12 +56,15 @@ def origin_of(network: Emulation, step: Step) -> Origin | None:
     if step.kind is Kind.DROP:
         chain, rule = text_at(net, step.detail)
         return _of_rule(network, net, chain, rule) if rule else _of_device(network, net, step.device)
-    if step.stage == "nat":
-        return _of_change(store_of(network), step.detail)
-    if step.stage == "ipvs":
-        return _of_virtual_service(store_of(network), step.detail)
-    if step.stage == "route":
-        return _of_route(network, net, step.detail)
+    match step.fact:
+        case Scheduled(service=service) if not service.mark:
+            return _of_service(store_of(network), End(service.address, service.port))
+        case Translated(is_source=is_source, after=after, before=None):
+            return _of_service(store_of(network), after) if is_source else None
+        case Translated(is_source=is_source, after=after, before=before):
+            return _of_service(store_of(network), *((after, before) if is_source else (before, after)))
+        case Routed() as route:
+            return _of_route(network, net, route)
     if step.kind in {Kind.IN, Kind.OUT}:
         return _of_device(network, net, step.device)
     return _pod(network, net.name) if step.stage in {"socket", "echo", "icmp"} else None
@@ -85,28 +85,15 @@ def isolating(network: Emulation, rule: str) -> Sequence[Origin]:
     return [Origin(f"NetworkPolicy {namespace}/{policy}", f"spec.{direction}") for policy in found]
 
 
-def _of_change(store: Store | None, detail: str) -> Origin | None:
-    """Return the Service from or to whose address NAT changed a packet."""
-    found = _CHANGE.fullmatch(detail)
-    if found is None or store is None:
+def _of_service(store: Store | None, *ends: End) -> Origin | None:
+    """Return the Service that is at the first of some ends that is a Service's."""
+    if store is None:
         return None
-    before, after = (found[1], found[2]), (found[3], found[4])
-    for address, port in (before, after) if detail.startswith("destination") else (after, before):
-        service = service_at(store, address, int(port or 0))
+    for end in ends:
+        service = service_at(store, str(end.address), end.port or 0)
         if service is not None:
             return Origin(f"Service {service.metadata.namespace}/{service.metadata.name}")
     return None
-
-
-def _of_virtual_service(store: Store | None, detail: str) -> Origin | None:
-    """Return the Service whose virtual service IPVS speaks of."""
-    found = _VIRTUAL.search(detail)
-    if found is None or store is None:
-        return None
-    service = service_at(store, found[1], int(found[2]))
-    return (
-        None if service is None else Origin(f"Service {service.metadata.namespace}/{service.metadata.name}")
-    )
 
 
 def service_at(store: Store, address: str, port: int = 0) -> Service | None:
@@ -121,15 +108,15 @@ def service_at(store: Store, address: str, port: int = 0) -> Service | None:
     return None
 
 
-def _of_route(network: Emulation, net: Namespace, detail: str) -> Origin | None:
+def _of_route(network: Emulation, net: Namespace, route: Routed) -> Origin | None:
     """Return whose range or address a route leads to."""
-    found, store = _ROUTE.fullmatch(detail), store_of(network)
-    if found is None or store is None:
+    store = store_of(network)
+    if store is None or route.dst is None or not route.dst.length:
         return None
     for node in store.each(Node):
-        if found[1] in node.spec.pod_cidrs:
+        if str(route.dst) in node.spec.pod_cidrs:
             return Origin(f"Node {node.metadata.name}", "spec.podCIDR")
-    return None if detail.startswith("local ") else _of_veth(network, net, found[2])
+    return None if route.kind is RouteType.LOCAL else _of_veth(network, net, route.device)
 
 
 def _of_device(network: Emulation, net: Namespace, name: str) -> Origin | None:

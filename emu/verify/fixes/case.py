@@ -6,7 +6,6 @@ Nothing here decides whether a packet passes: that is asked again, with packets.
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -15,6 +14,7 @@ import attrs
 from emu.cluster.cluster import Cluster
 from emu.errors import UnknownNameError
 from emu.kernel import sctp, tcp
+from emu.kernel.facts import Resolved
 from emu.kernel.sockets import SocketKind
 from emu.kube.api.objects import Node, Pod, Service
 from emu.verify.story import Way
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from emu.wire.addresses import IpAddress
 
 PROTOCOLS: Final = {ipv4.TCP: "TCP", ipv4.UDP: "UDP", ipv4.SCTP: "SCTP", ipv4.ICMP: "ICMP"}
-_NEIGHBOUR: Final = re.compile(r"(\S+) is at \S+ dev (\S+), ")
 _KINDS: Final = {"TCP": SocketKind.TCP, "UDP": SocketKind.UDP, "SCTP": SocketKind.SCTP}
 
 
@@ -104,9 +103,9 @@ class Case:
         """Who sent the packet to a neighbour last: namespace, address of the neighbour, device."""
         packet = self.packet
         for one in reversed(packet.line if packet is not None else ()):
-            found = _NEIGHBOUR.match(one.step.detail) if one.step.stage == "neighbour" else None
-            if found is not None:
-                return one.step.net, found[1], found[2]
+            fact = one.step.fact
+            if isinstance(fact, Resolved):
+                return one.step.net, str(fact.address), fact.device
         return None
 
     # --- places ---

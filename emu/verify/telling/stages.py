@@ -22,6 +22,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from emu.kernel.drops import DropReason
+from emu.kernel.facts import Awaited, Invalid, Overtaken, Resolved, Routed, Scheduled, Translated
+from emu.kernel.route import RouteType
 from emu.kube.proxy.nft.ports import MARK
 from emu.observe.recording import Kind
 from emu.verify.causes import nft
@@ -35,11 +37,9 @@ if TYPE_CHECKING:
     from emu.verify.story import Hop, Packet, Story
     from emu.verify.telling.places import Places
     from emu.verify.verdict import Outcome
+    from emu.wire.addresses import IpAddress
 
 _COMMENT: Final = re.compile(r' -m comment --comment (?:"(?:[^"\\]|\\.)*"|\S+)| comment "(?:[^"\\]|\\.)*"')
-_SCHEDULED: Final = re.compile(r"(\w+ \S+) (\w+) -> (\S+)")  # whom IPVS picked
-_WAITS: Final = re.compile(r"waits for the MAC address of (\S+) dev \S+")
-_FOUND: Final = re.compile(r"(\S+) is at (\S+) dev \S+")
 _TARGET: Final = re.compile(r" -j (\S+)")
 _BRIDGED: Final = re.compile(r"(\S+): .*?(flooded )?to ")
 _FOLDED: Final = frozenset(
@@ -104,8 +104,8 @@ def _vanished(packet: Packet) -> Row | None:
     step = packet.end.step
     if packet.is_accepted or step.kind is Kind.DROP:
         return None
-    waits = _WAITS.match(step.detail) if step.stage == "neighbour" else None
-    what = f"ARP who-has {waits[1]}: no answer" if waits else "not seen again"
+    fact = step.fact
+    what = f"ARP who-has {fact.address}: no answer" if isinstance(fact, Awaited) else "not seen again"
     return Row(step.net, what)
 
 
@@ -122,7 +122,7 @@ class _Visit:
         self._is_filtered = is_filtered
         self._rows: list[Row] = []
         self._state = ""
-        self._asked = ""
+        self._asked: IpAddress | None = None
 
     def rows(self, hops: Sequence[Hop]) -> list[Row]:
         at = 0
@@ -168,7 +168,7 @@ class _Visit:
         if not rule.rule:  # no rule: the connection is translated since its first packet
             self._retranslated(hop)
             return
-        what = "DNAT" if step.detail.startswith("destination") else "SNAT"
+        what = "SNAT" if isinstance(step.fact, Translated) and step.fact.is_source else "DNAT"
         if "MASQUERADE" in rule.rule or "masquerade" in rule.rule:
             what = "MASQUERADE"
         shares = [self._odds[each.chain[1]] for each in steps if each.chain and each.chain[1] in self._odds]
@@ -210,12 +210,12 @@ class _Visit:
             return
         match step.stage:
             case "conntrack":
-                if step.detail.lower().startswith(("invalid", "overtaken")):
+                if isinstance(step.fact, Invalid | Overtaken):
                     self._add(step, f"conntrack {step.detail}")
             case "ipvs" | "nat":
                 (self._balanced if step.stage == "ipvs" else self._retranslated)(hop)
             case "route":
-                if not step.detail.startswith("local "):
+                if not (isinstance(step.fact, Routed) and step.fact.kind is RouteType.LOCAL):
                     self._add(step, f"route {step.detail}")
             case "neighbour":
                 self._neighbour(step)
@@ -232,10 +232,12 @@ class _Visit:
         """Tell what IPVS did: whom it picked, and what that made of the packet."""
         step = hop.told.step
         change, (whose,) = _change(step), _words(self._places.origin(step))
-        picked = _SCHEDULED.fullmatch(step.detail)
-        if picked is not None:
-            chance = self._odds.get(f"IPVS {picked[1]} {picked[2]}")
-            self._add(step, f"ipvs {picked[2]}{f' p={chance}' if chance else ''}", f"> {picked[3]}", (whose,))
+        if isinstance(step.fact, Scheduled):
+            service, scheduler, destination = step.fact
+            chance = self._odds.get(f"IPVS {service} {scheduler}")
+            self._add(
+                step, f"ipvs {scheduler}{f' p={chance}' if chance else ''}", f"> {destination}", (whose,)
+            )
         elif not change:
             self._add(step, f"ipvs {step.detail}", notes=(whose,))
         elif self._rows and self._rows[-1].change == change and self._rows[-1].what.startswith("ipvs "):
@@ -256,14 +258,12 @@ class _Visit:
         self._add(step, f"DROP {reason}{detail}")
 
     def _neighbour(self, step: Step) -> None:
-        waits = _WAITS.match(step.detail)
-        if waits:
-            self._asked = waits[1]
-            return
-        found = _FOUND.match(step.detail)
-        if found and found[1] == self._asked and self._rows:
+        fact = step.fact
+        if isinstance(fact, Awaited):
+            self._asked = fact.address
+        elif isinstance(fact, Resolved) and fact.address == self._asked and self._rows:
             last = self._rows[-1]
-            self._rows[-1] = last._replace(notes=(*last.notes, f"ARP {found[1]} is-at {found[2]}"))
+            self._rows[-1] = last._replace(notes=(*last.notes, f"ARP {fact.address} is-at {fact.mac}"))
 
     def _bridged(self, steps: Sequence[Step]) -> None:
         """Tell of a bridge, if nothing else in this namespace sent the packet anywhere."""
@@ -310,6 +310,6 @@ def _place(step: Step) -> str:
 
 def _change(step: Step) -> str:
     """Return the end that NAT put into a packet."""
-    which, _, new = step.detail.partition(" becomes ")
-    which = which.partition(" ")[0] if new else ""
-    return {"destination": f"> {new}", "source": f"{new} >"}.get(which, "")
+    if not isinstance(step.fact, Translated):
+        return ""
+    return f"{step.fact.after} >" if step.fact.is_source else f"> {step.fact.after}"

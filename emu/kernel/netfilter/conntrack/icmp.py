@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from emu.kernel.facts import Invalid
 from emu.kernel.netfilter.conntrack.protocol import Tracked
 from emu.kernel.netfilter.conntrack.timeouts import refresh, timeout
 from emu.wire.checksum import verifies
@@ -37,7 +38,7 @@ def packet(
     does not end the connection: it may come twice.
     """
     if connection.original.type not in _QUESTIONS:
-        net.note(skb, "conntrack", "invalid: it cannot begin a connection")
+        net.note(skb, "conntrack", Invalid("it cannot begin a connection"))
         return Tracked.INVALID
     refresh(net, connection, timeout(net, "net.netfilter.nf_conntrack_icmp_timeout"))
     return Tracked.ACCEPT

@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from emu.kernel.facts import Invalid
 from emu.kernel.netfilter.conntrack.entry import Direction, Status
 from emu.kernel.netfilter.conntrack.protocol import Tracked
 from emu.kernel.netfilter.conntrack.sctp_table import Chunk, State, step
@@ -125,7 +126,7 @@ def packet(
 
 
 def _invalid(net: Namespace, skb: Skb, reason: str) -> Tracked:
-    net.note(skb, "conntrack", f"invalid: {reason}")
+    net.note(skb, "conntrack", Invalid(reason))
     return Tracked.INVALID
 
 

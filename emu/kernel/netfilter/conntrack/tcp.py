@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from emu.kernel.facts import Invalid
 from emu.kernel.netfilter.conntrack import tcp_segment, tcp_settings
 from emu.kernel.netfilter.conntrack.entry import Direction, Status
 from emu.kernel.netfilter.conntrack.protocol import Tracked
@@ -95,7 +96,7 @@ def close(net: Namespace, connection: Connection) -> None:
 
 
 def _invalid(net: Namespace, skb: Skb, reason: str) -> Tracked:
-    net.note(skb, "conntrack", f"invalid: {reason}")
+    net.note(skb, "conntrack", Invalid(reason))
     return Tracked.INVALID
 
 

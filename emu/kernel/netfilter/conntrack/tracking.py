@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from emu.kernel import fragment
 from emu.kernel.drops import DropReason
 from emu.kernel.effects import Parked
+from emu.kernel.facts import Invalid, Overtaken
 from emu.kernel.netfilter.conntrack import generic, icmp, sctp, tcp, udp
 from emu.kernel.netfilter.conntrack.entry import CtInfo, Direction, Status
 from emu.kernel.netfilter.conntrack.protocol import Tracked
@@ -135,7 +136,7 @@ def _invalid(packet: Packet, why: str) -> Verdict:
     skb.connection, skb.ctinfo = None, _INVALID
     net.netfilter.conntrack.stats["invalid"] += 1
     if net.recorder is not None:
-        net.note(skb, "conntrack", f"INVALID: {why}")
+        net.note(skb, "conntrack", Invalid(why, is_verdict=True))
     return _ACCEPT
 
 
@@ -272,7 +273,7 @@ def confirm(packet: Packet) -> Verdict:
         return _ACCEPT
     if net.race is not None and packet.hook is Hook.POSTROUTING and net.race.overtakes(packet):
         if net.recorder is not None:
-            net.note(skb, "conntrack", "overtaken: others are confirmed before it")
+            net.note(skb, "conntrack", Overtaken())
         net.emit(Parked(partial(_go_on, skb=skb)))
         return _STOLEN
     return _enter(packet, connection)

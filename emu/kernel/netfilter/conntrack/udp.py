@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from emu.errors import HeaderError
+from emu.kernel.facts import Invalid
 from emu.kernel.netfilter.conntrack.entry import Status
 from emu.kernel.netfilter.conntrack.protocol import Tracked
 from emu.kernel.netfilter.conntrack.timeouts import refresh, timeout
@@ -58,7 +59,7 @@ def packet(
     is_lite = connection.protocol == UDP_LITE
     fault = (_fault_lite if is_lite else _fault)(skb, verify_checksum=verify_checksum)
     if fault:
-        net.note(skb, "conntrack", f"invalid: {fault}")
+        net.note(skb, "conntrack", Invalid(fault))
         return Tracked.INVALID
     state = connection.tracker
     if not isinstance(state, UdpState):
