@@ -231,6 +231,17 @@ def text(place: Place) -> str:
     return ""
 
 
+def measured(place: Place, wanted: str) -> str:
+    """Read a number with its unit, as text; 0 needs none. Who leaves it out is told what is `wanted`."""
+    value = place.value
+    if isinstance(value, str):
+        return value
+    if value == 0 and not isinstance(value, bool):
+        return "0"
+    place.wrong(wanted)
+    return ""
+
+
 def boolean(place: Place) -> bool:
     """Read `true` or `false`, as YAML 1.1 spells them."""
     if isinstance(place.value, bool):

@@ -10,7 +10,7 @@ from emu.cluster.expectation import split_flow
 from emu.cluster.points import parse_point
 from emu.cluster.timeline.traffic import EVERY, KINDS, LEAST_EVERY, NAME, TIMEOUT, TrafficSpec
 from emu.cluster.topology.fabric import quantities
-from emu.document.fields import Fields, boolean, elements, integer, one_of, text
+from emu.document.fields import Fields, boolean, elements, integer, measured, one_of, text
 from emu.errors import AddressError, EndPointError, Fault, did_you_mean
 from emu.kernel.netfilter.conntrack.race import EVEN, Race
 from emu.sim.time import MILLISECOND, SECOND, Duration
@@ -32,6 +32,7 @@ _RESOLVING: Final = 5, 7
 """Since when Linux lets a loser of UDP live beside the winner."""
 
 RACE: Final = "conntrack-insert"
+_A_TIME: Final = "a time with its unit, like 9s, 1m30s or 250ms"
 _HOUR: Final = 3600 * SECOND
 _LONGEST: Final = 365 * 24 * _HOUR
 _MOST_CONNECTIONS: Final = 1000
@@ -42,11 +43,13 @@ _IN_UDP: Final = "/udp"
 
 def instant(place: Place) -> Duration:
     """Read a time like `9s`, `1m30s`, `2h` or `250ms`, a year at the most."""
-    value = text(place)
+    value = measured(place, _A_TIME)
+    if value == "0":
+        return 0
     found = _TIME.fullmatch(value) if value else None
     if found is None:
         if isinstance(place.value, str):
-            place.wrong("a time, like 9s, 1m30s or 250ms")
+            place.wrong(_A_TIME)
         return 0
     hours, minutes, seconds, milliseconds = (part or "0" for part in found.groups())
     whole = (int(hours) * 60 + int(minutes)) * 60 * SECOND

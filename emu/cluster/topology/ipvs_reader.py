@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from emu.cluster.topology import values
-from emu.document.fields import Fields, boolean, elements, one_of, text
+from emu.document.fields import Fields, boolean, elements, measured, one_of
 from emu.kernel.netfilter.ipvs.schedulers import SCHEDULERS, UNMODELLED
 from emu.kube.proxy.config import IpvsConfig
 from emu.sim.time import MICROSECOND, MILLISECOND, SECOND, Duration
@@ -28,6 +28,7 @@ _UNITS: Final = {
     "m": 60 * SECOND,
     "h": 3600 * SECOND,
 }
+_A_DURATION: Final = "a duration with its unit, like 30s or 15m0s"
 _PART: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ns|us|ms|s|m|h)")
 _WHOLE: Final = re.compile(rf"(?:{_PART.pattern})+")
 
@@ -62,11 +63,11 @@ def _network(place: Place) -> str:
 
 def duration(place: Place) -> Duration:
     """Read a duration as Go writes it: `30s`, `15m0s`, `1h`."""
-    found = text(place)
+    found = measured(place, _A_DURATION)
     if found == "0":
         return 0
     if _WHOLE.fullmatch(found) is None:
         if isinstance(place.value, str):
-            place.wrong("a duration like 30s or 15m0s")
+            place.wrong(_A_DURATION)
         return 0
     return round(sum(Fraction(number) * _UNITS[unit] for number, unit in _PART.findall(found)))

@@ -104,7 +104,8 @@ def _check_periods(place: Place, section: str, period: Duration, least: Duration
     """Refuse periods that kube-proxy refuses."""
     at = place.at(section).at("syncPeriod")
     if period <= 0:
-        at.fault("must be greater than 0")
+        if str(at.value).startswith("0"):  # what is no duration is told already
+            at.fault("must be greater than 0")
     elif least > period:
         at.fault("must be greater than or equal to minSyncPeriod")
 

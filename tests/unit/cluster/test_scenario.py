@@ -67,7 +67,7 @@ class TestTimes:
     @pytest.mark.parametrize(
         ("step", "words"),
         [
-            ("{at: soon, run: get pods}", "must be a time, like 9s, 1m30s or 250ms"),
+            ("{at: soon, run: get pods}", "must be a time with its unit, like 9s, 1m30s or 250ms"),
             ("{at: 1s, run: gett pods}", "did you mean 'get'"),
             ("{at: 1s}", "lacks run"),
             ("{at: 1s, run: get pods, wen: 1}", "unknown key"),

@@ -10,7 +10,7 @@ import re
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from emu.document.fields import text
+from emu.document.fields import measured, text
 from emu.sim.time import MICROSECOND, MILLISECOND, SECOND, Duration
 
 if TYPE_CHECKING:
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 _NUMBER: Final = r"(\d{1,12}(?:\.\d{1,9})?)"
 _TIME: Final = re.compile(rf"{_NUMBER}(ns|us|ms|s)")
 _TIMES: Final = {"ns": 1, "us": MICROSECOND, "ms": MILLISECOND, "s": SECOND}
+_A_TIME: Final = "a time with its unit, like 200us, 5ms or 1s, an hour at the most"
 _LONGEST: Final = 3600 * SECOND
 _RATE: Final = re.compile(rf"{_NUMBER}([kmgt]?)bit", re.IGNORECASE)
+_A_RATE: Final = "a bandwidth with its unit, like 10mbit or 1gbit"
 _RATES: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _SHARE: Final = re.compile(rf"{_NUMBER}\s*(%?)|(\d{{1,9}})/(\d{{1,9}})")
 PORT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,14}")
@@ -28,21 +30,24 @@ PORT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,14}")
 
 def duration(place: Place) -> Duration:
     """Read a time with its unit, an hour at the most."""
-    found = _TIME.fullmatch(text(place))
+    words = measured(place, _A_TIME)
+    if words == "0":
+        return 0
+    found = _TIME.fullmatch(words)
     length = round(Fraction(found[1]) * _TIMES[found[2]]) if found is not None else -1
     if 0 <= length <= _LONGEST:
         return length
     if isinstance(place.value, str):
-        place.wrong("a time like 200us, 5ms or 1s, an hour at the most")
+        place.wrong(_A_TIME)
     return 0
 
 
 def rate(place: Place) -> int:
     """Read a bandwidth, bit/s, one at least."""
-    found = _RATE.fullmatch(text(place))
+    found = _RATE.fullmatch(measured(place, _A_RATE))
     bits = round(Fraction(found[1]) * _RATES[found[2].lower()]) if found is not None else 0
     if bits < 1 and isinstance(place.value, str):
-        place.wrong("a bandwidth like 10mbit or 1gbit")
+        place.wrong(_A_RATE)
     return max(bits, 0)
 
 
