@@ -46,6 +46,7 @@ _IDLE: Final = 10 * SECOND  # how long a TCP connection may say nothing
 def serve(answer: Answer, *, address: IpAddress = ANY_IP4, port: int = PORT) -> Program[None]:
     """Answer queries for ever, by UDP and by TCP.
 
+    A reply comes from the address that was asked, whatever others the machine has.
     A reply that is too long for the client's UDP is cut and marked (TC);
     what is no query gets FORMERR, what is not even a header nothing.
 
@@ -108,7 +109,7 @@ def _send_later(
 
 def _send_to(socket: Socket, octets: bytes, to: Datagram) -> Program[None]:
     if octets:
-        yield from program.send_to(socket, octets, to.address, to.port)
+        yield from program.send_to(socket, octets, to.address, to.port, src=to.local)
 
 
 def _accept(listener: Socket, answer: Answer) -> Program[None]:

@@ -194,9 +194,11 @@ def receive(sock: Socket, size: int = READ_SIZE, *, timeout: Duration | None = N
     return result
 
 
-def send_to(sock: Socket, data: bytes, address: IpAddress, port: int = 0) -> Program[None]:
-    """Send one datagram."""
-    yield Do(lambda net: sockets.send_to(net, sock, data, address, port))
+def send_to(
+    sock: Socket, data: bytes, address: IpAddress, port: int = 0, *, src: IpAddress = ANY_IP4
+) -> Program[None]:
+    """Send one datagram, from `src` if the socket has no address of its own."""
+    yield Do(lambda net: sockets.send_to(net, sock, data, address, port, src))
 
 
 def receive_from(

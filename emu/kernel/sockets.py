@@ -56,11 +56,15 @@ class PathMtuDiscovery(enum.IntEnum):
 
 
 class Datagram(NamedTuple):
-    """What a datagram socket received, and from whom; a raw socket gets the whole packet."""
+    """What a datagram socket received, and from whom; a raw socket gets the whole packet.
+
+    `local` is the address that it was sent to (IP_PKTINFO), unspecified of a broadcast.
+    """
 
     data: bytes
     address: IpAddress
     port: int
+    local: IpAddress = ANY_IP4
 
 
 @attrs.define(eq=False)
@@ -314,8 +318,12 @@ def send(net: Namespace, socket: Socket, data: bytes) -> int:
     return send_to(net, socket, data, socket.remote, socket.remote_port)
 
 
-def send_to(net: Namespace, socket: Socket, data: bytes, address: IpAddress, port: int = 0) -> int:
+def send_to(  # noqa: PLR0917 - sendmsg(2)
+    net: Namespace, socket: Socket, data: bytes, address: IpAddress, port: int = 0, src: IpAddress = ANY_IP4
+) -> int:
     """Send one datagram and return its length; a raw socket's `data` begins behind the IP header.
+
+    A UDP socket that is bound to no address may say where it comes from (`src`, IP_PKTINFO).
 
     Raises:
         OSError: the pending error, EMSGSIZE, EACCES (broadcast), no route.
@@ -326,7 +334,7 @@ def send_to(net: Namespace, socket: Socket, data: bytes, address: IpAddress, por
     else:
         if not socket.local_port:
             socket.local_port = _ephemeral_port(net, socket, socket.local)
-        udp.send(net, socket, data, address, port)
+        udp.send(net, socket, data, address, port, src)
     return len(data)
 
 

@@ -52,8 +52,10 @@ UNREACHABLE_ERRNO: Final = {
 }
 
 
-def send(net: Namespace, socket: Socket, data: bytes, address: IpAddress, port: int) -> None:
-    """Send one datagram.
+def send(  # noqa: PLR0917 - sendmsg(2)
+    net: Namespace, socket: Socket, data: bytes, address: IpAddress, port: int, src: IpAddress = ANY_IP4
+) -> None:
+    """Send one datagram, from `src` if the socket has no address of its own.
 
     Raises:
         OSError: EMSGSIZE, EACCES (a broadcast without SO_BROADCAST), EINVAL (port 0), no route.
@@ -62,12 +64,13 @@ def send(net: Namespace, socket: Socket, data: bytes, address: IpAddress, port: 
         raise sockets.error(errno.EINVAL)
     if len(data) > MAX_PACKET - MIN_HEADER - HEADER_LENGTH:
         raise sockets.error(errno.EMSGSIZE)
-    decision = routing.route_output(net, address, src=socket.source, mark=socket.mark, tos=socket.tos)
+    wanted = src if socket.source == ANY_IP4 else socket.source
+    decision = routing.route_output(net, address, src=wanted, mark=socket.mark, tos=socket.tos)
     if decision.kind is _BROADCAST and not socket.broadcast:
         raise sockets.error(errno.EACCES)
     if address == ANY_IP4:
         address = decision.next_hop
-    src = ipv4.source_of(decision, socket.source)
+    src = ipv4.source_of(decision, wanted)
     payload = udp.build(src, address, socket.local_port, port, data)
     send_payload(net, socket, protocol=UDP, payload=payload, address=address, decision=decision)
 
@@ -136,7 +139,9 @@ def receive(net: Namespace, skb: Skb) -> None:
         icmp.send_error(net, skb, icmp_wire.UNREACHABLE, icmp_wire.PORT_UNREACHABLE)
         net.drop(skb, DropReason.NO_SOCKET, f"nobody is bound to UDP port {header.dport}")
     else:
-        _queue(net, skb, takers, sockets.Datagram(datagram[HEADER_LENGTH:], skb.src, header.sport))
+        local = IpAddress(skb.header.dst) if skb.route.kind is _LOCAL else ANY_IP4
+        data = datagram[HEADER_LENGTH:]
+        _queue(net, skb, takers, sockets.Datagram(data, skb.src, header.sport, local))
 
 
 def receive_lite(net: Namespace, skb: Skb) -> None:

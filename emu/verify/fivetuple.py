@@ -20,6 +20,7 @@ _IPV4: Final = ethernet.IPV4.to_bytes(2, "big")
 _ARP: Final = ethernet.ARP.to_bytes(2, "big")
 _COMPLAINTS: Final = icmp.ERRORS - {icmp.REDIRECT, icmp.SOURCE_QUENCH}
 _WITH_PORTS: Final = frozenset((TCP, UDP, SCTP))
+_PROTOCOL_AT: Final = 9  # in the header of IPv4
 
 
 class FiveTuple(NamedTuple):
@@ -147,3 +148,12 @@ def is_unreachable(packet: bytes) -> bool:
         return header.protocol == ICMP and Icmp.parse(packet[header.header_length :]).type == icmp.UNREACHABLE
     except HeaderError:
         return False
+
+
+def repeats(first: Step, other: Step) -> bool:
+    """Return whether a packet says again what an earlier one between the same two ports said.
+
+    A resolver sends two questions from one port: of datagrams it is what they carry that counts.
+    """
+    one, two = packet_of(first), packet_of(other)
+    return one[_PROTOCOL_AT] != UDP or one[(one[0] & 15) * 4 :] == two[(two[0] & 15) * 4 :]

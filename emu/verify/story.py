@@ -264,7 +264,8 @@ def _story(start: Instant, packets: Sequence[Packet], asked: list[Packet], *, is
     lost = None if is_answered or answer is None else _lost(packets, requests[-1], answer)
     onward = _sent_onward(packets, requests[-1])
     then = _story(start, packets, onward, is_answered=False) if onward else None
-    return Story(start, tuple(requests), answer, arp, len(asked) - 1, lost, then)
+    again = sum(fivetuple.repeats(first.birth.step, each.birth.step) for each in asked) - 1
+    return Story(start, tuple(requests), answer, arp, again, lost, then)
 
 
 def _sent_onward(packets: Iterable[Packet], request: Packet) -> list[Packet]:

@@ -18,6 +18,12 @@ from emu.kernel.netfilter.conntrack.race import Race
 from emu.kernel.sockets import SocketKind
 from emu.sim.choice import branches
 from emu.sim.time import SECOND
+from emu.testing.whole_state import whole_state
+from emu.verify.asker import Asker
+from emu.verify.explainer import Explainer
+from emu.verify.racing import racing
+from emu.verify.report import report as told_of
+from emu.verify.verdict import Result, Word
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
@@ -41,7 +47,7 @@ def changed(tmp_path: Path, name: str, old: str, new: str) -> Path:
     text = (FOLDER / f"{name}.yaml").read_text()
     assert old in text
     path = tmp_path / f"{name}.yaml"
-    path.write_text(text.replace(old, new).replace("until: 60s", "until: 20s").replace("at: 59s", "at: 19s"))
+    path.write_text(text.replace(old, new))
     return path
 
 
@@ -150,3 +156,103 @@ class TestSourcePorts:
             word for line in lines for word in line.split() if word.startswith("dport=") and "443" not in word
         }
         assert len([line for line in lines if " ESTABLISHED " in line]) == len(ports) == 64
+
+
+@cache
+def unplayed(name: str) -> lab.Cluster:
+    """Return the cluster of a file before its steps: what it says of races holds all the same."""
+    cluster = lab.load(str(FOLDER / f"{name}.yaml"), steps=False)
+    assert isinstance(cluster, lab.Cluster)
+    return cluster
+
+
+SEED: Final = 4
+
+
+def comments_of(seed: int) -> list[str]:
+    """Return what a capture says of packets while a name is looked up, and they race."""
+    cluster = lab.load(str(FOLDER / "dns-five-seconds.yaml"), steps=False, seed=seed)
+    assert isinstance(cluster, lab.Cluster)
+    with cluster.capture("node/worker-1/*", explainer=Explainer(cluster)) as recorded, racing(cluster):
+        cluster.pod("plain").run("getent ahosts web.default")
+    frames = (*recorded.capture.frames, *recorded.capture.endings)
+    return [comment for frame in frames for comment in frame.comments]
+
+
+class TestAsked:
+    """Every order, on request."""
+
+    def test_a_name_is_asked_for_in_every_order_of_two_packets(self) -> None:
+        """In some orders a question is lost, and nobody knows how often: the share is none."""
+        verdict = unplayed("dns-five-seconds").flow("plain", "dns://web.default", races=True).verdict
+        assert (verdict.word, verdict.delivered, verdict.words) == (Word.SOMETIMES, None, "SOMETIMES")
+        (first, *_) = failed = [one for one in verdict.outcomes if one.result is not Result.DELIVERED]
+        assert {one.cause and one.cause.code for one in failed} == {"CT_INSERT_FAILED"}
+        assert first.cause is not None
+        assert "two packets of one socket were under way at once" in first.cause.words
+        assert "the answer comes after 5.000 s" in first.cause.words
+        assert "one packet is overtaken at the most" in verdict.assumptions
+        json = told_of(verdict, verdict.outcomes)
+        assert (json["delivered"], {one["probability"] for one in json["outcomes"]}) == (None, {None})
+        assert "(a matter of timing)" in " ".join(json["outcomes"][1]["choices"])
+
+    def test_the_steps_of_who_loses_tell_that_it_was_overtaken(self) -> None:
+        """On each branch that fails, right before its end."""
+        verdict = unplayed("dns-five-seconds").flow("plain", "dns://web", races=True).verdict
+        for one in verdict.outcomes:
+            steps = [str(hop.told.step.detail) for hop in one.story.hops()]
+            is_overtaken = any(words.startswith("overtaken") for words in steps[-2:])
+            assert is_overtaken == (one.result is Result.DROPPED)
+
+    @pytest.mark.parametrize(("source", "races"), [("reopening", True), ("by-tcp", True), ("plain", False)])
+    def test_with_a_cure_no_order_makes_a_difference(self, source: str, *, races: bool) -> None:
+        """One question after the other, or TCP; and nothing is lost where nobody overtakes."""
+        assert unplayed("dns-five-seconds").flow(source, "dns://web.default", races=races).always
+
+    def test_on_a_newer_kernel_the_loser_lives_beside_the_winner(self, tmp_path: Path) -> None:
+        """Since 5.7 no order loses a question."""
+        path = changed(tmp_path, "dns-five-seconds", 'kernel: "5.4"', 'kernel: "5.7"')
+        cluster = lab.load(str(path), steps=False)
+        assert isinstance(cluster, lab.Cluster)
+        assert cluster.flow("plain", "dns://web.default", races=True).always
+
+    def test_all_is_as_it_was_afterwards(self) -> None:
+        """Asking for every order changes nothing, and lets nobody race later."""
+        cluster = unplayed("dns-five-seconds").again()
+        assert isinstance(cluster, lab.Cluster)
+        Asker(cluster).judge("plain", "dns://web")
+        before = whole_state(cluster.fabric)
+        assert not cluster.flow("plain", "dns://web", races=True).always
+        assert whole_state(cluster.fabric) == before
+
+    def test_what_is_not_tracked_cannot_be_overtaken(self) -> None:
+        """Without its rules in the table raw the same cache is translated past, and loses as others do."""
+        cluster = lab.load(str(FOLDER / "dns-node-local.yaml"))
+        assert isinstance(cluster, lab.Cluster)
+        assert cluster.flow("cached", "dns://web.default", races=True).always
+        cluster.node("worker-1").run("iptables -t raw -F PREROUTING")
+        flow = cluster.flow("cached", "dns://web.default", races=True)
+        assert flow.reason == "CT_INSERT_FAILED"
+
+    def test_two_connections_race_for_a_port(self) -> None:
+        """Who is entered second loses its SYN; with random ports nobody does."""
+        clash = spent().flow("one:40001", "ext/partner:443", beside="other:40001")
+        assert (clash.verdict.word, clash.reason) == (Word.SOMETIMES, "CT_INSERT_FAILED")
+        assert clash.verdict.failure is not None
+        assert clash.verdict.failure.cause is not None
+        assert "were masqueraded to port 40001 of 172.18.0.4 at once" in clash.verdict.failure.cause.words
+        assert spent().flow("random-one:40001", "ext/partner:443", beside="random-other:40001").always
+        assert spent().flow("one:40001", "ext/partner:443", races=True).always
+
+    def test_a_capture_shows_who_was_overtaken_and_a_seed_shows_it_again(self) -> None:
+        """With `--races` the comments tell both: that a packet was held, and that it was dropped for it."""
+        captures = [comments_of(seed) for seed in (SEED, SEED, 0)]
+        assert captures[0] == captures[1] != captures[2]
+        overtaken = [
+            each for each in captures[0] if 'why="overtaken: others are confirmed before it"' in each
+        ]
+        dropped = [
+            each for each in captures[0] if each.startswith("DROP CT_INSERT_FAILED kernel=NETFILTER_DROP")
+        ]
+        assert overtaken
+        assert dropped

@@ -30,6 +30,15 @@ class TestRead:
         expected = Expectation(line, source, target, "SOMETIMES", Fraction(1, 2), "REPLY_NOT_UNNATED")
         assert parse_expectation(line) == expected
 
+    def test_packets_may_race_alone_or_with_those_of_somebody_else(self) -> None:
+        """Behind all else; a name to be looked up is a target as it is."""
+        found = parse_expectation("a -> dns://web.default SOMETIMES because CT_INSERT_FAILED with races")
+        assert (found.target.point, found.target.flow) == ("dns://web.default", "")
+        assert (found.code, found.has_races, found.beside) == ("CT_INSERT_FAILED", True, "")
+        found = parse_expectation("a:9 -> b:80 ALWAYS with 9 octets with races beside c:9")
+        assert (found.payload, found.has_races, found.beside) == (9, True, "c:9")
+        assert found.verdict == "ALWAYS with 9 octets with races beside c:9"
+
     def test_spaces_matter_not(self) -> None:
         """Between words there may be any number, and none around the arrow."""
         found = parse_expectation("  a->b:80   SOMETIMES 2 / 4 ")
@@ -113,6 +122,7 @@ class TestFaults:
             ("a -> b NO-NAT because NO_SOCKET", "and NO-NAT delivers all"),
             ("a -> b SOMETIMES 2/2", "a share lies between"),
             ("a -> b SOMETIMES 0/2", "a share lies between"),
+            ("a -> b SOMETIMES 1/2 with races", "which packet comes first has no odds"),
             ("a -> b SOMETIMES often", "'often' is too much"),
             ("a -> b NEVER 1/2", "only SOMETIMES has a share"),
             ("a:http -> b NEVER", "FROM may have a port of its own, a number, and no protocol"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emu.sim.choice import DrawnChoice, ScriptedChoice, Taken, branches
+from emu.sim.choice import DrawnChoice, ScriptedChoice, Taken, Timing, branches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,3 +142,16 @@ def possible(tree: Sequence[list[Fraction]], depth: int) -> dict[tuple[int, ...]
             if share
         }
     return paths
+
+
+def test_on_a_branch_things_change_places_once_at_the_most() -> None:
+    """Three packets in a row: each order with one of them overtaken, and that with none, and no odds."""
+    even = Timing((HALF, HALF))
+    found = []
+    for choice in branches():
+        found.append(
+            "".join("xo"[choice.pick(f"{number}?", even, ("late", "in line"))] for number in range(3))
+        )
+        assert choice.is_timed
+        assert "(a matter of timing)" in str(choice.taken[0])
+    assert sorted(found) == ["ooo", "oox", "oxo", "xoo"]

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emu.apps import dns_server
+from emu.apps import console, dns_server
 from emu.apps.resolver.lookup import Reason, Resolved, Unresolved, look_up, name_of, numeric
 from emu.apps.resolver.message import build, read
 from emu.fabric import program
@@ -409,3 +409,10 @@ class TestServer:
         octets = dns_server.encode(reply, dns_server.udp_size(query))
         assert len(octets) <= 512
         assert dns.message.from_wire(octets).flags & dns.flags.TC
+
+
+def test_a_server_answers_from_the_address_that_was_asked() -> None:
+    """Of a machine with two addresses it is not the one that routing would choose (IP_PKTINFO)."""
+    lab = lab_with(Zone(ZONE))
+    lab.run("b", console.run(["ip", "addr", "add", "10.0.0.99/32", "dev", "lo"], Userland("b")))
+    assert isinstance(ask(WEB, Zone(ZONE), POD.replace("10.0.0.2", "10.0.0.99"), lab=lab), Resolved)
