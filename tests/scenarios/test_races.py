@@ -199,10 +199,11 @@ class TestAsked:
     def test_the_steps_of_who_loses_tell_that_it_was_overtaken(self) -> None:
         """On each branch that fails, right before its end."""
         verdict = unplayed("dns-five-seconds").flow("plain", "dns://web", races=True).verdict
-        for one in verdict.outcomes:
-            steps = [str(hop.told.step.detail) for hop in one.story.hops()]
-            is_overtaken = any(words.startswith("overtaken") for words in steps[-2:])
-            assert is_overtaken == (one.result is Result.DROPPED)
+        lost = [one.story.request for one in verdict.outcomes if one.result is Result.DROPPED]
+        assert lost
+        for request in lost:
+            assert request is not None
+            assert str(request.line[-2].step.detail).startswith("overtaken: others are confirmed before it")
 
     @pytest.mark.parametrize(("source", "races"), [("reopening", True), ("by-tcp", True), ("plain", False)])
     def test_with_a_cure_no_order_makes_a_difference(self, source: str, *, races: bool) -> None:
