@@ -7,9 +7,10 @@ So the words can change, and no conclusion does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from emu.kernel.route import RouteType
+from emu.wire.addresses import BROADCAST_MAC
 
 if TYPE_CHECKING:
     from emu.kernel.netfilter.ipvs.virtual import DestinationKey, ServiceKey
@@ -125,6 +126,76 @@ class Outlived(NamedTuple):
         return f"IPVS: {self.destination} is no destination of {self.service} any more"
 
 
+class Unbalanced(NamedTuple):
+    """IPVS dropped the packet for another reason, which is known in words alone."""
+
+    words: str
+
+    def __str__(self) -> str:
+        return self.words
+
+
+class DecidedAt(NamedTuple):
+    """A rule decided, or the policy of its chain.
+
+    Attributes:
+        net: the namespace.
+        table: of nftables with its family in front.
+        chain: of the table.
+        rule: which rule of the chain, from 1; 0 for the policy.
+    """
+
+    net: str
+    table: str
+    chain: str
+    rule: int
+
+    def __str__(self) -> str:
+        return f"{self.net} {self.table}/{self.chain} {f'rule {self.rule}' if self.rule else 'policy'}"
+
+
+class Spent(NamedTuple):
+    """The TTL was 1, and the packet had to be forwarded."""
+
+    def __str__(self) -> str:
+        return "the TTL is spent"
+
+
+class Switched(NamedTuple):
+    """A bridge passed a frame on.
+
+    Attributes:
+        bridge: its name.
+        dst: where the frame is for.
+        ways: the names of the ports that it leaves by.
+        up: this host gets it.
+        is_known: the bridge knows where `dst` is.
+        port: the port behind which `dst` is, None for this host itself or where it is not known.
+    """
+
+    bridge: str
+    dst: MacAddress
+    ways: tuple[str, ...]
+    up: bool
+    is_known: bool = False
+    port: str | None = None
+
+    @property
+    def is_flooded(self) -> bool:
+        """Whether it went to everybody for want of knowledge."""
+        return not self.is_known and not self.dst[0] & 1
+
+    def __str__(self) -> str:
+        where = ", ".join((*self.ways, *(("this host",) if self.up else ()))) or "nobody"
+        if self.dst[0] & 1:
+            kind = "broadcast" if self.dst == BROADCAST_MAC else "group address"
+            return f"{self.bridge}: {kind}, to {where}"
+        if self.is_flooded:
+            return f"{self.bridge}: {self.dst} is unknown, flooded to {where}"
+        place = "ours" if self.port is None else f"behind {self.port}"
+        return f"{self.bridge}: {self.dst} is {place}, to {where}"
+
+
 class Invalid(NamedTuple):
     """Connection tracking finds a packet impossible: `is_verdict`, or it is a tracker's reason for that."""
 
@@ -143,5 +214,19 @@ class Overtaken(NamedTuple):
 
 
 Fact: TypeAlias = (
-    Translated | Routed | Resolved | Awaited | Scheduled | NoDestination | Outlived | Invalid | Overtaken
+    Translated
+    | Routed
+    | Resolved
+    | Awaited
+    | Switched
+    | Spent
+    | DecidedAt
+    | Scheduled
+    | NoDestination
+    | Outlived
+    | Unbalanced
+    | Invalid
+    | Overtaken
 )
+REFUSED_BY_IPVS: Final = NoDestination | Outlived | Unbalanced
+"""Why IPVS dropped a packet: what `isinstance` takes."""

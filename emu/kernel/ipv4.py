@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final, Optional, TypeAlias
 from emu.errors import HeaderError
 from emu.kernel import arp, fragment, icmp, ip_options, raw, sctp, tcp, udp
 from emu.kernel.drops import DropReason
-from emu.kernel.facts import Routed
+from emu.kernel.facts import Routed, Spent
 from emu.kernel.fib import RouteType
 from emu.kernel.link import ipip
 from emu.kernel.netfilter import hooks
@@ -188,7 +188,7 @@ def _forward(net: Namespace, skb: Skb) -> Stage | None:
         return None
     if skb.header.ttl <= 1:
         icmp.send_error(net, skb, TIME_EXCEEDED, TTL_EXCEEDED)
-        net.drop(skb, DropReason.IP_INHDR, "the TTL is spent")
+        net.drop(skb, DropReason.IP_INHDR, Spent())
         return None
     options = skb.options
     if options is not None and options.is_strict and decision.gateway is not None:

@@ -12,6 +12,7 @@ import enum
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol
 
+from emu.kernel.facts import DecidedAt
 from emu.kernel.netfilter.conntrack.entry import CtInfo
 from emu.kernel.recorder import Direction as Side
 from emu.wire.ethernet import HEADER_LENGTH
@@ -145,16 +146,17 @@ class Recording:
             parent, packet_id = packet.trail, packet.packet_id
             words, octets = str(detail), packet.octets
             step = Step(number, parent, net.now, _NOTE, net.name, "", packet_id, octets, stage, words)
-            self._tell(packet, step)
+            self._tell(packet, step if isinstance(detail, str) else step._replace(fact=detail))
         else:
-            self._note(net, packet, stage, detail)
+            self._note(net, packet, stage, str(detail), None if isinstance(detail, str) else detail)
 
     def _note(
         self,
         net: Namespace,
         packet: Skb,
         stage: str,
-        detail: str | Fact,
+        detail: str,
+        fact: Fact | None = None,
         *,
         chain: tuple[str, str] | None = None,
         rule: str = "",
@@ -170,12 +172,12 @@ class Recording:
             packet.packet_id,
             packet.packet,
             stage,
-            str(detail),
+            detail,
             framed=False,
             chain=chain,
             rule=rule,
             conntrack=_conntrack(packet),
-            fact=None if isinstance(detail, str) else detail,
+            fact=fact,
         )
         self._tell(packet, step)
 
@@ -186,7 +188,8 @@ class Recording:
         from emu.observe.rule_text import text_of  # noqa: PLC0415 - few runs have rules
 
         text = text_of(place, rule)
-        self._note(net, packet, "/".join(place), f"rule {number}: {text}", chain=place, rule=text)
+        fact = DecidedAt(net.name, *place, number)
+        self._note(net, packet, "/".join(place), f"rule {number}: {text}", fact, chain=place, rule=text)
 
     def ended(self, net: Namespace, packet: Skb, place: tuple[str, str], policy: Verdict) -> None:
         """`packet` came to the end of a built-in chain, whose policy is `policy`."""

@@ -34,6 +34,7 @@ import attrs
 
 from emu.kernel import netdev
 from emu.kernel.drops import DropReason
+from emu.kernel.facts import Switched
 from emu.kernel.link import br_netfilter
 from emu.kernel.link.fdb import Fdb, FdbState, Learned
 from emu.wire.addresses import BROADCAST_MAC, ZERO_MAC, MacAddress
@@ -179,7 +180,7 @@ class Bridge:
             return
         ports, _ = self.forward(frame.octets[:6], None, net.now)
         if net.recorder is not None:
-            net.note(frame, "bridge", _describe(net, device, self, frame.octets[:6], ports, up=False))
+            net.note(frame, "bridge", _switched(net, device, self, frame.octets[:6], ports, up=False))
         if not ports:
             net.drop(frame, DropReason.BRIDGE_NO_EGRESS_PORT, device.name, device.name)
         for port in ports:
@@ -228,7 +229,7 @@ def finish(net: Namespace, port: Port, frame: Frame, skb: Skb | None = None) -> 
         return
     ports, up = port.link.forward(frame.octets[:6], port, net.now)
     if net.recorder is not None:
-        net.note(frame, "bridge", _describe(net, port.bridge, port.link, frame.octets[:6], ports, up=up))
+        net.note(frame, "bridge", _switched(net, port.bridge, port.link, frame.octets[:6], ports, up=up))
     alone = len(ports) + up == 1
     for egress in ports:
         copy = frame if alone else _copy(frame)
@@ -295,18 +296,14 @@ def _copy(frame: Frame) -> Frame:
     return frame.copy()
 
 
-def _describe(
+def _switched(
     net: Namespace, bridge: Device, link: Bridge, dst: bytes, ports: Sequence[Port], *, up: bool
-) -> str:
-    """Say where a frame for `dst` goes, and what the bridge knows of that address."""
-    ways = [port.name for port in ports]
-    if up:
-        ways.append("this host")
-    where = ", ".join(ways) or "nobody"
-    if dst[0] & 1:
-        return f"{bridge.name}: {'broadcast' if dst == BROADCAST_MAC else 'group address'}, to {where}"
-    entry = link.fdb.lookup(dst, net.now)
+) -> Switched:
+    """Return where a frame for `dst` goes, and what the bridge knows of that address."""
+    ways = tuple(port.name for port in ports)
+    entry = None if dst[0] & 1 else link.fdb.lookup(dst, net.now)
     if entry is None:
-        return f"{bridge.name}: {MacAddress(dst)} is unknown, flooded to {where}"
-    place = "ours" if entry.state is _PERMANENT or entry.port is None else f"behind {entry.port.name}"
-    return f"{bridge.name}: {MacAddress(dst)} is {place}, to {where}"
+        return Switched(bridge.name, MacAddress(dst), ways, up)
+    is_ours = entry.state is _PERMANENT or entry.port is None
+    port = None if is_ours or entry.port is None else entry.port.name
+    return Switched(bridge.name, MacAddress(dst), ways, up, is_known=True, port=port)

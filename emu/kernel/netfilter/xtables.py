@@ -9,6 +9,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from emu.kernel.facts import DecidedAt
 from emu.kernel.netfilter.hooks import Hook
 from emu.kernel.netfilter.program import program_of
 from emu.kernel.netfilter.ruleset import Chain, Decide, Goto, Jump, Return, Table
@@ -137,7 +138,7 @@ class XTable:
         while True:
             number = place.program.find(packet, place.start)
             if packet.hotdrop:
-                packet.because = f"a header is cut short: {place.name_of(packet, number)}"
+                packet.because = f"a header is cut short: {place.decided(packet, number)}"
                 return _DROP
             if number == len(place.program.rules):
                 if not place.go_back():
@@ -156,7 +157,7 @@ class XTable:
         place.counts.packets[number] += 1
         place.counts.octets[number] += len(packet.skb.packet)
         if number in place.program.unknown:
-            packet.because = f"match {place.program.unknown[number]} in {place.name_of(packet, number)}"
+            packet.because = f"match {place.program.unknown[number]} in {place.decided(packet, number)}"
             return _UNKNOWN
         rule = place.program.rules[number]
         if packet.net.recorder is not None:
@@ -180,9 +181,9 @@ class XTable:
         if verdict is _ACCEPT or verdict is None:
             return verdict
         if verdict is _UNKNOWN:
-            packet.because = f"target {_target_name(rule)} in {place.name_of(packet, number)}"
+            packet.because = f"target {_target_name(rule)} in {place.decided(packet, number)}"
         elif not packet.because:
-            packet.because = place.name_of(packet, number)
+            packet.because = place.decided(packet, number)
         return verdict
 
     def entered(self, chain: str) -> tuple[Program, ChainCounts]:
@@ -198,7 +199,7 @@ class XTable:
         counts.policy_octets += len(packet.skb.packet)
         verdict = base.policy or _ACCEPT
         if verdict is not _ACCEPT:
-            packet.because = f"{packet.net.name} {self.table.name}/{base.name} policy"
+            packet.because = DecidedAt(packet.net.name, self.table.name, base.name, 0)
         if packet.net.recorder is not None:
             packet.net.recorder.ended(packet.net, packet.skb, (self.table.name, base.name), verdict)
         return verdict
@@ -244,9 +245,9 @@ class _Place:
         self.enter(*self._back.pop())
         return True
 
-    def name_of(self, packet: Packet, number: int) -> str:
-        """Return a rule as people call it."""
-        return f"{packet.net.name} {packet.table}/{self.chain} rule {number + 1}"
+    def decided(self, packet: Packet, number: int) -> DecidedAt:
+        """Return which rule it was."""
+        return DecidedAt(packet.net.name, packet.table, self.chain, number + 1)
 
 
 def _target_name(rule: Rule) -> str:

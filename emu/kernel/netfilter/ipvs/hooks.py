@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from emu.kernel import fragment, icmp
-from emu.kernel.facts import End, Outlived, Translated
+from emu.kernel.facts import End, Outlived, Translated, Unbalanced
 from emu.kernel.netfilter.conntrack.entry import Status
 from emu.kernel.netfilter.hooks import Hook, Priority
 from emu.kernel.netfilter.ipvs import icmp as errors
@@ -81,7 +81,7 @@ def request(packet: Packet) -> Verdict:
     ipvs = net.netfilter.ipvs
     ends = ends_of(packet)
     if ends is None:
-        packet.because = "IPVS: a header is cut short"
+        packet.because = Unbalanced("IPVS: a header is cut short")
         return _DROP
     connection = ipvs.connections.find(ends)
     if connection is not None and _begins(packet):
@@ -127,7 +127,8 @@ def _reused(packet: Packet, ipvs: Ipvs, connection: Connection) -> tuple[Verdict
     gives_way = is_quiescent and net.sysctl.number("net.ipv4.vs.expire_nodest_conn")
     if not gives_way and not (mode and connection.state in _OVER):
         return _ACCEPT, connection
-    packet.because = f"IPVS: connection tracking still has the connection to {connection.destination}"
+    still = f"IPVS: connection tracking still has the connection to {connection.destination}"
+    packet.because = Unbalanced(still)
     return (_DROP, None) if _give_up(packet, ipvs, connection) else (_ACCEPT, None)
 
 
@@ -167,7 +168,7 @@ def answer(packet: Packet) -> Verdict:
     if connection is None:
         return _stranger(packet, ipvs, ends)
     if not skb.translate(connection.ends.dst, connection.ends.dport, is_source=True):
-        packet.because = "IPVS finds no whole transport header"
+        packet.because = Unbalanced("IPVS finds no whole transport header")
         return _DROP
     if net.recorder is not None:
         net.note(
@@ -192,7 +193,7 @@ def _stranger(packet: Packet, ipvs: Ipvs, ends: Ends) -> Verdict:
     if not ipvs.services.has_server(ends.protocol, ends.src, ends.sport) or _aborts(packet):
         return _ACCEPT
     icmp.send_error(net, packet.skb, UNREACHABLE, PORT_UNREACHABLE)
-    packet.because = "IPVS: of no connection"
+    packet.because = Unbalanced("IPVS: of no connection")
     return _DROP
 
 

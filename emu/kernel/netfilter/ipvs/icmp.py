@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from emu.kernel.facts import Unbalanced
 from emu.kernel.netfilter.hooks import Hook
 from emu.kernel.netfilter.ipvs import transmit
 from emu.kernel.netfilter.ipvs.connection import Ends
@@ -80,7 +81,7 @@ def _concerned(packet: Packet, find: Callable[[Ends], Connection | None]) -> Con
     if connection is None:
         return _ACCEPT
     if not checksum.verifies(packet.skb.payload):
-        packet.because = "IPVS: wrong ICMP checksum"
+        packet.because = Unbalanced("IPVS: wrong ICMP checksum")
         return _DROP
     return connection
 

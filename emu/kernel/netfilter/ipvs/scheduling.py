@@ -52,7 +52,7 @@ def begin(packet: Packet, ipvs: Ipvs, ends: Ends) -> Scheduled:
     """Return the connection that a packet begins; without one, what becomes of the packet."""
     net, skb = packet.net, packet.skb
     if len(skb.payload) < _WHOLE[ends.protocol]:
-        packet.because = "IPVS: a header is cut short"
+        packet.because = facts.Unbalanced("IPVS: a header is cut short")
         return Scheduled(None, _DROP)
     service = None
     if _may_begin(net, ends.protocol, skb.payload):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from emu.kernel import icmp, ipv4
 from emu.kernel.drops import DropReason
-from emu.kernel.facts import End, Translated
+from emu.kernel.facts import End, Spent, Translated, Unbalanced
 from emu.kernel.fib import RouteType
 from emu.kernel.netfilter import nat
 from emu.kernel.netfilter.conntrack.entry import CtInfo, Direction, Status
@@ -101,7 +101,7 @@ def _fits(packet: Packet, decision: RouteDecision, address: IpAddress) -> bool:
     net, skb = packet.net, packet.skb
     if skb.header.ttl <= 1:
         icmp.send_error(net, skb, TIME_EXCEEDED, TTL_EXCEEDED)
-        _drop(packet, DropReason.IP_INHDR, "the TTL is spent")
+        _drop(packet, DropReason.IP_INHDR, Spent())
         return False
     skb.decrement_ttl()
     mtu = path_mtu(net, decision, address)
@@ -112,7 +112,7 @@ def _fits(packet: Packet, decision: RouteDecision, address: IpAddress) -> bool:
     return True
 
 
-def _drop(packet: Packet, reason: DropReason, detail: str) -> Verdict:
+def _drop(packet: Packet, reason: DropReason, detail: str | Spent) -> Verdict:
     packet.net.drop(packet.skb, reason, detail)
     return _STOLEN
 
@@ -147,5 +147,5 @@ def reroute(packet: Packet) -> bool:
         return True
     if nat.reroute(packet):
         return True
-    packet.because = "IPVS: no route for the answer"
+    packet.because = Unbalanced("IPVS: no route for the answer")
     return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from emu.kernel.facts import DecidedAt
 from emu.kernel.netfilter.nftables.changes import Transaction
 from emu.kernel.netfilter.nftables.compile import program_of
 from emu.kernel.netfilter.nftables.evaluation import BREAK, RETURN, Evaluation
@@ -99,8 +100,7 @@ class HookedChain:
             recorder.ended(packet.net, packet.skb, (packet.table, packet.chain), verdict)
         if verdict is Verdict.ACCEPT:
             return verdict
-        where = f"rule {packet.rule}" if packet.rule else "policy"
-        place = f"{packet.net.name} {packet.table}/{packet.chain} {where}"
+        place = DecidedAt(packet.net.name, packet.table, packet.chain, packet.rule)
         if verdict is Verdict.UNKNOWN:
             packet.because = f"{packet.because} in {place}"
         elif not packet.because:
