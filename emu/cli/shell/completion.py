@@ -58,6 +58,10 @@ def _all(session: Session, words: Sequence[str]) -> Iterable[str]:
             from emu.verify.causes.codes import CODES
 
             return CODES
+        case "record" | "capture" | "send" if words[-1] == "-i":
+            return session.names.points()
+        case "record":
+            return () if words[-1] == "-w" else ("-i", "-w", "stop")
         case "at":
             return _all(session, words[2:]) if len(words) > 1 else ()
         case word if word in _OF_NODES:

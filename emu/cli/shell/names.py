@@ -41,6 +41,14 @@ class Names:
         machines = [name for name in emulation.fabric.namespaces if name.startswith(("node/", "ext/"))]
         return [*machines, *(self._short(pod) for pod in emulation.store.each(Pod) if pod.is_ready)]
 
+    def points(self) -> list[str]:
+        """Return where frames can be looked at: `any`, and each device but loopbacks, `client/eth0`."""
+        found = ["any"]
+        for name, net in self._emulation.fabric.namespaces.items():
+            owner = name.removeprefix(f"{self._namespace}/") if isinstance(self._emulation, Cluster) else name
+            found += [f"{owner}/{device}" for device in net.devices if device != "lo"]
+        return found
+
     def peers(self) -> list[str]:
         """Return all who ask each other in `pingall`: pods with a network of their own, or namespaces."""
         emulation = self._emulation

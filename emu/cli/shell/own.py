@@ -3,17 +3,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from emu.cli.capture import print_lines
-from emu.cli.shell import reach, wiring
+from emu.cli.shell import reach, stepping, wiring
 from emu.cli.shell.session import VERBS, WRONG
-from emu.cli.shell.watching import Steps
 from emu.cli.shell.words import Statement, duration
 from emu.cluster.topology.spec import STEP_VERBS
 from emu.errors import CommandError
@@ -40,7 +37,7 @@ def run(session: Session, words: Sequence[str]) -> int:
         raise CommandError("run DURATION: run 5s, run 1m30s", WRONG)
     loop = session.emulation.fabric.loop
     end = later(loop.now, duration(words[0]))
-    with _passing(session):
+    with session.passing():
         while (due := session.agenda.next_instant(end)) is not None:
             session.emulation.wait_until(Instant(max(due, loop.now)))
             session.keep_appointment()
@@ -62,35 +59,40 @@ def at(session: Session, words: Sequence[str]) -> int:
 
 def step(session: Session, words: Sequence[str]) -> int:
     """Let things happen one after the other until a packet is touched, N times: `step`, `step 10`."""
-    count = _count("step", words, _MOST_STEPS)
-    emulation = session.emulation
-    loop = emulation.fabric.loop
-    loop.replenish()
-    for _ in range(count):
-        steps = Steps()
-        with (
-            _passing(session),
-            emulation.listening(steps),
-            emulation.capture("any") as recorded,
-        ):
-            taken = 0
-            while not steps.heard and loop.step():
-                taken += 1
-        emulation.remember(partial(_repeat, count=taken))
-        if not steps.heard:
+    for _ in range(_count("step", words, _MOST_STEPS)):
+        happened = stepping.next_of_all(session)
+        if happened is None:
             click.echo("nothing is under way")
             return 1
-        print_lines(recorded)
-        for line in steps.decisions():
-            click.echo(line)
+        session.followed = happened.steps.heard[0].packet_id
+        happened.tell()
     return 0
 
 
-def _repeat(emulation: Emulation, *, count: int) -> None:
-    """Let so many things happen, as part of doing everything again."""
-    emulation.fabric.loop.replenish()
-    for _ in range(count):
-        emulation.fabric.loop.step()
+def follow(session: Session, words: Sequence[str]) -> int:
+    """Step along with one packet: `follow udp port 53` waits for one, `follow`, `follow 5` go on with it."""
+    if words and not words[0].isdecimal():
+        session.followed = None
+        first = stepping.first_that(session, " ".join(words))
+        if first is None:
+            click.echo("no such packet passes within 5 s")
+            return 1
+        session.followed, happened = first
+        happened.tell()
+        return 0
+    for _ in range(_count("follow", words, _MOST_STEPS)):
+        if session.followed is None:
+            raise CommandError("whom? follow EXPR, like follow tcp port 80, or step first", WRONG)
+        along = stepping.next_of(session, session.followed)
+        if along is None:
+            click.echo("nothing more happens to this packet within 5 s")
+            return 1
+        along.tell()
+        if along.is_end:
+            session.followed = None
+            click.echo("this packet is at its end")
+            break
+    return 0
 
 
 def time(session: Session, words: Sequence[str]) -> int:
@@ -109,15 +111,6 @@ def back(session: Session, words: Sequence[str]) -> int:
     session.live_with(session.emulation.as_of(before))
     del session.marks[-count:]
     return time(session, ())
-
-
-@contextmanager
-def _passing(session: Session) -> Iterator[None]:
-    session.is_passing = True
-    try:
-        yield
-    finally:
-        session.is_passing = False
 
 
 # --- looking ---
@@ -263,6 +256,7 @@ OWN: Final[Mapping[str, Callable[[Session, Sequence[str]], int]]] = {
     "run": run,
     "at": at,
     "step": step,
+    "follow": follow,
     "time": time,
     "back": back,
     "jobs": jobs,

@@ -14,6 +14,7 @@ A line with an arrow is one of `expect`: `client -> svc/web:80 ALWAYS`.
 from __future__ import annotations
 
 import shlex
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -32,7 +33,7 @@ from emu.errors import CommandError, EmuError, EndPointError, UnknownNameError, 
 from emu.sim.time import to_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from emu.cli.shell.words import Statement
     from emu.lab import Cluster as AskedCluster
@@ -65,6 +66,7 @@ class Session:
         recorder: what is recorded from line to line.
         marks: for each line that changed something, how much had been done before it.
         depth: how many files of lines are being read, each by the one before.
+        followed: the number of the packet that `follow` goes along with; None for none.
         is_over: somebody has said `quit`.
         is_passing: time passes because somebody wants to see it pass.
     """
@@ -79,6 +81,7 @@ class Session:
         self.namespace = namespace
         self.own = own
         self.is_over = self.is_passing = False
+        self.followed: int | None = None
         self.depth = 0
         self.recorder = Recorder()
         self.agenda = Agenda()
@@ -89,9 +92,19 @@ class Session:
         """Talk to another emulation from now on."""
         self.emulation = emulation
         self.jobs = Jobs()
+        self.followed = None
         self.names = Names(emulation, self.namespace)
         if isinstance(emulation, Cluster):
             EventLog(emulation.store, self._hear_event)
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """Tell of events of Kubernetes inside the block."""
+        self.is_passing = True
+        try:
+            yield
+        finally:
+            self.is_passing = False
 
     def _hear_event(self, line: str) -> None:
         if self.is_passing:

@@ -60,8 +60,10 @@ class Words(Completer):
         """Yield what can stand there."""
         statement = document.text_before_cursor.rpartition(";")[2].lstrip()
         *words, begun = statement.split(" ")
-        for each in candidates(self._session, [word for word in words if word], begun):
-            yield Completion(each, start_position=-len(begun))
+        found = candidates(self._session, [word for word in words if word], begun)
+        for each in found:
+            end = " " if len(found) == 1 else ""  # the next word may begin
+            yield Completion(f"{each}{end}", start_position=-len(begun), display=each)
 
 
 def _history() -> History:

@@ -44,6 +44,28 @@ class TestCandidates:
         assert candidates(session, ["scale"], "dep") == ["deploy/kube-system/coredns", "deploy/web"]
         assert candidates(session, ["trace", "client"], "svc/w") == ["svc/web"]
 
+    @pytest.mark.parametrize(
+        ("words", "begun", "expected"),
+        [
+            (["record", "-i"], "client", ["client/eth0"]),
+            (["record", "-w", "x.pcapng", "-i"], "node/worker-1/e", ["node/worker-1/eth0"]),
+            (["capture", "-i"], "an", ["any"]),
+            (["send", "-i"], "switch/", ["switch/underlay/br0", "switch/underlay/port1"]),
+            (["record", "-i"], "svc", []),
+            (["record"], "", ["-i", "-w", "stop"]),
+            (["record", "-w"], "", []),
+        ],
+    )
+    def test_where_a_device_is_meant(
+        self, cluster: Talk, words: list[str], begun: str, expected: list[str]
+    ) -> None:
+        """Devices and their owners, and nothing that has none; each can be looked at."""
+        found = candidates(cluster.session, words, begun)
+        assert found[: len(expected)] == expected
+        assert bool(found) is bool(expected)
+        for each in found if words[-1] == "-i" else ():
+            assert cluster.session.emulation.points(cluster.session.emulation.point(each, "default"))
+
 
 class TestTerminal:
     """Lines that somebody types."""
@@ -57,9 +79,10 @@ class TestTerminal:
         assert history.get_strings() == ["pingall", "net"]
 
     @pytest.mark.parametrize(
-        ("line", "expected"), [("pinga", ["pingall"]), ("net; pod1 ping pod", ["pod1", "pod2"]), ("zz", [])]
+        ("line", "expected"),
+        [("pinga", ["pingall "]), ("net; pod1 ping pod", ["pod1", "pod2"]), ("zz", []), ("net", ["net "])],
     )
     def test_words_are_completed(self, network: Talk, line: str, expected: list[str]) -> None:
-        """The word before the cursor, in the statement that it is part of."""
+        """The word before the cursor, in its statement; behind the only one is room for the next."""
         found = Words(network.session).get_completions(Document(line), CompleteEvent())
         assert [each.text for each in found] == expected

@@ -189,6 +189,38 @@ class TestTime:
         assert "reply" not in told
         assert "1 received" in network("run 3s")
 
+    def test_one_packet_can_be_followed(self, cluster: Talk) -> None:
+        """Nothing of others is told, addresses may change on its way, and its end is said."""
+        cluster("client curl -s http://web &")
+        first = cluster("follow tcp")
+        assert [line for line in first.splitlines() if "Flags [S]" in line] == first.splitlines()[:1]
+        told = cluster("follow 99")
+        frames = [line for line in told.splitlines() if not line.startswith(" ")][:-1]
+        assert all("10.244.2.3." in line and "Flags [S]" in line for line in frames), told
+        assert "nat destination 10.108.150.251:80 becomes " in told
+        assert told.endswith("socket TCP listener on port 8080\nthis packet is at its end\n")
+        cluster("follow")
+        assert (cluster.status, cluster.errors.partition("?")[0]) == (2, "whom")
+
+    def test_the_packet_of_the_last_step_can_be_followed(self, network: Talk) -> None:
+        """From there on."""
+        network("pod1 ping -c 1 pod2 &")
+        network("step")
+        told = network("follow 9")
+        assert "reply" not in told
+        assert told.endswith("this packet is at its end\n")
+
+    def test_a_packet_that_never_comes_is_not_waited_for_long(self, network: Talk) -> None:
+        """Five seconds of virtual time."""
+        assert (network("follow sctp"), network.status) == ("no such packet passes within 5 s\n", 1)
+
+    def test_following_can_be_taken_back(self, network: Talk) -> None:
+        """As all that changes something; then nobody is followed."""
+        network("pod1 ping -c 1 pod2 &")
+        first = network("follow icmp")
+        network("back")
+        assert network("follow icmp") == first
+
     def test_nothing_to_step_is_said(self, talk_about: Callable[[str], Talk], tmp_path: Path) -> None:
         """Somebody alone has no next thing."""
         path = tmp_path / "alone.yaml"
