@@ -25,6 +25,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from emu.kernel.facts import Translated
+
 if TYPE_CHECKING:
     from emu.observe.recording import Step
 
@@ -39,8 +41,6 @@ _UNFIT: Final = dict.fromkeys(range(32), " ") | {
     34: "'",
     127: " ",
 }  # control characters, the double quote
-_BECOMES: Final = " becomes "
-_SIDES: Final = {"source": "src", "destination": "dst"}
 
 
 class Explainer(Protocol):
@@ -69,11 +69,9 @@ def remark(step: Step, hop: int, whose: str) -> str:
     if step.rule:
         words += f" rule={quoted(step.rule)}"
         why = why.removesuffix(step.rule).rstrip(": ")
-    elif step.stage == "nat" and _BECOMES in why:
-        before, _, after = why.partition(_BECOMES)
-        side, _, before = before.partition(" ")
-        if side in _SIDES:
-            words, why = f"{words} {_SIDES[side]}={before}>{after}", ""
+    elif isinstance(step.fact, Translated) and step.fact.before is not None:
+        side = "src" if step.fact.is_source else "dst"
+        words, why = f"{words} {side}={step.fact.before}>{step.fact.after}", ""
     if whose:
         words += f" obj={notation(whose)}"
     if step.conntrack:

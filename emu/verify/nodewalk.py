@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from emu.kernel import routing
 from emu.kernel.drops import DropReason
+from emu.kernel.facts import NoDestination
 from emu.kernel.fib import RouteType
 from emu.kernel.link.dummy import Dummy
 from emu.kernel.netfilter import hooks
@@ -43,7 +44,6 @@ POD_DEVICE: Final = "pod"
 """Instead of a device's name: any device that leads to a pod."""
 
 _MADE_DEVICE: Final = "veth-probe"
-_NOBODY: Final = "IPVS: no destination"
 _MADE_MAC: Final = MacAddress.parse("02:00:00:00:00:fe")
 _EVERYWHERE: Final = Prefix.parse("0.0.0.0/0")
 
@@ -246,7 +246,7 @@ class _Watch:
         self.detail, self.is_over = drop.detail, True
         if drop.reason is DropReason.NOT_MODELLED:
             self.word = Word.UNKNOWN
-        elif drop.detail.startswith(_NOBODY) or _rejects(self._last):
+        elif isinstance(drop.fact, NoDestination) or _rejects(self._last):
             self.word = Word.REJECT
 
 

@@ -3,19 +3,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import attrs
 
 from emu.kernel.drops import DropReason
+from emu.kernel.facts import Switched
 from emu.verify.causes.codes import BRIDGE_HAIRPIN_OFF
 from emu.verify.causes.origin import provider_of
 
 if TYPE_CHECKING:
     from emu.verify.causes.cause import Cause
     from emu.verify.causes.scene import Scene
-
-_BEHIND: Final = " is behind "
 
 
 def refine(scene: Scene, cause: Cause) -> Cause | None:
@@ -26,7 +25,8 @@ def refine(scene: Scene, cause: Cause) -> Cause | None:
     port = None if device is None else device.port
     if device is None or port is None or port.hairpin:
         return None
-    if scene.before.stage != "bridge" or f"{_BEHIND}{device.name}," not in scene.before.detail:
+    switched = scene.before.fact
+    if not isinstance(switched, Switched) or switched.port != device.name:
         return None
     words = (
         f"the frame must leave {port.bridge.name} by {device.name}, the port it came in by, and "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.kernel.drops import DropReason
-from emu.kernel.facts import Invalid, Translated
+from emu.kernel.facts import Invalid, Switched, Translated
 from emu.verify.causes.codes import (
     CT_INSERT_FAILED,
     CT_INVALID,
@@ -198,7 +198,7 @@ def _why_not_back(scene: Scene, translator: Namespace) -> tuple[str, str]:
     there = [step for step in scene.steps if step.net == translator.name]
     if not there:
         return f": it did not come back by {name}, which translated the request", ""
-    bridges = [step.detail.partition(":")[0] for step in there if step.stage == "bridge"]
+    bridges = [step.fact.bridge for step in there if isinstance(step.fact, Switched)]
     if bridges and not any(step.conntrack for step in there):
         if translator.sysctl.number(_BRIDGE_NF):
             return f": bridge {bridges[0]} of {name} passed it on, and no rule saw it", ""

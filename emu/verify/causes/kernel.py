@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from emu.cluster.codes import BY_DETAIL
 from emu.kernel.drops import DropReason
+from emu.kernel.facts import REFUSED_BY_IPVS, Spent
 from emu.kernel.netfilter.hooks import Hook
 from emu.observe.recording import Kind
 from emu.verify.causes.cause import Cause
@@ -38,8 +39,6 @@ FIXES: Final[Mapping[str, str]] = {
 }
 """What helps, by code."""
 
-_IPVS: Final = "IPVS"
-_SPENT: Final = "the TTL is spent"
 _NEW: Final = "NEW"
 _KUBE_FORWARD: Final = "-j KUBE-FORWARD"
 _NEITHER: Final = (
@@ -100,7 +99,7 @@ def _code(scene: Scene) -> tuple[str, str]:
         return _netfilter(scene)
     if step.reason is DropReason.IP_INADDRERRORS:
         code_name = IP_FORWARD_OFF
-    elif step.reason is DropReason.IP_INHDR and step.detail == _SPENT:
+    elif isinstance(step.fact, Spent):
         code_name = TTL_EXPIRED
     words = step.detail or CODES[code_name]
     if code_name in _GONE_ASTRAY and scene.store is not None and not scene.owners(scene.there.dst):
@@ -114,7 +113,7 @@ def _netfilter(scene: Scene) -> tuple[str, str]:
     for beginning, code in BY_DETAIL.items():
         if step.detail.startswith(beginning):
             return code, step.detail
-    if decided is None or decided.chain is None or step.detail.startswith(_IPVS):
+    if decided is None or decided.chain is None or isinstance(step.fact, REFUSED_BY_IPVS):
         return DropReason.NETFILTER_DROP.name, step.detail
     is_policy = not decided.rule and decided.chain[1] == Hook.FORWARD.name
     words = f"{decided.stage} {decided.detail}"

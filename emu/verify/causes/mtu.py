@@ -38,7 +38,7 @@ def refine(scene: Scene, cause: Cause) -> Cause | None:
         words += f", and the ICMP error that tells the sender ends in {end.net}"
         if end.kind is Kind.DROP and end.reason is not None:
             words += f" ({end.reason.name}{': ' if end.detail else ''}{end.detail})"
-        rule = text_at(scene.network.fabric.namespace(end.net), end.detail)[1]
+        rule = text_at(scene.network.fabric.namespace(end.net), end.fact)[1]
         if rule:
             origin = origin_of(scene.network, end)
             whose, field = (_node(scene, end.net), "") if origin is None else (origin.object, origin.field)

@@ -54,7 +54,7 @@ def origin_of(network: Emulation, step: Step) -> Origin | None:
     if step.chain is not None:
         return _of_rule(network, net, step.chain[1], step.rule, step.chain[0]) if step.rule else None
     if step.kind is Kind.DROP:
-        chain, rule = text_at(net, step.detail)
+        chain, rule = text_at(net, step.fact)
         return _of_rule(network, net, chain, rule) if rule else _of_device(network, net, step.device)
     match step.fact:
         case Scheduled(service=service) if not service.mark:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from emu.kernel.facts import DecidedAt
 from emu.kube.api.objects import Service
 from emu.kube.proxy.names import PER_SERVICE, port_hash
 from emu.observe.rule_text import text_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from emu.cluster.emulation import Emulation
+    from emu.kernel.facts import Fact
     from emu.kernel.namespace import Namespace
     from emu.kube.api.objects.service import ServicePort
     from emu.kube.api.store import Store
@@ -32,7 +34,6 @@ _POLICY_RULE: Final = re.compile(r"NetworkPolicy (\S+/\S+)(?: (\S+))?")
 _POD: Final = re.compile(r"Pod (\S+/[^\s:]+)")
 _ISOLATED: Final = re.compile(r"Pod (\S+)/(\S+): isolated for (ingress|egress)")
 _CONTAINER: Final = re.compile(r'name: "[^"]*" id: "(\w+)"')
-_PLACE: Final = re.compile(r"\S+ ((?:\w+ )?[\w-]+)/(\S+) rule (\d+)")
 _FIELDS: Final = (
     ("has no endpoints", "spec.selector"),
     ("has no local endpoints", "spec.externalTrafficPolicy"),
@@ -82,21 +83,20 @@ def isolated_pod(rule: str) -> tuple[str, str, str] | None:
     return None if found is None else (found[1], found[2], found[3])
 
 
-def text_at(net: Namespace, place: str) -> tuple[str, str]:
-    """Return chain and text of the rule that `NET TABLE/CHAIN rule N` names; both empty if there is none."""
-    found = _PLACE.match(place)
-    if found is None or net.used_netfilter is None:
+def text_at(net: Namespace, decided: Fact | None) -> tuple[str, str]:
+    """Return chain and text of the rule of `net` that decided; both empty if none did, or it is gone."""
+    if not isinstance(decided, DecidedAt) or net.used_netfilter is None:
         return "", ""
-    number = int(found[3])
-    family, _, name = found[1].rpartition(" ")
+    number = decided.rule
+    family, _, name = decided.table.rpartition(" ")
     if family:
         live = net.used_netfilter.nft.tables.get((family, name))
-        walked = None if live is None else live.chains.get(found[2])
+        walked = None if live is None else live.chains.get(decided.chain)
         if walked is None or not 0 < number <= len(walked.rules):
             return "", ""
-        return found[2], text_of((found[1], found[2]), walked.rules[number - 1].value)
-    table = net.used_netfilter.tables.get(found[1])
-    chain = None if table is None else table.table.by_name.get(found[2])
+        return decided.chain, text_of((decided.table, decided.chain), walked.rules[number - 1].value)
+    table = net.used_netfilter.tables.get(decided.table)
+    chain = None if table is None else table.table.by_name.get(decided.chain)
     if chain is None or not 0 < number <= len(chain.rules):
         return "", ""
     return chain.name, rule_text(chain.name, chain.rules[number - 1])

@@ -22,7 +22,18 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from emu.kernel.drops import DropReason
-from emu.kernel.facts import Awaited, Invalid, Overtaken, Resolved, Routed, Scheduled, Translated
+from emu.kernel.facts import (
+    REFUSED_BY_IPVS,
+    Awaited,
+    DecidedAt,
+    Invalid,
+    Overtaken,
+    Resolved,
+    Routed,
+    Scheduled,
+    Switched,
+    Translated,
+)
 from emu.kernel.route import RouteType
 from emu.kube.proxy.nft.ports import MARK
 from emu.observe.recording import Kind
@@ -41,7 +52,6 @@ if TYPE_CHECKING:
 
 _COMMENT: Final = re.compile(r' -m comment --comment (?:"(?:[^"\\]|\\.)*"|\S+)| comment "(?:[^"\\]|\\.)*"')
 _TARGET: Final = re.compile(r" -j (\S+)")
-_BRIDGED: Final = re.compile(r"(\S+): .*?(flooded )?to ")
 _FOLDED: Final = frozenset(
     ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING", "forward", "fdb", "bridge", "reject")
 )
@@ -267,15 +277,15 @@ class _Visit:
 
     def _bridged(self, steps: Sequence[Step]) -> None:
         """Tell of a bridge, if nothing else in this namespace sent the packet anywhere."""
-        notes = [step for step in steps if step.stage == "bridge"]
+        notes = [step.fact for step in steps if isinstance(step.fact, Switched)]
         taps = [step for step in steps if step.kind in {Kind.IN, Kind.OUT}]
         is_sent = any(step.stage in {"route", "vxlan", "ipip"} for step in steps)
         is_ended = any(step.kind is Kind.DROP for step in steps)
         if is_sent or is_ended or not notes or taps[-1].kind is not Kind.OUT:
             return
-        said = _BRIDGED.match(notes[-1].detail)
-        bridge, flooded = (said[1], " (flooded)" if said[2] else "") if said else ("bridge", "")
-        what = f"{bridge} switches it, {taps[0].device} to {taps[-1].device}{flooded}"
+        switched = notes[-1]
+        flooded = " (flooded)" if switched.is_flooded else ""
+        what = f"{switched.bridge} switches it, {taps[0].device} to {taps[-1].device}{flooded}"
         was_called = any(step.chain is not None or step.stage == "conntrack" for step in steps)
         is_past = self._is_filtered and not was_called
         self._rows.append(Row(self._net, what, notes=(_PAST,) if is_past else ()))
@@ -295,7 +305,7 @@ def _by_table(steps: Sequence[Step], last: Step) -> Iterator[list[Step]]:
 
 def _is_dropped_by_rules(step: Step) -> bool:
     """Return whether a packet ended by rules, and not by what stands beside them at a hook."""
-    return step.reason is DropReason.NETFILTER_DROP and not step.detail.startswith("IPVS")
+    return step.reason is DropReason.NETFILTER_DROP and not isinstance(step.fact, REFUSED_BY_IPVS)
 
 
 def _words(origin: Origin | None) -> tuple[str]:
@@ -304,8 +314,7 @@ def _words(origin: Origin | None) -> tuple[str]:
 
 def _place(step: Step) -> str:
     """Return which rule it was, as in `rule 2 of KUBE-SEP-...`."""
-    number, _, _ = step.detail.partition(":")
-    return f"{number} of {step.chain[1]}" if step.rule and step.chain is not None else ""
+    return f"rule {step.fact.rule} of {step.fact.chain}" if isinstance(step.fact, DecidedAt) else ""
 
 
 def _change(step: Step) -> str:

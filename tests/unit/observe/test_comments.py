@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emu.kernel.drops import DropReason
+from emu.kernel.facts import End, Translated
 from emu.observe.comments import ending, notation, quoted, remark
 from emu.observe.recording import Kind, Step
 from emu.sim.time import Instant
+from emu.wire.addresses import IpAddress
 
 RULE = '-A KUBE-SEP-A -m comment --comment "default/web" -m tcp -j DNAT --to-destination 10.244.1.3:8080'
 WORD = re.compile(r'(?:emu|DROP [A-Z_]+|[a-z]+=(?:"[^"]*"|[^ "]+))(?: |$)')
@@ -37,10 +39,12 @@ class TestRemark:
             f'emu hop=9 ns=node/w1 hook=nat/KUBE-SEP-A rule="{text}" obj=svc/default/web ct=NEW why="rule 2"'
         )
 
-    @pytest.mark.parametrize(("side", "key"), [("destination", "dst"), ("source", "src")])
-    def test_nat_is_told_as_before_and_after(self, side: str, key: str) -> None:
+    @pytest.mark.parametrize("key", ["dst", "src"])
+    def test_nat_is_told_as_before_and_after(self, key: str) -> None:
         """With the key of what was rewritten."""
-        said = remark(step("nat", f"{side} 10.96.0.20:80 becomes 10.244.1.3:8080", conntrack="NEW"), 1, "")
+        before, after = End(IpAddress.parse("10.96.0.20"), 80), End(IpAddress.parse("10.244.1.3"), 8080)
+        fact = Translated(is_source=key == "src", after=after, before=before)
+        said = remark(step("nat", str(fact), conntrack="NEW")._replace(fact=fact), 1, "")
         assert said == f"emu hop=1 ns=node/w1 hook=nat {key}=10.96.0.20:80>10.244.1.3:8080 ct=NEW"
 
     def test_anything_else_is_told_in_words(self) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from emu.cluster.network import lab as network_lab
+from emu.kernel.facts import DecidedAt, Spent
 from emu.verify.causes.rules import comment_of, isolated_pod, origin_of_rule, target_of, text_at
 
 TOPOLOGIES = Path(__file__).parents[4] / "topologies"
@@ -129,6 +130,8 @@ def test_a_drop_says_where_its_rule_is() -> None:
     network.namespace("node1").run("iptables -A FORWARD -p udp -j DROP")
     net = network.namespace("node1").net
     number = len(network.namespace("node1").run("iptables -S FORWARD").splitlines()) - 1
-    assert text_at(net, f"node1 filter/FORWARD rule {number}") == ("FORWARD", "-A FORWARD -p udp -j DROP")
-    assert text_at(net, f"node1 filter/FORWARD rule {number + 1}") == ("", "")
-    assert text_at(net, "the TTL is spent") == ("", "")
+    decided = DecidedAt("node1", "filter", "FORWARD", number)
+    assert text_at(net, decided) == ("FORWARD", "-A FORWARD -p udp -j DROP")
+    assert text_at(net, decided._replace(rule=number + 1)) == ("", "")
+    assert text_at(net, decided._replace(rule=0)) == ("", "")
+    assert text_at(net, Spent()) == ("", "")
