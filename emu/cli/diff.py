@@ -9,7 +9,7 @@ import attrs
 import click
 from click.core import ParameterSource
 
-from emu.cli import options, source
+from emu.cli import notes, options, source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,8 +109,7 @@ def diff(
     if applied:
         known = len(after.warnings)
         after.apply(*_objects(applied, how))
-        for line in after.warnings[known:]:
-            click.echo(line, err=True)
+        notes.tell(after.warnings[known:])
     difference = _compare(before, after, sources, targets, most=most, brute_force=brute_force)
     _write(difference, form, only_changes=only_changes)
     return 1 if exit_code and difference.changed else 0
@@ -156,21 +155,22 @@ def _clusters(
         after = source_of(with_settings(documents, settings), first[0], validate=how.validate)
     else:
         after = before
-    told: set[str] = set()
-    return _start(before, how, told), _start(after, how, told)
+    first_one = _start(before, how)
+    notes.tell_warnings(before.warnings)
+    notes.tell(first_one.warnings)
+    second_one = _start(after, how)
+    notes.tell_warnings([each for each in after.warnings if each not in before.warnings])
+    notes.tell(second_one.warnings, known=first_one.warnings)
+    return first_one, second_one
 
 
-def _start(given: Source, how: _Reading, told: set[str]) -> Cluster:
-    """Return the cluster that an input describes; say on standard error what was not said before."""
+def _start(given: Source, how: _Reading) -> Cluster:
+    """Return the cluster that an input describes."""
     from emu.cluster.cluster import Cluster
 
     found = given.start(seed=how.seed, epoch=source.instant_of(how.epoch))
     if not isinstance(found, Cluster):
         raise click.UsageError("this verb needs clusters: a low-level network has no objects of Kubernetes")
-    for line in (*(f"warning: {fault}" for fault in given.warnings), *found.warnings):
-        if line not in told:
-            click.echo(line, err=True)
-            told.add(line)
     return found
 
 
@@ -187,8 +187,7 @@ def _objects(files: Sequence[str], how: _Reading) -> tuple[Object, ...]:
     from emu.kube.api.validation import Mode
 
     found = load_topology(read_all(files, recursive=how.recursive), Mode(how.validate))
-    for fault in found.warnings:
-        click.echo(f"warning: {fault}", err=True)
+    notes.tell_warnings(found.warnings)
     is_more = found.has_cluster or found.fabric.external or found.steps
     if is_more or any(isinstance(each, Node) for each in found.objects):
         raise click.UsageError("--apply takes objects of Kubernetes but Nodes; --with PATH compares all else")

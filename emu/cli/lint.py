@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emu.cli import source
+from emu.cli import notes, source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,10 +57,8 @@ def lint(given: Input, severity: str, exit_code: bool, form: str) -> int:
     cluster = read.start(seed=given.seed, epoch=source.instant_of(given.epoch), steps=False)
     if not isinstance(cluster, Cluster):
         raise click.UsageError("this verb needs a cluster: a low-level network has no objects of Kubernetes")
-    said = [(fault.message, f"warning: {fault}") for fault in read.warnings]
-    for words, line in (*said, *((each, each) for each in cluster.warnings)):
-        if not words.startswith(_FOUND):
-            click.echo(line, err=True)
+    notes.tell_warnings([each for each in read.warnings if not each.message.startswith(_FOUND)], most=None)
+    notes.tell(each for each in cluster.warnings if not each.startswith(_FOUND))
     order = list(Severity)
     told = order[: order.index(Severity(severity)) + 1]
     found = [each for each in findings_of(cluster, Places(documents)) if each.severity in told]

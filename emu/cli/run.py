@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emu.cli import options, source
+from emu.cli import notes, options, source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,8 +97,7 @@ def _run_cluster(
     cluster = found.start(seed=given.seed, epoch=source.instant_of(given.epoch), steps=False)
     is_text = form == "text"
     steps = take_steps(cluster, is_told=is_text)
-    for line in cluster.warnings:
-        click.echo(line, err=True)
+    notes.tell(cluster.warnings)
     pods = cluster.store.list(Pod)
     waiting = [each for each in pods if not (each.is_ready or each.is_finished)]
     expected = found.topology.expects

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from emu.cli import options
+from emu.cli import notes, options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,8 +43,7 @@ class Input:
             from emu.cluster.source import read_source
 
             self._source = read_source(self.names, recursive=self.recursive, validate=self.validate)
-            for fault in self._source.warnings:
-                click.echo(f"warning: {fault}", err=True)
+            notes.tell_warnings(self._source.warnings)
         return self._source
 
     def start(self) -> Emulation:
@@ -87,8 +86,7 @@ def _told(found: Emulation) -> Emulation:
     if isinstance(found, Network):
         options.tell_unexpected(found.unexpected)
     elif isinstance(found, Cluster):
-        for line in found.warnings:
-            click.echo(line, err=True)
+        notes.tell(found.warnings)
     return found
 
 

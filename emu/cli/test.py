@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
-from emu.cli import options, source
+from emu.cli import notes, options, source
 
 if TYPE_CHECKING:
     from emu.cli.source import Input
@@ -60,8 +60,7 @@ def _test(given: Input, namespace: str, junit_file: str | None, *, github: bool)
     cluster = found.start(seed=given.seed, epoch=source.instant_of(given.epoch), steps=False)
     steps = take_steps(cluster)
     refusals = steps.refusals
-    for line in cluster.warnings:
-        click.echo(line, err=True)
+    notes.tell(cluster.warnings)
     for refused in refusals:
         click.echo(refused.explained)
     for said in steps.findings:

@@ -78,7 +78,7 @@ def check(topology: Topology, documents: Sequence[Document]) -> tuple[list[Fault
         return list(error.faults), []
     refused = list(_refused_ranges(topology, nodes))
     doubts = [
-        *((each.subject, each.path, f"DUP_IP: {each}") for each in clashes(topology)),
+        *_shared_addresses(topology),
         *(() if refused else _shared_ranges(topology, nodes)),
         *_unserved(topology, nodes),
     ]
@@ -122,6 +122,22 @@ def _claims(topology: Topology) -> Iterator[tuple[IpAddress, Subject, str, str]]
                 yield address, subject, path, f"{subject.kind.lower()} {str(subject).partition(' ')[2]}"
     for index, host in enumerate(topology.fabric.external):
         yield host.address, Subject("Fabric"), f"$.spec.external[{index}].ip", f"outside host {host.name}"
+
+
+def _shared_addresses(topology: Topology) -> Iterator[tuple[Subject, str, str]]:
+    """Yield each address that several have, once: at the second of them."""
+    found: dict[IpAddress, list[Clash]] = {}
+    for each in clashes(topology):
+        found.setdefault(each.address, []).append(each)
+    for address, several in found.items():
+        first, *more = several
+        others = ", ".join((first.other, *(each.words for each in more)))
+        have = "have" if more else "has"
+        yield (
+            first.subject,
+            first.path,
+            f"DUP_IP: {first.words} has the address {address}, and so {have} {others}",
+        )
 
 
 def _address(text: str) -> IpAddress | None:

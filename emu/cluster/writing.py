@@ -161,10 +161,13 @@ class Writer:
         """Make the namespaces that are used and that nobody makes, and say so."""
         given = {each.metadata.name for each in objects if isinstance(each, Namespace)}
         used = {each.metadata.namespace: each for each in objects if each.metadata.namespace}
-        for name in used:
-            if name not in given and self._store.find(Namespace, name) is None:
-                self._store.put(_named(Namespace(Meta(name))))
-                self.warnings.append(f"namespace {name} is used and not in the input: it was made")
+        made = [name for name in used if name not in given and self._store.find(Namespace, name) is None]
+        for name in made:
+            self._store.put(_named(Namespace(Meta(name))))
+        if made:
+            what = f"namespace {made[0]} is" if len(made) == 1 else f"namespaces {', '.join(made)} are"
+            was = "it was" if len(made) == 1 else "they were"
+            self.warnings.append(f"{what} used and not in the input: {was} made")
 
 
 def _key(obj: Object) -> tuple[str, str, str]:

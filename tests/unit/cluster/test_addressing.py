@@ -99,3 +99,10 @@ def test_with_a_provider_of_its_own_ranges_nothing_overlaps(tmp_path: Path) -> N
     """Blocks of calico are claimed as pods come."""
     nodes = "  nodes: [{name: a, podCIDR: 10.244.1.0/24}, {name: b, podCIDR: 10.244.1.0/24}]\n"
     assert warnings_of(tmp_path, f"{CLUSTER}  network: {{provider: calico}}\n{nodes}") == []
+
+
+def test_an_address_of_many_is_told_once(tmp_path: Path) -> None:
+    """As where each machine of a lab has the same one towards its host."""
+    nodes = "".join(f"  - {{name: {name}, addresses: [10.0.2.15/24]}}\n" for name in "abc")
+    (found,) = warnings_of(tmp_path, f"{CLUSTER}  nodes:\n{nodes}")
+    assert found.endswith("DUP_IP: node b has the address 10.0.2.15, and so have node a, node c")
