@@ -16,8 +16,9 @@ and each packet passes all of them. A rule carries in its comment who wrote it.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final
 
+from emu.cluster.vpc.comments import AclRuling, AddressCheck, Guard
 from emu.cluster.vpc.spec import DEFAULT_GROUP, EVERYWHERE
 from emu.wire import ipv4
 from emu.wire.addresses import Prefix
@@ -51,33 +52,6 @@ def render(spec: VpcSpec, interfaces: Sequence[Eni]) -> str:
     return writer.raw() + writer.mangle() + writer.filter()
 
 
-_GUARD: Final = re.compile(r"VPC security groups (\S+) of (\S+) (\S+): (ingress|egress)")
-
-
-class Guard(NamedTuple):
-    """Which groups of an interface let nothing pass, as the comment of the rule behind them says it."""
-
-    groups: tuple[str, ...]
-    owner: str
-    iface: str
-    direction: str
-
-    def __str__(self) -> str:
-        told = ",".join(self.groups) or "none"
-        return f"VPC security groups {told} of {self.owner} {self.iface}: {self.direction}"
-
-    @classmethod
-    def of(cls, comment: str) -> Self | None:
-        """Return what a comment says, None if it is that of another rule."""
-        found = _GUARD.match(comment)
-        return None if found is None else cls(tuple(found[1].split(",")), found[2], found[3], found[4])
-
-
-def check_words(eni: Eni) -> str:
-    """Return the comment of the rules that check source and destination at an interface."""
-    return f"VPC source/destination check of {eni.owner} {eni.iface}"
-
-
 def own(eni: Eni) -> Iterator[str]:
     """Yield the addresses that belong to an interface."""
     yield from (f"{each}/32" for each in dict.fromkeys((eni.address, *eni.others)))
@@ -105,7 +79,7 @@ class _Writer:
             chain = chain_of(eni, "SRC")
             lines.append(f"-A PREROUTING -i {eni.name} -j {chain}")
             lines += [f"-A {chain} -s {each} -j RETURN" for each in own(eni)]
-            lines.append(f"-A {chain} {_comment(check_words(eni))} -j DROP")
+            lines.append(f"-A {chain} {_comment(AddressCheck(eni.owner, eni.iface))} -j DROP")
         chains = [chain_of(eni, "SRC") for eni in self._checked]
         return _table("raw", ("PREROUTING", "OUTPUT"), chains, lines)
 
@@ -145,7 +119,7 @@ class _Writer:
         for eni in self._checked:
             chain = chain_of(eni, "DST")
             lines += [f"-A {chain} -d {each} -j RETURN" for each in own(eni)]
-            lines.append(f"-A {chain} {_comment(check_words(eni))} -j DROP")
+            lines.append(f"-A {chain} {_comment(AddressCheck(eni.owner, eni.iface))} -j DROP")
         for eni in guarded:
             lines += self._guard(eni, "IN", "ingress")
         for group in self._groups:
@@ -173,7 +147,7 @@ class _Writer:
         groups = eni.groups or ()
         yield f"-A {chain} -m conntrack --ctstate {_OUR_OWN} -j ACCEPT"
         yield from (f"-A {chain} -j SG-{self._chains[name]}-{suffix}" for name in groups)
-        yield f"-A {chain} {_comment(str(Guard(groups, eni.owner, eni.iface, direction)))} -j DROP"
+        yield f"-A {chain} {_comment(Guard(groups, eni.owner, eni.iface, direction))} -j DROP"
 
     def _rules(self, chain: str, rule: GroupRule, words: str, side: str, device: str) -> Iterator[str]:
         for who in self._whom(rule.who, side, device):
@@ -208,15 +182,15 @@ class _Writer:
             yield from (f"-A {chain} {device} {eni.name} -j RETURN" for eni in members)
             for rule in rules:
                 yield from _acl_rule(chain, acl, rule, side, direction)
-            words = f"VPC network ACL {acl.name} {direction}: no rule, in subnet {subnet.name}"
-            yield f"-A {chain} {_comment(words)} -j DROP"
+            ruling = AclRuling(acl.name, direction, None, subnet.name)
+            yield f"-A {chain} {_comment(ruling)} -j DROP"
 
 
 def _acl_rule(chain: str, acl: AclSpec, rule: AclRule, side: str, direction: str) -> Iterator[str]:
     who = "" if rule.who == EVERYWHERE else f"{side} {rule.who} "
-    words = f"VPC network ACL {acl.name} {direction} rule {rule.number}"
+    ruling = AclRuling(acl.name, direction, rule.number)
     for what in _traffic(rule.traffic):
-        yield f"-A {chain} {who}{what}{_comment(words)} -j {'RETURN' if rule.allows else 'DROP'}"
+        yield f"-A {chain} {who}{what}{_comment(ruling)} -j {'RETURN' if rule.allows else 'DROP'}"
 
 
 def _traffic(traffic: Traffic) -> Iterator[str]:
@@ -236,7 +210,7 @@ def chain_of(eni: Eni, stage: str) -> str:
     return f"ENI-{eni.name.removeprefix('eni')}-{stage}"
 
 
-def _comment(words: str) -> str:
+def _comment(words: object) -> str:
     return f'-m comment --comment "{words}"'
 
 

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from emu.cluster.vpc import gateways
+from emu.cluster.vpc.comments import AclRuling, AddressCheck, Guard
 from emu.cluster.vpc.names import INTERNET, INTERNET_GATEWAY, NAT_GATEWAY, ROUTER
-from emu.cluster.vpc.rules import Guard
 from emu.cluster.vpc.shape import routes_of
 from emu.kernel.drops import DropReason
 from emu.verify.causes.codes import (
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from emu.verify.causes.scene import Scene
 
 FABRIC: Final = "Fabric"
-_CHECK: Final = re.compile(r"VPC source/destination check of (\S+) (\S+)")
-_ACL: Final = re.compile(r"VPC network ACL (.+) (ingress|egress)(?: rule (\d+)|: no rule, in subnet (.+))")
 
 
 def refine(scene: Scene, cause: Cause) -> Cause | None:
@@ -69,13 +66,13 @@ class _Finder:
 
     def refused(self, comment: str) -> Cause | None:
         """Return why a rule of the VPC dropped it."""
-        check, groups, acl = _CHECK.match(comment), Guard.of(comment), _ACL.match(comment)
+        check, groups, ruling = AddressCheck.of(comment), Guard.of(comment), AclRuling.of(comment)
         if check is not None:
-            return self._check(check[1], check[2])
+            return self._check(check.owner, check.iface)
         if groups is not None:
             return self._groups(groups)
-        if acl is not None:
-            return self._acl(acl[1], acl[2], acl[3], acl[4])
+        if ruling is not None:
+            return self._acl(ruling)
         if comment == gateways.NO_PUBLIC:
             src = self._scene.there.src
             words = f"{src} leaves by the internet gateway, and {self._whose(src)} has no public address"
@@ -116,7 +113,8 @@ class _Finder:
         fix = f"add an {direction} rule to security group {groups[0]}: {port_words(there)} {side} {whom}"
         return self._told(SG_DENY, words, field, fix)
 
-    def _acl(self, name: str, direction: str, number: str | None, subnet: str | None) -> Cause:
+    def _acl(self, ruling: AclRuling) -> Cause:
+        name, direction, number, subnet = ruling
         there = self._scene.there
         names = [each.name for each in self._vpc.spec.acls]
         index = names.index(name)
@@ -124,7 +122,7 @@ class _Finder:
         field = f"networkACLs[{index}]"
         if number is not None:
             rules = acl.ingress if direction == "ingress" else acl.egress
-            place = next(rule.place for rule in rules if rule.number == int(number))
+            place = next(rule.place for rule in rules if rule.number == number)
             field += f".{direction}[{place}]"
             said = f"rule {number} denies"
         else:

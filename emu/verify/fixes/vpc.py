@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
 from emu.cluster.vpc import writer
+from emu.cluster.vpc.comments import AclRuling, Guard
 from emu.cluster.vpc.nodes import vpc_of
-from emu.cluster.vpc.rules import Guard
 from emu.cluster.vpc.shape import routes_of
 from emu.cluster.vpc.spec import (
     EVERYWHERE,
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from emu.wire.addresses import IpAddress
 
 Ports: TypeAlias = tuple[tuple[int, int], ...]
-_ACL: Final = re.compile(r"VPC network ACL (.+) (ingress|egress)(?: rule|: no rule)")
 _EPHEMERAL: Final = (1024, 65535)
 _FREE: Final = 100  # a number for the first rule of an ACL
 
@@ -88,11 +86,12 @@ def admit_by_a_group(case: Case) -> Iterator[Proposal]:
 def admit_by_an_acl(case: Case) -> Iterator[Proposal]:
     """Add a rule to the network ACL that denies the packet, in front of the one that does."""
     spec, there = _described(case), _there(case)
-    found = _ACL.match(comment_of(case.cause.rule))
-    if spec is None or there is None or found is None:
+    ruling = AclRuling.of(comment_of(case.cause.rule))
+    if spec is None or there is None or ruling is None:
         return
-    acl = next(each for each in spec.acls if each.name == found[1])
-    direction, other = found[2], "egress" if found[2] == "ingress" else "ingress"
+    acl = next(each for each in spec.acls if each.name == ruling.acl)
+    direction = ruling.direction
+    other = "egress" if direction == "ingress" else "ingress"
     port = ((there.dport, there.dport),) if there.has_ports else ()
     answers = (_EPHEMERAL,) if there.has_ports else ()
     if case.cause.way is Way.REPLY:

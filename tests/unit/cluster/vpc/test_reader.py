@@ -10,7 +10,7 @@ import pytest
 
 from emu import document
 from emu.cluster.topology.fabric_reader import read_fabric
-from emu.cluster.vpc.rules import Guard
+from emu.cluster.vpc.comments import AclRuling, AddressCheck, Guard
 from emu.cluster.vpc.shape import routes_of
 from emu.cluster.vpc.spec import EVERYWHERE, Gate, RouteSpec, VpcSpec
 from emu.document.fields import Place, Report
@@ -153,8 +153,17 @@ def test_a_subnet_that_cannot_be_read_is_one_fault() -> None:
     assert [each.message.split(" (")[0] for each in caught.value.faults] == ["'10.0.x' is no prefix"]
 
 
-def test_what_a_guard_says_is_read_back() -> None:
-    """Whoever explains a drop, and whoever proposes a fix, learn the groups from the same words."""
-    guard = Guard(("web.a", "db_1"), "node/w1", "eth0", "ingress")
-    assert Guard.of(str(guard)) == guard
-    assert Guard.of("VPC: its router answers nobody") is None
+@pytest.mark.parametrize(
+    "said",
+    [
+        Guard(("web.a", "db_1"), "node/w1", "eth0", "ingress"),
+        AddressCheck("node/w1", "eth1"),
+        AclRuling("the private one", "egress", 90),
+        AclRuling("b", "ingress", None, "a subnet"),
+    ],
+)
+def test_what_a_rules_comment_says_is_read_back(said: Guard | AddressCheck | AclRuling) -> None:
+    """Whoever explains a drop, and whoever proposes a fix, learn from the same words, and from no others."""
+    for kind in (Guard, AddressCheck, AclRuling):
+        assert kind.of(str(said)) == (said if isinstance(said, kind) else None)
+        assert kind.of("VPC: its router answers nobody") is None
