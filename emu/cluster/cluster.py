@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from emu.apps.tools.finished import Finished
 from emu.cluster import editing, scenario
-from emu.cluster.calm import is_settled
+from emu.cluster.convergence import is_settled
 from emu.cluster.control_plane import ControlPlane
 from emu.cluster.emulation import Emulation, Host
 from emu.cluster.garbage import garbage_kept

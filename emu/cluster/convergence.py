@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whether a cluster is calm: nothing more is to be expected of it without a cause from outside."""
+"""Whether a cluster has converged: nothing more is to be expected of it without a cause from outside."""
 
 from __future__ import annotations
 
