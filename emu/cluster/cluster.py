@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from emu.apps.tools.finished import Finished
 from emu.cluster import editing, scenario
-from emu.cluster.convergence import is_settled
 from emu.cluster.control_plane import ControlPlane
+from emu.cluster.convergence import is_settled
 from emu.cluster.emulation import Emulation, Host
 from emu.cluster.garbage import garbage_kept
 from emu.cluster.points import DEFAULT_NAMESPACE, find_object, is_between, names_of, parse_point, pods_of

@@ -12,7 +12,7 @@ import attrs
 
 from emu.kube.api.objects import Ingress, IngressClass
 from emu.kube.controller import Key
-from emu.kube.ingress import notes, patterns, secrets
+from emu.kube.ingress import nginx_annotations, patterns, secrets
 from emu.kube.ingress.servers import DEFAULT, NOWHERE, Backend, Configuration, Location, Server, ordered
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def decide(store: Store, arguments: Arguments, defaults: Handling) -> Configurat
         service = arguments.default_backend
         drafts.catch_all(Location("/", "prefix", Backend(service.namespace, service.name, ""), defaults))
     for ingress in own(store, arguments):
-        drafts.take(ingress, notes.handling(ingress, defaults))
+        drafts.take(ingress, nginx_annotations.handling(ingress, defaults))
     return drafts.finish()
 
 
@@ -103,8 +103,10 @@ class _Drafts:
     def take(self, ingress: Ingress, handling: Handling) -> None:
         """Add the rules of an Ingress; paths that an older one has are left out."""
         key = Key(ingress.metadata.namespace, ingress.metadata.name)
-        self._complaints += [f"Ingress {_called(key)}: {each}" for each in notes.complaints(ingress)]
-        is_regex = notes.is_regex(ingress)
+        self._complaints += [
+            f"Ingress {_called(key)}: {each}" for each in nginx_annotations.complaints(ingress)
+        ]
+        is_regex = nginx_annotations.is_regex(ingress)
         spec = ingress.spec
         default = None if spec.default_backend is None else self._backend(spec.default_backend, key)
         if default is not None and not spec.rules:

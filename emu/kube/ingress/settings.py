@@ -12,7 +12,7 @@ import attrs
 
 from emu.kube.api.numbers import whole
 from emu.kube.controller import Key
-from emu.kube.ingress import notes
+from emu.kube.ingress import nginx_annotations
 from emu.kube.ingress.servers import Handling
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def options(data: Mapping[str, str]) -> Options:
     hsts = f"max-age={number('hsts-max-age', 31536000)}"
     hsts += "; includeSubDomains" if is_on("hsts-include-subdomains", default=True) else ""
     hsts += "; preload" if is_on("hsts-preload") else ""
-    limit = notes.size(data.get("proxy-body-size", "1m"))
+    limit = nginx_annotations.size(data.get("proxy-body-size", "1m"))
     return Options(
         proxy_protocol=is_on("use-proxy-protocol"),
         trusts_forwarded=is_on("use-forwarded-headers"),

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from emu.kube.api.objects import Ingress, IngressClass, Service
 from emu.kube.controller import Key
-from emu.kube.ingress import notes, patterns, secrets
+from emu.kube.ingress import nginx_annotations, patterns, secrets
 from emu.kube.ingress.configuration import CLASS, class_of
 from emu.kube.ingress.controller import port_of
-from emu.kube.ingress.notes import PREFIX
+from emu.kube.ingress.nginx_annotations import PREFIX
 from emu.verify.lint.finding import Complaint, subject_of
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def refused_pattern(facts: Facts) -> Iterator[Complaint]:
         for index, path in enumerate(rule.http.paths if rule.http is not None else ())
         if path.path_type != "Exact"
     ]
-    hosts = {host for ingress, _, _, host, _ in given if notes.is_regex(ingress)}
+    hosts = {host for ingress, _, _, host, _ in given if nginx_annotations.is_regex(ingress)}
     for ingress, number, index, host, path in given:
         why = patterns.fault(path.path) if host in hosts else ""
         if why:

@@ -24,7 +24,7 @@ from emu.kube.api.objects.network import (
     IngressSpec,
 )
 from emu.kube.api.store import Store
-from emu.kube.ingress import notes, patterns
+from emu.kube.ingress import nginx_annotations, patterns
 from emu.kube.ingress.configuration import CLASS, decide
 from emu.kube.ingress.controller import Known
 from emu.kube.ingress.proxy import Proxy
@@ -122,7 +122,7 @@ def test_a_path_that_nginx_would_refuse_is_left_out_and_told() -> None:
     """The other paths of the host stay."""
     backend = IngressBackend(BackendService("web", BackendPort(number=80)))
     rule = HttpRule(tuple(HttpPath(backend, path=path) for path in ("/fo(", "/x(a+)+$", "/ok")))
-    marks = {notes.PREFIX + notes.USE_REGEX: "true", CLASS: "nginx"}
+    marks = {nginx_annotations.PREFIX + nginx_annotations.USE_REGEX: "true", CLASS: "nginx"}
     store = Store(EventLoop(), 0, random.Random(1))
     store.put(
         Ingress(Meta("web", "shop", annotations=marks), IngressSpec(rules=(HostRule("w.example", rule),)))

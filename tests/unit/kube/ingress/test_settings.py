@@ -12,7 +12,7 @@ from emu.kube.api.objects.network import IngressClassSpec, IngressSpec
 from emu.kube.api.objects.pod import PodSpec, PodTemplateSpec
 from emu.kube.api.objects.workload import DeploymentSpec
 from emu.kube.controller import Key
-from emu.kube.ingress import addon, notes
+from emu.kube.ingress import addon, nginx_annotations
 from emu.kube.ingress.configuration import CLASS, IS_DEFAULT, is_own
 from emu.kube.ingress.servers import Handling
 from emu.kube.ingress.settings import CONTROLLER_CLASS, Arguments, arguments, options, refused, unknown
@@ -30,7 +30,7 @@ def ingress(name: str | None = None, **annotations: str) -> Ingress:
 
 def annotated(**texts: str) -> Ingress:
     """Return an Ingress with ingress-nginx' annotations."""
-    found = {notes.PREFIX + key.replace("_", "-"): text for key, text in texts.items()}
+    found = {nginx_annotations.PREFIX + key.replace("_", "-"): text for key, text in texts.items()}
     return Ingress(Meta("web", "shop", annotations=found))
 
 
@@ -97,12 +97,12 @@ def test_annotations_win_over_the_config_map() -> None:
         temporal_redirect="https://x.example",
     )
     defaults = Handling(redirects=False, read_timeout=5)
-    assert notes.handling(one, defaults) == Handling(
+    assert nginx_annotations.handling(one, defaults) == Handling(
         read_timeout=30, permanent="https://x.example", permanent_code=302
     )
-    assert list(notes.complaints(one)) == [
-        f"annotation {notes.PREFIX}backend-protocol: 'GRPC' cannot be read",
-        f"annotation {notes.PREFIX}canary is not modelled",
+    assert list(nginx_annotations.complaints(one)) == [
+        f"annotation {nginx_annotations.PREFIX}backend-protocol: 'GRPC' cannot be read",
+        f"annotation {nginx_annotations.PREFIX}canary is not modelled",
     ]
 
 
@@ -180,9 +180,9 @@ def test_an_installation_is_for_ingresses_that_it_would_serve(
 def test_a_redirect_has_a_code_that_nginx_takes(text: str, code: int) -> None:
     """Another one is told by name, and the default one stands for it."""
     one = annotated(permanent_redirect="https://x.example", permanent_redirect_code=text)
-    assert notes.handling(one, Handling()).permanent_code == code
-    told = f"annotation {notes.PREFIX}permanent-redirect-code: {text!r} cannot be read"
-    assert list(notes.complaints(one)) == ([] if str(code) == text else [told])
+    assert nginx_annotations.handling(one, Handling()).permanent_code == code
+    told = f"annotation {nginx_annotations.PREFIX}permanent-redirect-code: {text!r} cannot be read"
+    assert list(nginx_annotations.complaints(one)) == ([] if str(code) == text else [told])
 
 
 @pytest.mark.parametrize(("text", "code"), [("301", 301), ("303", 308), ("999999", 308), ("x", 308)])

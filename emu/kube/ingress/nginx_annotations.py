@@ -115,29 +115,29 @@ _READERS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
 
 def of_ingress(ingress: Ingress) -> Mapping[str, str]:
     """Return ingress-nginx' annotations of an Ingress, without their prefix."""
-    notes = ingress.metadata.annotations
-    return {key.removeprefix(PREFIX): text for key, text in notes.items() if key.startswith(PREFIX)}
+    given = ingress.metadata.annotations
+    return {key.removeprefix(PREFIX): text for key, text in given.items() if key.startswith(PREFIX)}
 
 
 def handling(ingress: Ingress, defaults: Handling) -> Handling:
     """Return what an Ingress says of all its locations."""
     values: dict[str, object] = {}
-    notes = of_ingress(ingress)
-    for key, text in notes.items():
+    annotations = of_ingress(ingress)
+    for key, text in annotations.items():
         if key in _READERS:
             name, read = _READERS[key]
             value = read(text)
             if value is not None:
                 values[name] = value
-    if "temporal-redirect" in notes:
+    if "temporal-redirect" in annotations:
         values["permanent_code"] = 302
     return attrs.evolve(defaults, **values)  # type: ignore[arg-type]  # each reader knows its attribute
 
 
 def is_regex(ingress: Ingress) -> bool:
     """Return whether the paths of an Ingress are regular expressions."""
-    notes = of_ingress(ingress)
-    return notes.get(USE_REGEX) == "true" or bool(notes.get(REWRITE))
+    annotations = of_ingress(ingress)
+    return annotations.get(USE_REGEX) == "true" or bool(annotations.get(REWRITE))
 
 
 def complaints(ingress: Ingress) -> Iterator[str]:
