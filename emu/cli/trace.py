@@ -10,8 +10,11 @@ import click
 from emu.cli import options, source
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from emu.cli.source import Input
     from emu.cluster.cluster import Cluster
+    from emu.cluster.emulation import Emulation
     from emu.verify.telling.places import Places
     from emu.verify.telling.telling import Telling
     from emu.verify.verdict import Outcome, Verdict
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How the answer is written.",
 )
+@options.write
 @click.argument("asker", metavar="FROM")
 @click.argument("target", metavar="TO")
 def trace(
@@ -62,6 +66,7 @@ def trace(
     beside: str,
     verbose: bool,
     form: str,
+    output: str | None,
     asker: str,
     target: str,
 ) -> int:
@@ -90,6 +95,9 @@ def trace(
     good one alone. Where an Ingress controller answers 502, 503 or 504, what it
     asks itself is asked, and told below the page.
 
+    With -w the packets of the branch that is told are written as a capture: -v
+    tells which frame each step is, and each frame has a comment with its step.
+
     The packets are sent in the state after the document's last step, once for
     every branch that chance can take. The exit status is 0 only for ALWAYS.
     """
@@ -104,6 +112,10 @@ def trace(
     from emu.verify.telling.telling import Telling
     from emu.verify.verdict import Word
 
+    if output is not None and (all_branches or form == "json" or output == "-"):
+        raise click.UsageError(
+            "-w FILE writes the branch that is told: not with --all-branches, -o json or -"
+        )
     if branch is not None and all_branches:
         raise click.UsageError("--branch and --all-branches exclude each other")
     network = given.start()
@@ -130,6 +142,8 @@ def trace(
             if is_good and not (denied and is_page_good):
                 telling = attrs.evolve(telling, page=line)
             is_good = is_good and is_page_good
+        if output is not None:
+            telling = attrs.evolve(telling, frames=_record(output, network, telling))
         written = _write(form, telling)
     click.echo(written)
     if under:
@@ -156,6 +170,26 @@ def _page(cluster: Cluster, asker: str, url: str, namespace: str, verdict: Verdi
     telling = Telling(behind, (), (), fixes=() if fix is None else (fix,), places=Places(cluster))
     lines += behind_lines(telling)
     return page_line(verdict, page, behind), "\n".join(lines), page.is_good
+
+
+def _record(name: str, network: Emulation, telling: Telling) -> Mapping[int, int]:
+    """Write the packets of the branch that is told, and return which frame each step is.
+
+    Raises:
+        UsageError: none is.
+    """
+    from emu.cli.output import opened
+    from emu.verify.telling.frames import frames_of
+
+    told = [outcome for _, outcome in telling.branches()]
+    if not told:
+        raise click.UsageError("-w: no branch is told, so there is nothing to write")
+    found = frames_of(network, told[0].story, telling.places)
+    with opened(name) as sink:
+        if sink is not None:
+            sink.write(found.capture, network.fabric, network.names())
+    click.echo(f"{name}: {found.summary}", err=True)
+    return found.numbers
 
 
 def _url_and_end(target: str, form: str) -> tuple[str, str]:

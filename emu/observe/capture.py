@@ -26,7 +26,7 @@ from emu.sim.time import EPOCH, Instant
 from emu.wire.ethernet import NO_HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from emu.fabric.driver import Fabric
     from emu.observe.comments import Explainer
@@ -179,6 +179,10 @@ class Capture:
         self.frames = [frame for frame in self.frames if wanted(frame)]
         self.endings = [frame for frame in self.endings if wanted(frame)]
 
+    def in_order(self) -> Iterator[CapturedFrame]:
+        """Yield frames and endings as pcapng has them: by their times."""
+        return heapq.merge(self.frames, self.endings, key=attrgetter("time_ns"))
+
     def split(self) -> list[Capture]:
         """Return a capture for each point."""
         parts = [Capture([point], epoch=self.epoch, key_log=self.key_log) for point in self.points]
@@ -202,7 +206,7 @@ class Capture:
         opening = secrets(self.frames, self.key_log) if self.key_log else b""
         if opening:
             writer.add_secrets(opening)
-        writer.write_all(heapq.merge(self.frames, self.endings, key=attrgetter("time_ns")))
+        writer.write_all(self.in_order())
 
     def write_pcap(self, stream: BinaryIO, *, point: int | None = None) -> None:
         """Write the frames of one point (or of all) as classic pcap with nanoseconds.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import textwrap
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from emu.observe.recording import Kind
@@ -16,7 +17,7 @@ from emu.wire.addresses import MacAddress
 from emu.wire.arp import REQUEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from emu.verify.story import Hop, Story
     from emu.verify.telling.places import Places
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _COPIES_SHOWN: Final = 4
 _WIDEST_PLACE: Final = 26
 _HEADINGS: Final = ("#", "time", "WHERE", "WHAT")
+_NO_FRAMES: Final[Mapping[int, int]] = MappingProxyType({})
 
 
 class StepRow(NamedTuple):
@@ -36,6 +38,7 @@ class StepRow(NamedTuple):
         addresses: between whom the packet travels from here on, empty where that is as before.
         object: whose doing it was.
         module: what decided.
+        number: of the step, by which captures know it; 0 in a heading.
     """
 
     time: str
@@ -44,10 +47,17 @@ class StepRow(NamedTuple):
     addresses: str = ""
     object: str = ""
     module: str = ""
+    number: int = 0
 
 
-def step_rows(story: Story, places: Places) -> Iterator[StepRow]:
-    """Yield the rows of a story: both halves, each with a heading."""
+def step_rows(story: Story, places: Places, frames: Mapping[int, int] = _NO_FRAMES) -> Iterator[StepRow]:
+    """Yield the rows of a story: both halves, each with a heading.
+
+    Args:
+        story: what happened.
+        places: whose doing it was.
+        frames: by the numbers of steps, which frame of a capture each is.
+    """
     hops = story.hops()
     packets: dict[int, list[Hop]] = {}
     for hop in hops:
@@ -80,7 +90,10 @@ def step_rows(story: Story, places: Places) -> Iterator[StepRow]:
         origin = None if hop.aside else places.origin(step)
         named = "" if origin is None else f"{origin.object} {origin.field}".rstrip()
         time = f"{to_seconds(step.time - story.start):.6f}"
-        yield StepRow(time, _where(hop), what, addresses, named, hop.told.module.removeprefix("emu."))
+        if step.number in frames:
+            what += f", frame {frames[step.number]}"
+        module = hop.told.module.removeprefix("emu.")
+        yield StepRow(time, _where(hop), what, addresses, named, module, step.number)
 
 
 def _question(hop: Hop) -> tuple[str, bytes, bytes] | None:
@@ -136,9 +149,9 @@ def _copy(hop: Hop, packet: Sequence[Hop]) -> str:
     return f"(a copy) {_what(decision)}"
 
 
-def step_lines(story: Story, places: Places) -> Iterator[str]:
+def step_lines(story: Story, places: Places, frames: Mapping[int, int] = _NO_FRAMES) -> Iterator[str]:
     """Yield the rows of a story as lines in eighty columns."""
-    table = list(step_rows(story, places))
+    table = list(step_rows(story, places, frames))
     if not table:
         yield "no packet was sent"
         return

@@ -120,7 +120,7 @@ def _every_step(telling: Telling, outcome: Outcome) -> str:
 
     def rows() -> Iterator[str]:
         count = 0
-        for row in step_rows(outcome.story, telling.places):
+        for row in step_rows(outcome.story, telling.places, telling.frames):
             if not row.time:
                 yield _half(row.where, row.what, 5)
                 continue

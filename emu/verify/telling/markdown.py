@@ -89,7 +89,7 @@ def _way(telling: Telling, outcome: Outcome) -> Iterator[str]:
 def _every_step(telling: Telling, outcome: Outcome) -> Iterator[str]:
     cells: list[tuple[str, ...]] = []
     count = 0
-    for row in step_rows(outcome.story, telling.places):
+    for row in step_rows(outcome.story, telling.places, telling.frames):
         if not row.time:
             cells.append(("", "", f"**{row.where}**", escaped(row.what), "", "", ""))
             continue

@@ -19,7 +19,7 @@ from emu.verify.telling.places import Places
 from emu.verify.telling.stages import Row, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from emu.verify.causes.cause import Cause
     from emu.verify.story import Story
@@ -60,6 +60,7 @@ class Telling:
         places: of the network that was asked.
         denied: why policies would end what is delivered, if somebody enforced them; None if they would not.
         page: the first line where more than packets was asked for; empty for the packets' own.
+        frames: by the numbers of steps, which frame of a capture each is.
     """
 
     verdict: Verdict
@@ -70,6 +71,7 @@ class Telling:
     places: Places = attrs.field(factory=Places)
     denied: Cause | None = None
     page: str = ""
+    frames: Mapping[int, int] = attrs.field(factory=dict)
 
     @property
     def answer(self) -> str:

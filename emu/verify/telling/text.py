@@ -64,7 +64,7 @@ def _way(telling: Telling, number: int, outcome: Outcome) -> Iterator[str]:
     if telling.has_fates:
         yield from paragraph(f"branch {number}", telling.title(outcome))
     if telling.is_verbose:
-        yield from step_lines(outcome.story, telling.places)
+        yield from step_lines(outcome.story, telling.places, telling.frames)
         return
     halves = telling.halves(outcome)
     if not halves:
