@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def bounded(program: Program[T], deadline: Instant | None) -> Program[T]:
+def bounded(
+    program: Program[T], deadline: Instant | None, opened: list[sockets.Socket] | None = None
+) -> Program[T]:
     """Run `program`; at `deadline` end it, wherever it waits, and close the sockets it opened.
+
+    Args:
+        program: what is run.
+        deadline: None for none.
+        opened: gets those sockets, where there is a deadline.
 
     Raises:
         TimeoutError: it was ended.
@@ -25,7 +32,7 @@ def bounded(program: Program[T], deadline: Instant | None) -> Program[T]:
     """
     if deadline is None:
         return (yield from program)
-    opened: list[sockets.Socket] = []
+    opened = [] if opened is None else opened
     value: Any = None
     error: OSError | None = None
     while True:

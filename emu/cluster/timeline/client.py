@@ -17,6 +17,8 @@ from emu.errors import EmuError
 from emu.sim.time import Instant, later
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from emu.cluster.cluster import Cluster
     from emu.cluster.timeline.packets import Flow, FlowKey, PacketWatch
     from emu.cluster.timeline.traffic import TrafficSpec
@@ -50,6 +52,7 @@ class Client:
         self._cluster = cluster
         self._packets = packets
         self._lost: list[tuple[Attempt, Flow, list[int]]] = []
+        self._lookups: dict[int, list[Flow]] = {}  # by the number of an attempt
         self._processes: list[Process[Any]] = []
         self._next: Event | None = None
 
@@ -158,19 +161,28 @@ class Client:
         since: int = 0,
         until: int | None = None,
     ) -> None:
-        """Note how an attempt ended, and that the packets `since` to `until` of its flow are its own.
-
-        Without a flow nothing is known of its packets.
-        """
+        """Note how an attempt ended, and that the packets `since` to `until` of its flow are its own."""
         made.outcome, made.ended = outcome, now
+        lookups = self._lookups.pop(made.number, [])
+        if outcome != OK:
+            self._lost += [(made, flow, flow.packets) for flow in lookups]
         if self._packets is None or key is None:
             return
         flow = self._packets.flow(key)
         numbers = flow.packets[since:until]
         made.packets = len(numbers)
-        made.server = next(filter(None, map(flow.end_of, numbers)), "")
+        own = (number for number in numbers if number not in flow.answers)
+        made.server = next(filter(None, map(flow.end_of, own)), "")
         if outcome != OK:
             self._lost.append((made, flow, numbers))
+
+    def looked_up(self, made: Attempt, keys: Iterable[FlowKey]) -> None:
+        """Note the flows by which a name was looked up for an attempt, and take them as over."""
+        if self._packets is not None:
+            found = self._lookups.setdefault(made.number, [])
+            for key in keys:
+                found.append(self._packets.flow(key))
+                self._packets.forget(key)
 
     def judges_arrival(self, made: Attempt, key: FlowKey, number: int) -> None:
         """Find out, when the attempt's time is over, whether packet `number` has come to its host."""

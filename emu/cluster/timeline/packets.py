@@ -5,6 +5,7 @@ A packet keeps its number on its whole way, whatever NAT and tunnels make of
 it. So it is enough to learn where a client sends which flow has which
 packets, and to note for each where it came in last, and whether that was its
 destination. One that waits for a neighbour may end long after its attempt.
+Where a client's packet has arrived, what leaves for its sender is an answer.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from emu.kernel.skb import Skb
     from emu.wire.frame import Frame
 
+_LEAST: Final = 8
+_TCP_HEADER: Final = 20
 _SYN: Final = 2
 _SYN_ACK: Final = 18
 _IN, _OUT = Direction
@@ -43,13 +46,25 @@ class FlowKey(NamedTuple):
     port: int
 
 
+class Answer(NamedTuple):
+    """What tells an answer: who sends it, the protocol, to whom, and the ports (of ICMP the identifier)."""
+
+    net: str
+    protocol: int
+    dst: bytes
+    sport: int
+    dport: int
+
+
 @attrs.define(eq=False)
 class Flow:
     """The packets of a flow.
 
     Attributes:
         syn: of TCP the sequence number that it began with; empty where its beginning was not seen.
-        packets: their numbers, in order.
+        packets: their numbers, in order, and those of the answers.
+        answers: which of them are answers.
+        asked: how answers to it are known.
         lengths: by number how long a packet is, its IP header included.
         places: by number the namespace that a packet came into last.
         before: by number the namespace before that.
@@ -62,6 +77,8 @@ class Flow:
 
     syn: bytes = b""
     packets: list[int] = attrs.field(factory=list)
+    answers: set[int] = attrs.field(factory=set)
+    asked: set[Answer] = attrs.field(factory=set)
     lengths: dict[int, int] = attrs.field(factory=dict)
     places: dict[int, str] = attrs.field(factory=dict)
     before: dict[int, str] = attrs.field(factory=dict)
@@ -125,12 +142,26 @@ class PacketWatch:
         self._flows: dict[FlowKey, Flow] = {}
         self._by_packet: dict[int, Flow] = {}
         self._over: list[Flow] = []
+        self._asked: dict[Answer, Flow] = {}
         self._codes: dict[str, Counter[str]] = {}
 
     def sent(self, net: Namespace, packet: Skb) -> None:
-        """Begin to follow a packet, if it is of a client: as it leaves its socket, before any translation."""
-        if net.name in self.clients:
-            self._begin(net.name, packet)
+        """Begin to follow a packet of a client, or an answer: as it leaves its socket, not translated yet."""
+        ports = _ports(packet) if self._asked or net.name in self.clients else None
+        if ports is None:
+            return
+        sport, dport = ports
+        header = packet.header
+        flow = self._asked.get(Answer(net.name, header.protocol, header.dst, sport, dport))
+        if flow is not None:
+            flow.answers.add(packet.packet_id)
+        elif net.name in self.clients:
+            flow = self._flow_of(FlowKey(net.name, header.protocol, sport), packet)
+        else:
+            return
+        flow.packets.append(packet.packet_id)
+        flow.lengths[packet.packet_id] = len(packet.packet)
+        self._by_packet[packet.packet_id] = flow
 
     def seen(self, net: Namespace, device: Device, direction: Direction, frame: Frame) -> None:
         """Take note of where a packet of a client is."""
@@ -147,6 +178,12 @@ class PacketWatch:
         flow = self._by_packet.get(packet.packet_id)
         if flow is not None and len(packet.packet) == flow.lengths[packet.packet_id]:
             flow.arrived[packet.packet_id] = net.name
+            ports = _ports(packet)
+            if ports is not None and packet.packet_id not in flow.answers:
+                sport, dport = ports
+                answer = Answer(net.name, packet.header.protocol, packet.header.src, dport, sport)
+                flow.asked.add(answer)
+                self._asked[answer] = flow
 
     def dropped(self, net: Namespace, packet: Frame | Skb, drop: Drop) -> None:
         """Take note of the end of a packet of a client."""
@@ -157,32 +194,27 @@ class PacketWatch:
             flow.pass_by(packet.packet_id, net.name)
         else:
             flow.drops[packet.packet_id] = drop.reason.name, net.name
+            if packet.packet_id in flow.answers:
+                return
             self._codes.setdefault(flow.net, Counter())[code_of(drop)] += 1
 
     def disclosed(self, random: bytes, key_log: bytes) -> None:
         """Hand on what programs say in secret, for captures that come later."""
         self._confidant.disclosed(random, key_log)
 
-    def _begin(self, net: str, skb: Skb) -> None:
-        octets, at, protocol = skb.packet, skb.header.header_length, skb.header.protocol
-        if protocol in {TCP, UDP}:
-            port = octets[at] << 8 | octets[at + 1]
-        elif protocol == ICMP:
-            port = octets[at + 4] << 8 | octets[at + 5]
-        else:
-            return
-        key = FlowKey(net, protocol, port)
-        flow = self._flows.get(key)
+    def _flow_of(self, key: FlowKey, skb: Skb) -> Flow:
+        """Return the flow that a packet belongs to; the SYN of another connection begins another one."""
         syn = b""
-        if protocol == TCP and octets[at + 13] & _SYN_ACK == _SYN:
-            syn = octets[at + 4 : at + 8]
+        at = skb.header.header_length
+        if key.protocol == TCP and skb.packet[at + 13] & _SYN_ACK == _SYN:
+            syn = skb.packet[at + 4 : at + 8]
+        flow = self._flows.get(key)
         if flow is None or (syn and flow.syn != syn):  # packets of an old connection may come before
             if len(self._flows) > _MOST_FLOWS:
                 self._flows.clear()
-            flow = self._flows[key] = Flow(syn, net=net)
-        flow.packets.append(skb.packet_id)
-        flow.lengths[skb.packet_id] = len(octets)
-        self._by_packet[skb.packet_id] = flow
+                self._asked.clear()
+            flow = self._flows[key] = Flow(syn, net=key.net)
+        return flow
 
     def flow(self, key: FlowKey) -> Flow:
         """Return what is known of a flow, which may be nothing."""
@@ -206,6 +238,8 @@ class PacketWatch:
         Those of its packets that are under way are still followed.
         """
         flow = self._flows.pop(key, None)
+        for answer in () if flow is None else flow.asked:
+            self._asked.pop(answer, None)
         if flow is not None and self._is_unfinished(flow):
             self._over.append(flow)
             if len(self._over) > _SWEPT:
@@ -227,3 +261,16 @@ def code_of(drop: Drop) -> str:
     return next(
         (code for begin, code in BY_DETAIL.items() if drop.detail.startswith(begin)), drop.reason.name
     )
+
+
+def _ports(skb: Skb) -> tuple[int, int] | None:
+    """Return the ports of a packet, of ICMP the identifier twice; None where there is nothing like it."""
+    octets, at, protocol = skb.packet, skb.header.header_length, skb.header.protocol
+    if len(octets) < at + (_TCP_HEADER if protocol == TCP else _LEAST):
+        return None
+    if protocol in {TCP, UDP}:
+        return octets[at] << 8 | octets[at + 1], octets[at + 2] << 8 | octets[at + 3]
+    if protocol == ICMP:
+        identifier = octets[at + 4] << 8 | octets[at + 5]
+        return identifier, identifier
+    return None

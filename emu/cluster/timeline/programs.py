@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import errno
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from emu.apps.channel import Plain
 from emu.apps.deadline import bounded
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from emu.fabric.program import Program
     from emu.kernel.sockets import Socket
     from emu.wire.addresses import IpAddress
+
+T = TypeVar("T")
 
 REFUSED: Final = "refused"
 RESET: Final = "reset"
@@ -83,7 +85,7 @@ def attempt(client: Client) -> Program[None]:
 
 def _request(client: Client, made: Attempt, deadline: Instant) -> Program[None]:
     """Look up, connect, ask, close."""
-    address, outcome = yield from _address(client, deadline)
+    address, outcome = yield from _address(client, made, deadline)
     key: FlowKey | None = None
     if address is not None:
         socket = yield from program.socket(SocketKind.TCP)
@@ -101,7 +103,7 @@ def _request(client: Client, made: Attempt, deadline: Instant) -> Program[None]:
 
 
 def _ping(client: Client, made: Attempt) -> Program[None]:
-    address, outcome = yield from _address(client, later(made.sent, client.spec.timeout))
+    address, outcome = yield from _address(client, made, later(made.sent, client.spec.timeout))
     key: FlowKey | None = None
     if address is not None:
         identifier = (_FIRST_IDENTIFIER + made.number) & 0xFFFF
@@ -121,9 +123,8 @@ def _look_up(client: Client, made: Attempt) -> Program[None]:
     assert client.target is not None
     assert client.userland is not None
     try:
-        found = yield from bounded(
-            look_up(client.target.name, client.userland), later(made.sent, client.spec.timeout)
-        )
+        deadline = later(made.sent, client.spec.timeout)
+        found = yield from _noted(client, made, look_up(client.target.name, client.userland), deadline)
         outcome = UNRESOLVED if isinstance(found, Unresolved) else OK
     except TimeoutError:
         outcome = TIMEOUT
@@ -163,7 +164,7 @@ def _kept(client: Client, end: Instant | None) -> Program[None]:
         made = client.sends(now, mine)
         outcome, key, since = "", None, 0
         if socket is None:
-            address, outcome = yield from _address(client, deadline)
+            address, outcome = yield from _address(client, made, deadline)
             if address is not None:
                 socket = yield from program.socket(SocketKind.TCP)
                 outcome = yield from _connect(client, socket, address, deadline)
@@ -217,7 +218,7 @@ def _datagrams(client: Client, end: Instant | None) -> Program[None]:
             assert client.target is not None
             if address is None or client.target.is_pending:
                 before = address
-                address, outcome = yield from _address(client, deadline)
+                address, outcome = yield from _address(client, made, deadline)
                 if address is not None and address != before:
                     if before is None:
                         yield from program.bind(socket, ANY_IP4, spec.source_port)
@@ -266,13 +267,25 @@ def _wait(due: Instant) -> Program[Instant]:
     return now
 
 
-def _address(client: Client, deadline: Instant) -> Program[tuple[IpAddress | None, str]]:
+def _noted(client: Client, made: Attempt, lookup: Program[T], deadline: Instant) -> Program[T]:
+    """Look something up until a deadline, and note by which flows."""
+    opened: list[Socket] = []
+    try:
+        return (yield from bounded(lookup, deadline, opened))
+    finally:
+        kinds = {SocketKind.UDP: UDP, SocketKind.TCP: TCP}
+        keys = [_key(client, each, kinds[each.kind]) for each in opened if each.kind in kinds]
+        client.looked_up(made, filter(None, keys))
+
+
+def _address(client: Client, made: Attempt, deadline: Instant) -> Program[tuple[IpAddress | None, str]]:
     """Return whom to ask now, or why nobody."""
     target = client.aim()
     if target.address != ANY_IP4:
         return target.address, ""
     try:
-        found = yield from bounded(look_up(target.name, client.userland or Userland(), family=0), deadline)
+        lookup = look_up(target.name, client.userland or Userland(), family=0)
+        found = yield from _noted(client, made, lookup, deadline)
     except TimeoutError:
         return None, TIMEOUT
     except (OSError, CommandError):

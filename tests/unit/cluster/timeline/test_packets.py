@@ -104,6 +104,35 @@ def test_what_does_not_even_leave_its_pod_has_a_reason() -> None:
     assert ends(sends.windows) == {("NETFILTER_DROP", "default/client"): sends.lost}
 
 
+def test_an_answer_that_is_lost_has_a_reason() -> None:
+    """The requests have all arrived."""
+    story = story_of(play('[{at: 5s, run: "exec node/one -- iptables -I FORWARD -s 10.244.1.3 -j DROP"}]'))
+    for each in story.clients:
+        found = each.summary
+        if each.spec.name in {"fresh", "kept"}:
+            assert ends(found.windows)["NETFILTER_DROP", "node/one"] >= found.lost, each.spec.name
+            assert "NETFILTER_DROP" not in found.codes  # they count what was sent here
+        elif each.spec.name == "sends":
+            assert found.lost == 0
+
+
+@pytest.mark.parametrize("client", ["kind: dns", "kind: http"])
+def test_a_question_for_a_name_that_is_lost_has_a_reason(client: str) -> None:
+    """It is a packet of the attempt."""
+    spec = f"""
+  until: 12s
+  steps: [{{at: 5s, run: "exec node/one -- iptables -I FORWARD -p udp --dport 53 -j DROP"}}]
+  traffic: [{{name: a, from: client, to: web.default, {client}}}]
+"""
+    source = source_of(scan((HEAD + spec).encode(), "s.yaml"), "s.yaml")
+    assert isinstance(source, ClusterSource)
+    (found,) = story_of(source.start()).clients
+    assert found.summary.lost >= 6
+    (end,) = ends(found.summary.windows).items()
+    assert end[0] == ("NETFILTER_DROP", "node/one")
+    assert end[1] == 2 * found.summary.lost  # A and AAAA
+
+
 def test_a_datagram_arrives_at_a_node_as_at_a_pod() -> None:
     """Where a program of the node waits for it; where none does it is refused there."""
     spec = """
