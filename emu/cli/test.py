@@ -94,7 +94,7 @@ class Steps:
 def take_steps(cluster: Cluster, *, is_told: bool = False) -> Steps:
     """Take the steps of a cluster's scenarios; with `is_told` print them."""
     from emu.verify.expect.report import Refusal
-    from emu.verify.expect.said import check_said
+    from emu.verify.expect.step_output import check_output
 
     refusals = []
     findings = []
@@ -106,7 +106,7 @@ def take_steps(cluster: Cluster, *, is_told: bool = False) -> Steps:
             click.echo(finished.stdout, nl=False)
             click.echo(finished.stderr, nl=False, err=True)
         if step.said is not None:
-            findings.append(check_said(step.said, finished))
+            findings.append(check_output(step.said, finished))
             continue
         has_failed |= finished.status != 0
         if finished.status and step.words[0] != "exec":

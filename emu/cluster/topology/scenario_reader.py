@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.cluster.expectation import Expectation, parse_expectation
-from emu.cluster.said import SaidExpectation, read_said
 from emu.cluster.sources import read_all
+from emu.cluster.step_output import OutputExpectation, read_output
 from emu.cluster.timeline.expectation import PREFIX, TrafficExpectation, parse_traffic_expectation
 from emu.cluster.timeline.reader import instant, read_races, read_traffic
 from emu.cluster.topology.flatten import flatten
@@ -53,7 +53,7 @@ class Draft:
     manifests: tuple[ManifestNode, ...]
     file: str
     line: int
-    said: SaidExpectation | None = None
+    said: OutputExpectation | None = None
 
 
 @attrs.frozen
@@ -119,7 +119,7 @@ def _step(place: Place, file: str) -> tuple[Duration | None, Draft]:
     manifests = (
         tuple(_of_files(place.at("run"), words, file)) if words[:1] and words[0] in _WITH_FILES else ()
     )
-    said = read_said(fields, words, file, place.line)
+    said = read_output(fields, words, file, place.line)
     return fields.done((at, Draft(0, words, manifests, file, place.line, said)))
 
 

@@ -16,7 +16,7 @@ from emu.wire.addresses import Prefix
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from emu.cluster.said import SaidExpectation
+    from emu.cluster.step_output import OutputExpectation
     from emu.cluster.topology.nics import NicSpec, NodeRoute
     from emu.kube.api.objects import Object
     from emu.kube.api.objects.scheduling import Taint
@@ -186,4 +186,4 @@ class StepSpec:
     sources: tuple[Source, ...] = attrs.field(default=(), eq=False, repr=False)
     file: str = attrs.field(default="", eq=False, repr=False, kw_only=True)
     line: int = attrs.field(default=0, eq=False, repr=False, kw_only=True)
-    said: SaidExpectation | None = attrs.field(default=None, repr=False, kw_only=True)
+    said: OutputExpectation | None = attrs.field(default=None, repr=False, kw_only=True)

@@ -9,7 +9,7 @@ import attrs
 
 if TYPE_CHECKING:
     from emu.cluster.expectation import Expectation
-    from emu.cluster.said import SaidExpectation
+    from emu.cluster.step_output import OutputExpectation
     from emu.cluster.timeline.expectation import TrafficExpectation
 
 VACUOUS: Final = "VACUOUS"
@@ -43,7 +43,7 @@ class Finding:
         proof: why a denial counts, in words; empty where nothing had to be proved.
     """
 
-    expectation: Expectation | TrafficExpectation | SaidExpectation
+    expectation: Expectation | TrafficExpectation | OutputExpectation
     is_met: bool
     got: str
     reason: str = ""

@@ -9,10 +9,10 @@ from emu.verify.expect.finding import Finding
 
 if TYPE_CHECKING:
     from emu.apps.tools.finished import Finished
-    from emu.cluster.said import SaidExpectation
+    from emu.cluster.step_output import OutputExpectation
 
 
-def check_said(expected: SaidExpectation, finished: Finished) -> Finding:
+def check_output(expected: OutputExpectation, finished: Finished) -> Finding:
     """Return a finding for a step."""
     missed = expected.missed(finished)
     words = "\n      ".join((finished.stdout + finished.stderr).splitlines()) if missed else ""

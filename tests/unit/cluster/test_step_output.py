@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from emu.apps.tools.finished import Finished
 from emu.cli import cli
-from emu.cluster.said import SaidExpectation
+from emu.cluster.step_output import OutputExpectation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ PRINTED = Finished("one\ntwo\n", "an error\n", 3)
 )
 def test_what_a_step_says_is_compared(expected: dict[str, Any], missed: str) -> None:
     """All of the output, parts of it with errors, and the exit status."""
-    assert SaidExpectation("get nodes", **expected).missed(PRINTED) == missed
+    assert OutputExpectation("get nodes", **expected).missed(PRINTED) == missed
 
 
 def run(verb: str, folder: Path, *steps: str) -> tuple[int, str]:

@@ -26,7 +26,7 @@ _MOST = 255
 
 
 @attrs.frozen
-class SaidExpectation:
+class OutputExpectation:
     """What is expected of a step.
 
     Attributes:
@@ -79,7 +79,7 @@ class SaidExpectation:
         return "" if absent is None else f"no {absent!r}"
 
 
-def read_said(fields: Fields, words: tuple[str, ...], file: str, line: int) -> SaidExpectation | None:
+def read_output(fields: Fields, words: tuple[str, ...], file: str, line: int) -> OutputExpectation | None:
     """Read what a step is expected to say, None if nothing is said of it."""
     found = [key for key in KEYS if fields.has(key)]
     prints = fields.get("prints", text, None)
@@ -87,7 +87,7 @@ def read_said(fields: Fields, words: tuple[str, ...], file: str, line: int) -> S
     exits = fields.get("exits", integer(0, _MOST), None)
     if not found:
         return None
-    return SaidExpectation(" ".join(words), prints, contains, exits, file=file, line=line)
+    return OutputExpectation(" ".join(words), prints, contains, exits, file=file, line=line)
 
 
 def _texts(place: Place) -> tuple[str, ...]:
