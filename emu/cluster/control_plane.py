@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from emu.cluster import cards, node_objects, outside, policies, proxying
+from emu.cluster import interfaces, node_objects, outside, policies, proxying
 from emu.cluster.balancers import Balancers
 from emu.cluster.daemons import Daemons
 from emu.cluster.ingresses import Ingresses
@@ -241,7 +241,7 @@ class ControlPlane:
         net = self.fabric.add_namespace(f"node/{name}")
         net.sysctl.set("net.ipv4.ip_forward", 1)
         self.underlay.attach(net, planned.devices, name=name)
-        cards.configure(self.fabric, net, planned, self._warn)
+        interfaces.configure(self.fabric, net, planned, self._warn)
         address = str(planned.internal.address)
         files = {
             "/etc/hosts": hosts.of_node(name, address),

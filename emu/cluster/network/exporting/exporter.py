@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from emu.cluster.network import paper
+from emu.cluster.network import document_text
 from emu.cluster.network.exporting import late, ways
 from emu.cluster.network.exporting.devices import FIXED, DeviceWriter
 from emu.cluster.network.exporting.names import document_names
@@ -200,7 +200,7 @@ def write_export(exported: Exported, source: str, folder: Path) -> None:
     document = exported.document
     rules = [file for files in (document.iptables, document.nft, document.ipset) for file in files.values()]
     texts = {Path(file.path).name: file.text for file in rules}
-    texts[FILE] = paper.render(document, _head(exported.remarks, source))  # last: it names the others
+    texts[FILE] = document_text.render(document, _head(exported.remarks, source))  # last: it names the others
     with folder_for_results(folder), tempfile.TemporaryDirectory(prefix=".emu-", dir=folder) as name:
         scratch = Path(name)
         for file in texts:

@@ -5,5 +5,5 @@
 and `connections` read them, and `dump` says what was read. `node` decides what
 becomes of each device; `wiring` and `ways` write a node into a `draft`, `cables`,
 `pods`, `underlay` and `hosts` what stands at the other ends of its cables.
-`importer` does it all in order; `emu.cluster.network.paper` makes the text.
+`importer` does it all in order; `emu.cluster.network.document_text` makes the text.
 """

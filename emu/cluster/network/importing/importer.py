@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from emu.cluster.network import paper
+from emu.cluster.network import document_text
 from emu.cluster.network.actions import CapturePoint, TcpServer, UdpServer
 from emu.cluster.network.build import build
 from emu.cluster.network.importing import cables, pods, settings, underlay, wiring
@@ -231,7 +231,7 @@ def write_import(imported: Imported, source: str, target: Path) -> None:
         OutputError: they cannot be written.
         DocumentError: the dumps contradict each other, so nobody can build the network.
     """
-    text = paper.render(imported.document, _head(imported.remarks, source))
+    text = document_text.render(imported.document, _head(imported.remarks, source))
     with _failures(target):
         if target.is_dir() or not target.parent.is_dir():
             raise OutputError(f"{target}: {os.strerror(21 if target.is_dir() else 2)}")

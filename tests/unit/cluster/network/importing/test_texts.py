@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from emu.cluster.network import paper
+from emu.cluster.network import document_text
 from emu.cluster.network.importing.importer import import_nodes
 from emu.cluster.network.model import NetworkDocument
 from emu.cluster.network.reader import read_network
@@ -170,7 +170,7 @@ class TestPaper:
         for rules in (document.iptables, document.nft, document.ipset):
             for file in rules.values():
                 (tmp_path / file.path).write_text(file.text)
-        (parsed,) = parse(paper.render(document, ["a comment"]), "network.yaml")
+        (parsed,) = parse(document_text.render(document, ["a comment"]), "network.yaml")
         again = read_network(parsed, tmp_path)
         names = [
             field.name
@@ -190,12 +190,12 @@ class TestPaper:
     )
     def test_a_text_stays_a_text(self, text: str) -> None:
         """Whatever YAML would take it for without quotes."""
-        (parsed,) = parse(f"- {paper.scalar(text)}\n", "x")
+        (parsed,) = parse(f"- {document_text.scalar(text)}\n", "x")
         assert parsed.value == [text]
 
     def test_a_comment_ends_with_its_line(self) -> None:
         """Names of folders are the user's."""
-        assert paper.comment("a\nb: c\x00é") == "# a?b: c??"
+        assert document_text.comment("a\nb: c\x00é") == "# a?b: c??"
 
 
 def again_rules() -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Final
 
+from emu.cluster.network.action_text import fields_of, in_seconds
 from emu.cluster.network.model import (
     ETHERNET_MTU,
     LOCAL_TABLE,
@@ -22,14 +23,13 @@ from emu.cluster.network.model import (
     RouteSpec,
     VxlanSpec,
 )
-from emu.cluster.network.paper_steps import fields_of, in_seconds
 from emu.sim.time import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from emu.cluster.network.action_text import Fields, Value
     from emu.cluster.network.model import NetworkDocument, Sysctl
-    from emu.cluster.network.paper_steps import Fields, Value
 
 _BARE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*|[0-9]+(?:\.[0-9]+){3}(?:/[0-9]+)?")
 _RESERVED: Final = frozenset({"y", "n", "yes", "no", "true", "false", "on", "off", "null", "none"})

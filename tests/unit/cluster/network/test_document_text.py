@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import pytest
 
-from emu.cluster.network import paper
+from emu.cluster.network import document_text
 from emu.cluster.network.reader import is_network_document, load_network, read_network
 from emu.document import load, parse
 
@@ -46,5 +46,5 @@ def with_bare_names(document: NetworkDocument, folder: Path) -> NetworkDocument:
 def test_what_is_written_is_read_as_it_was_meant(path: Path) -> None:
     """Every document in the repository is the same after it was written and read again."""
     document = with_bare_names(load_network(path), path.parent)
-    (parsed,) = parse(paper.render(document, ["a comment"]), "again.yaml")
+    (parsed,) = parse(document_text.render(document, ["a comment"]), "again.yaml")
     assert with_bare_names(read_network(parsed, path.parent), path.parent) == document
