@@ -62,6 +62,9 @@ class _Reading:
     help="Of each cluster; with more nothing is asked.",
 )
 @click.option("--brute-force", is_flag=True, help="Ask every pod, even those proved to be alike.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes; else one a processor."
+)
 @click.option("--exit-code", is_flag=True, help="Exit status 1 if a flow changes.")
 @click.option(
     "-o",
@@ -86,6 +89,7 @@ def diff(
     only_changes: bool,
     most: int,
     brute_force: bool,
+    jobs: int | None,
     exit_code: bool,
     form: str,
     files: tuple[str, ...],
@@ -110,7 +114,7 @@ def diff(
         known = len(after.warnings)
         after.apply(*_objects(applied, how))
         notes.tell(after.warnings[known:])
-    difference = _compare(before, after, sources, targets, most=most, brute_force=brute_force)
+    difference = _compare(before, after, sources, targets, most=most, brute_force=brute_force, jobs=jobs)
     _write(difference, form, only_changes=only_changes)
     return 1 if exit_code and difference.changed else 0
 
@@ -202,9 +206,11 @@ def _compare(
     *,
     most: int,
     brute_force: bool,
+    jobs: int | None,
 ) -> Difference:
     from emu.cli.progress import progress
     from emu.verify.difference import compare
+    from emu.verify.jobs import processors
 
     with progress("asking") as tell:
         found = compare(
@@ -214,6 +220,7 @@ def _compare(
             targets=targets,
             most=most,
             brute_force=brute_force,
+            jobs=jobs or processors(),
             progress=tell,
         )
     if not found.rows:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import attrs
 
 from emu.errors import UnknownNameError
+from emu.verify import jobs
 from emu.verify.asker import Asker
 from emu.verify.difference.answer import ABSENT, Answer, answer_of
 from emu.verify.difference.modes import ALL
@@ -41,27 +42,37 @@ class Asking:
         cluster: whom to ask; it is the same afterwards.
         flows: what to ask.
         brute_force: let no pods share an answer.
+        jobs: how many processes may work on it.
     """
 
     cluster: Cluster
     flows: Collection[Flow]
     brute_force: bool = False
-    _shared: dict[Hashable, Answer] = attrs.field(factory=dict, init=False)
+    jobs: int = 1
     _places: dict[str, str] = attrs.field(factory=dict, init=False)
 
     def answers(self) -> Iterator[tuple[Question, Answer]]:
-        """Yield each question and its answer."""
+        """Yield each question and its answer.
+
+        Raises:
+            JobError: one of the processes was ended.
+        """
         asker, known = Asker(self.cluster, is_brief=True), owners(self.cluster)
         likenesses = {} if self.brute_force else self._likenesses()
+        every: list[tuple[Question, Hashable]] = []
+        asked: dict[Hashable, tuple[Flow, Member, Member]] = {}
         for flow in self.flows:
             for source, target in flow.questions:
-                key = self._key(likenesses, source, target, flow.port)
-                answer = None if key is None else self._shared.get(key)
-                if answer is None:
-                    answer = _ask(asker, known, flow, source, target)
-                    if key is not None:
-                        self._shared[key] = answer
-                yield (flow.key, source.shown, target.shown), answer
+                question: Question = (flow.key, source.shown, target.shown)
+                key = self._key(likenesses, source, target, flow.port) or question
+                every.append((question, key))
+                asked.setdefault(key, (flow, source, target))
+        answered = jobs.answers(lambda one: _ask(asker, known, *one), list(asked.values()), self.jobs)
+        found: dict[Hashable, Answer] = {}
+        for question, key in every:
+            if key not in found:
+                found[key] = next(answered)
+            yield question, found[key]
 
     def _likenesses(self) -> Mapping[str, Likeness]:
         """Return which pods are alike, for each protocol that pods are asked by."""

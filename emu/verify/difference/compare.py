@@ -56,6 +56,7 @@ def compare(
     targets: Sequence[str] = (),
     most: int = MOST_QUESTIONS,
     brute_force: bool = False,
+    jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Difference:
     """Return how the flows of two clusters differ.
@@ -67,10 +68,12 @@ def compare(
         targets: only whom, likewise.
         most: how many questions each may be asked.
         brute_force: let no pods share an answer.
+        jobs: how many processes may work on it.
         progress: is told how many questions are answered, and how many there are.
 
     Raises:
         TooManyQuestionsError: there are more than `most`.
+        JobError: one of the processes was ended.
     """
     both = before, after
     chosen = [_chosen([*choose(each), *_more(each, both)], sources, targets) for each in both]
@@ -83,7 +86,7 @@ def compare(
     total, done = sum(numbers), 0
     answers: list[dict[Question, Answer]] = [{}, {}]
     for network, flows, found in zip((before, after), chosen, answers, strict=True):
-        for question, answer in Asking(network, flows.values(), brute_force=brute_force).answers():
+        for question, answer in Asking(network, flows.values(), brute_force, jobs).answers():
             found[question] = answer
             done += 1
             if progress is not None:
