@@ -17,7 +17,7 @@ from emu.apps.curl import url as urls
 from emu.apps.curl.report import MORE_DETAILS
 from emu.errors import EndPointError, UnknownNameError
 from emu.verify.asker import Asker
-from emu.verify.causes.codes import TLS_DEFAULT_CERT
+from emu.verify.causes.codes import TLS_DEFAULT_CERT, TLS_NAME_MISMATCH, TLS_UNTRUSTED
 from emu.verify.telling.layout import paragraph
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ _WRITTEN = "%{http_code} %{remote_ip}"
 _SUBJECT: Final = re.compile(r"^\*\s+subject: (.*)$", re.MULTILINE)
 _LOST: Final = frozenset((502, 503, 504))
 _UNTRUSTED: Final = ("self-signed", "issuer")
+_OTHER_NAME: Final = "subject name"
 _DISTRUST: Final = (
     "nobody whom this client trusts vouches for it: -k takes any certificate, --cacert FILE trusts "
     "who signed this one"
@@ -73,8 +74,8 @@ class Page:
     @property
     def code(self) -> str:
         """The reason code for what is amiss, empty where none says it."""
-        if self.is_default and self.certificate:
-            return TLS_DEFAULT_CERT
+        if self.certificate and (code := TLS_DEFAULT_CERT if self.is_default else _code_of(self.certificate)):
+            return code
         return "" if self.explanation is None else self.explanation.code
 
     def lines(self) -> list[str]:
@@ -82,15 +83,22 @@ class Page:
         answer = f"GET {self.url}: {self.status}" if self.status else f"GET {self.url}: {self.trouble}"
         found = [f"http     {answer}"]
         if self.certificate:
-            found.append(f"tls      {self.certificate}{f'   {TLS_DEFAULT_CERT}' if self.is_default else ''}")
+            found.append(f"tls      {self.certificate}{f'   {self.code}' if self.code else ''}")
             if not self.is_default:
                 whose = [f"the certificate is that of {self.subject}"] if self.subject else []
-                why = [_DISTRUST] if any(words in self.certificate for words in _UNTRUSTED) else []
+                why = [_DISTRUST] if self.code == TLS_UNTRUSTED else []
                 found += paragraph("", "; ".join([*whose, *why]))
         if self.explanation is not None:
             words, code = self.explanation
             found.append(f"rules    {words}{f'   {code}' if code else ''}")
         return found
+
+
+def _code_of(certificate: str) -> str:
+    """Return the reason code for what curl says of a certificate; empty if none says it."""
+    if _OTHER_NAME in certificate:
+        return TLS_NAME_MISMATCH
+    return TLS_UNTRUSTED if any(words in certificate for words in _UNTRUSTED) else ""
 
 
 class Onward(NamedTuple):

@@ -494,8 +494,8 @@ class TestTrace:
             ],
         )
         page = look(found, "ext/laptop", "https://a.example/")
-        assert (page.status, page.code, page.is_default, page.is_good) == (200, "", False, False)
-        assert page.lines()[1] == "tls      SSL certificate problem: self-signed certificate"
+        assert (page.status, page.code, page.is_default, page.is_good) == (200, "TLS_UNTRUSTED", False, False)
+        assert page.lines()[1] == "tls      SSL certificate problem: self-signed certificate   TLS_UNTRUSTED"
         told = " ".join(" ".join(page.lines()).split())
         assert "the certificate is that of CN=a.example" in told
         assert "--cacert FILE" in told

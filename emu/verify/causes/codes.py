@@ -56,6 +56,8 @@ CIDR_OVERLAP: Final = "CIDR_OVERLAP"
 DNS_NXDOMAIN: Final = "DNS_NXDOMAIN"
 DNS_TIMEOUT: Final = "DNS_TIMEOUT"
 TLS_DEFAULT_CERT: Final = "TLS_DEFAULT_CERT"
+TLS_NAME_MISMATCH: Final = "TLS_NAME_MISMATCH"
+TLS_UNTRUSTED: Final = "TLS_UNTRUSTED"
 HTTP_NO_ROUTE: Final = "HTTP_NO_ROUTE"
 
 OURS: Final[Mapping[str, str]] = {
@@ -100,6 +102,8 @@ OURS: Final[Mapping[str, str]] = {
     DNS_NXDOMAIN: "there is no such name",
     DNS_TIMEOUT: "no name server says whose address is wanted",
     TLS_DEFAULT_CERT: "the proxy has no certificate for the name, and shows its own",
+    TLS_NAME_MISMATCH: "the certificate is for other names than the one that was asked for",
+    TLS_UNTRUSTED: "nobody whom the client trusts vouches for the certificate",
     HTTP_NO_ROUTE: "the proxy has no rule for the host and path",
 }
 """The codes that no kernel has, and what they say."""
@@ -151,6 +155,8 @@ EXPLAINED: Final = frozenset(
         DNS_NXDOMAIN,
         DNS_TIMEOUT,
         TLS_DEFAULT_CERT,
+        TLS_NAME_MISMATCH,
+        TLS_UNTRUSTED,
         HTTP_NO_ROUTE,
         TTL_EXPIRED,
     )
