@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from emu.apps.tools.finished import Finished
     from emu.cluster.cluster import Cluster
+    from emu.verify.causes.cause import Cause
     from emu.verify.pages import Page
 
 MAX_BRANCHES: Final = 256
@@ -44,6 +45,7 @@ class Fetched:
         pages: each that is not good, once.
         codes: why not, as far as somebody knows: those of the pages, and of what a controller asks itself.
         words: what the first of these pages says, and what fails behind it; empty if all are good.
+        cause: of what fails behind a controller, None if nothing does.
         is_whole: all branches were followed.
     """
 
@@ -51,6 +53,7 @@ class Fetched:
     pages: tuple[Page, ...] = ()
     codes: tuple[str, ...] = ()
     words: str = ""
+    cause: Cause | None = None
     is_whole: bool = True
 
     @property
@@ -91,11 +94,12 @@ class Fetcher:
                 delivered += choice.probability
             elif page not in poor:
                 poor.append(page)
-        codes, words = self._why(poor)
-        return Fetched(delivered, tuple(poor), codes, words, is_whole=followed == 1)
+        codes, words, cause = self._why(poor)
+        return Fetched(delivered, tuple(poor), codes, words, cause, is_whole=followed == 1)
 
-    def _why(self, poor: Sequence[Page]) -> tuple[tuple[str, ...], str]:
-        """Return the codes for what is amiss, and the words of the first page."""
+    def _why(self, poor: Sequence[Page]) -> tuple[tuple[str, ...], str, Cause | None]:
+        """Return the codes for what is amiss, the words of the first page, and what fails behind one."""
+        cause: Cause | None = None
         codes: list[str] = []
         told: list[str] = []
         for page in poor:
@@ -104,10 +108,11 @@ class Fetcher:
             behind = ask_on(self.cluster, page)
             failed = None if behind is None else behind[1].failure
             if behind is not None and failed is not None and failed.cause is not None:
+                cause = cause or failed.cause
                 codes.append(failed.cause.code)
                 words.append(f"{behind[0].source} -> {behind[0].target}: {failed.cause.words}")
             told.append("; ".join(words))
-        return tuple(dict.fromkeys(filter(None, codes))), next(iter(told), "")
+        return tuple(dict.fromkeys(filter(None, codes))), next(iter(told), ""), cause
 
     def _look(self, choice: SteadyChoice, source: str, url: str, namespace: str) -> Page:
         try:

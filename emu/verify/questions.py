@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
 
+from emu.cluster.expectation import SCHEME
 from emu.cluster.outside import LAPTOP
 from emu.kube.api.objects import (
     CronJob,
@@ -125,7 +126,9 @@ class Flow:
 
 
 def asked(point: str, port: str) -> str:
-    """Return an end point with its port, `svc/shop/web:80/TCP`, or with a protocol that has none."""
+    """Return an end point with its port, `svc/shop/web:80/TCP`, or a protocol that has none; a URL alone."""
+    if SCHEME in point:
+        return point
     return f"{point}:{port}" if "/" in port else f"{point}/{port}"
 
 

@@ -15,6 +15,7 @@ import attrs
 from emu.errors import UnknownNameError
 from emu.verify import jobs
 from emu.verify.asker import Asker
+from emu.verify.difference import pages
 from emu.verify.difference.answer import ABSENT, Answer, answer_of
 from emu.verify.difference.modes import ALL
 from emu.verify.difference.seen import owners
@@ -111,6 +112,8 @@ class Asking:
 
 def _ask(asker: Asker, known: Owners, flow: Flow, source: Member, target: Member) -> Answer:
     try:
+        if flow.port == pages.PAGE:
+            return pages.answer(asker, known, source.point, target.point)
         answer = answer_of(asker.judge(source.point, flow.text(target)), known)
     except UnknownNameError:  # a pod that was to be there has no network
         return ABSENT

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.errors import EmuError
-from emu.verify.difference import modes, probing, proxying
+from emu.verify.difference import modes, pages, probing, proxying
 from emu.verify.difference.answer import ABSENT, Answer
 from emu.verify.difference.asking import Asking
 from emu.verify.difference.rows import Both, Row, Side, rows
@@ -95,7 +95,7 @@ def compare(
 
 
 def _more(cluster: Cluster, both: tuple[Cluster, Cluster]) -> Iterator[Flow]:
-    """Yield what is asked only because of the settings in which two clusters differ."""
+    """Yield what is asked because of settings in which two clusters differ, and of pages that they expect."""
     before, after = (each.topology.cluster for each in both)
     if before.proxy != after.proxy:
         yield from proxying.flows(cluster)
@@ -103,6 +103,7 @@ def _more(cluster: Cluster, both: tuple[Cluster, Cluster]) -> Iterator[Flow]:
         yield from modes.flows(cluster, both)
     if before.network.provider != after.network.provider:
         yield from probing.flows(cluster)
+    yield from pages.flows(cluster, both)
 
 
 def _chosen(flows: Iterable[Flow], sources: Sequence[str], targets: Sequence[str]) -> dict[object, Flow]:
