@@ -9,8 +9,8 @@ from typing import Final
 
 import pytest
 
-from emu.kernel.netfilter.conntrack.sctp_table import Chunk
 from emu.wire.crc32c import sctp_checksum
+from emu.wire.sctp import ChunkType
 from tests.kernel.comparison import FIRST_PORT, Sent, compare
 from tests.kernel.middle import linux_middle
 from tests.unit.kernel.netfilter.conntrack.middle import packet
@@ -56,7 +56,7 @@ _PLANS: Final = (
     (">SHUTDOWN_ACK", "<SHUTDOWN_COMPLETE"),
     (),
 )
-_KINDS: Final = tuple(kind.name for kind in Chunk)
+_KINDS: Final = tuple(kind.name for kind in ChunkType)
 
 
 class Script:
@@ -112,7 +112,7 @@ class Script:
             body = struct.pack("!IIHHI", tag, 1000, 10, 10, 1)
         elif kind == "DATA":
             body = bytes(12) + b"data"
-        return struct.pack("!BBH", Chunk[kind], flags, 4 + len(body)) + body
+        return struct.pack("!BBH", ChunkType[kind], flags, 4 + len(body)) + body
 
 
 @pytest.mark.kernel

@@ -27,7 +27,7 @@ from emu.kernel.tcp.timers import Purpose
 from emu.wire.addresses import ANY_IP4, IpAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from emu.kernel.namespace import Namespace
     from emu.kernel.sockets import Socket
@@ -206,30 +206,29 @@ def _stop_listening(net: Namespace, sock: Socket) -> None:
 # --- options and readiness ---
 
 
+def _change(net: Namespace, sock: Socket, change: Callable[[Connection], None]) -> None:
+    """Change something of the connection of a socket, if it has one, and do what follows from it."""
+    entry, connection = sock.tcp.entry, _connection(sock)
+    if entry is not None and connection is not None:
+        change(connection)
+        settle(net, entry)
+
+
 def set_nodelay(net: Namespace, sock: Socket, *, on: bool) -> None:
     """Set TCP_NODELAY; on sends what Nagle's algorithm held back."""
     sock.tcp.nodelay = on
-    entry, connection = sock.tcp.entry, _connection(sock)
-    if entry is not None and connection is not None:
-        connection.send_small(net.now, on=on)
-        settle(net, entry)
+    _change(net, sock, lambda connection: connection.send_small(net.now, on=on))
 
 
 def set_quickack(net: Namespace, sock: Socket, *, on: bool) -> None:
     """Set TCP_QUICKACK; on sends a delayed ACK at once."""
-    entry, connection = sock.tcp.entry, _connection(sock)
-    if entry is not None and connection is not None:
-        connection.acknowledge_quickly(net.now, on=on)
-        settle(net, entry)
+    _change(net, sock, lambda connection: connection.acknowledge_quickly(net.now, on=on))
 
 
 def set_keepalive(net: Namespace, sock: Socket, *, on: bool) -> None:
     """Set SO_KEEPALIVE: probe a connection that is silent for `tcp_keepalive_time`."""
     sock.tcp.keepalive = on
-    entry, connection = sock.tcp.entry, _connection(sock)
-    if entry is not None and connection is not None:
-        connection.keep_alive(net.now, on=on)
-        settle(net, entry)
+    _change(net, sock, lambda connection: connection.keep_alive(net.now, on=on))
 
 
 def is_listening(sock: Socket) -> bool:

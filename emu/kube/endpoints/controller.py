@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import attrs
-
 from emu.kube.api.objects import EndpointSlice, Node, Pod, Service
 from emu.kube.controller import Key, Queue
 from emu.kube.endpoints import hints, slices
+from emu.kube.endpoints.names import named
 from emu.kube.endpoints.pods import ZONE, has_selector
 from emu.kube.events import WARNING, record
-from emu.kube.workloads.names import generated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,7 +78,7 @@ class EndpointSliceController:
         plan = slices.plan(service, self._selection.pods_of(service), existing, around)
         self._writing = True
         for each in plan.put:
-            self._store.put(each if each.metadata.name else self._named(each))
+            self._store.put(each if each.metadata.name else named(each, self._store, self._streams))
         for name in plan.delete:
             self._store.delete(EndpointSlice, name, key.namespace)
         self._writing = False
@@ -93,15 +91,6 @@ class EndpointSliceController:
 
     def _nodes(self) -> Iterable[Node]:
         return self._store.each(Node)
-
-    def _named(self, new: EndpointSlice) -> EndpointSlice:
-        """Return a new slice with a name that is free."""
-        metadata = new.metadata
-        stream = self._streams.stream(f"endpointslice {metadata.namespace}/{metadata.generate_name}")
-        name = generated(metadata.generate_name, stream)
-        while self._store.find(EndpointSlice, name, metadata.namespace) is not None:
-            name = generated(metadata.generate_name, stream)
-        return attrs.evolve(new, metadata=attrs.evolve(metadata, name=name))
 
     # --- watching ---
 

@@ -16,9 +16,9 @@ from emu.kube.api.objects import Endpoints, EndpointSlice, Service
 from emu.kube.api.objects.meta import Meta, OwnerReference
 from emu.kube.api.objects.service import SERVICE_NAME, Endpoint, EndpointConditions, EndpointPort
 from emu.kube.controller import Key, Queue
+from emu.kube.endpoints.names import named
 from emu.kube.endpoints.pods import has_selector
 from emu.kube.endpoints.slices import MANAGED_BY, TRIGGER, port_key
-from emu.kube.workloads.names import generated
 from emu.wire.addresses import IpAddress
 
 if TYPE_CHECKING:
@@ -159,17 +159,9 @@ class MirroringController:
         if endpoints is not None and is_mirrored(endpoints, service):
             put, gone = mirror(endpoints, existing)
         for each in put:
-            self._store.put(each if each.metadata.name else self._named(each))
+            self._store.put(each if each.metadata.name else named(each, self._store, self._streams))
         for name in gone:
             self._store.delete(EndpointSlice, name, key.namespace)
-
-    def _named(self, new: EndpointSlice) -> EndpointSlice:
-        metadata = new.metadata
-        stream = self._streams.stream(f"endpointslice {metadata.namespace}/{metadata.generate_name}")
-        name = generated(metadata.generate_name, stream)
-        while self._store.find(EndpointSlice, name, metadata.namespace) is not None:
-            name = generated(metadata.generate_name, stream)
-        return attrs.evolve(new, metadata=attrs.evolve(metadata, name=name))
 
     def _changed(self, change: Change) -> None:
         found = change.object

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from emu.kernel.facts import Invalid
 from emu.kernel.netfilter.conntrack.entry import Direction, Status
 from emu.kernel.netfilter.conntrack.protocol import Tracked
-from emu.kernel.netfilter.conntrack.sctp_table import Chunk, State, step
+from emu.kernel.netfilter.conntrack.sctp_table import State, step
 from emu.kernel.netfilter.conntrack.timeouts import refresh, timeout
 from emu.wire.crc32c import sctp_checksum
+from emu.wire.sctp import ChunkType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -41,19 +42,19 @@ _TIMEOUTS: Final[Mapping[State, str]] = {
     State.SHUTDOWN_ACK_SENT: "net.netfilter.nf_conntrack_sctp_timeout_shutdown_ack_sent",
     State.HEARTBEAT_SENT: "net.netfilter.nf_conntrack_sctp_timeout_heartbeat_sent",
 }
-_ALONE: Final = frozenset((Chunk.INIT, Chunk.INIT_ACK, Chunk.SHUTDOWN_COMPLETE))
-_FIRST: Final = frozenset((Chunk.COOKIE_ACK, Chunk.COOKIE_ECHO))
-_BEGINS_NOTHING: Final = frozenset((Chunk.ABORT, Chunk.SHUTDOWN_COMPLETE, Chunk.COOKIE_ACK))
-_HEARTBEATS: Final = frozenset((Chunk.HEARTBEAT, Chunk.HEARTBEAT_ACK))
+_ALONE: Final = frozenset((ChunkType.INIT, ChunkType.INIT_ACK, ChunkType.SHUTDOWN_COMPLETE))
+_FIRST: Final = frozenset((ChunkType.COOKIE_ACK, ChunkType.COOKIE_ECHO))
+_BEGINS_NOTHING: Final = frozenset((ChunkType.ABORT, ChunkType.SHUTDOWN_COMPLETE, ChunkType.COOKIE_ACK))
+_HEARTBEATS: Final = frozenset((ChunkType.HEARTBEAT, ChunkType.HEARTBEAT_ACK))
 _TAGGED_OTHERWISE: Final = frozenset(
     (
-        Chunk.INIT,
-        Chunk.SHUTDOWN_COMPLETE,
-        Chunk.COOKIE_ECHO,
-        Chunk.ABORT,
-        Chunk.SHUTDOWN_ACK,
-        Chunk.HEARTBEAT,
-        Chunk.HEARTBEAT_ACK,
+        ChunkType.INIT,
+        ChunkType.SHUTDOWN_COMPLETE,
+        ChunkType.COOKIE_ECHO,
+        ChunkType.ABORT,
+        ChunkType.SHUTDOWN_ACK,
+        ChunkType.HEARTBEAT,
+        ChunkType.HEARTBEAT_ACK,
     )
 )
 
@@ -174,13 +175,13 @@ def _begin(read: _Packet) -> SctpState | None:
     for chunk in read.chunks:
         if step(Direction.ORIGINAL, chunk.kind, State.NONE) in {None, State.NONE}:
             return None
-        if chunk.kind == Chunk.INIT:
+        if chunk.kind == ChunkType.INIT:
             if read.tag or chunk.tag is None:
                 return None
             tracked.tags[Direction.REPLY] = chunk.tag
-        elif chunk.kind == Chunk.HEARTBEAT:
+        elif chunk.kind == ChunkType.HEARTBEAT:
             tracked.tags[Direction.ORIGINAL] = read.tag
-        elif chunk.kind == Chunk.SHUTDOWN_ACK:
+        elif chunk.kind == ChunkType.SHUTDOWN_ACK:
             tracked.tags[Direction.REPLY] = read.tag  # the answer carries it back, RFC 9260 §8.4 (5)
     return tracked
 
@@ -194,7 +195,7 @@ def _walk(connection: Connection, tracked: SctpState, direction: Direction, read
     for chunk in read.chunks:
         if not _is_tagged_right(tracked, direction, read, chunk):
             return None
-        if chunk.kind == Chunk.COOKIE_ACK:
+        if chunk.kind == ChunkType.COOKIE_ACK:
             tracked.began = [False, False]
         elif chunk.kind in _HEARTBEATS:
             is_own = _probe(tracked, direction, read, chunk, is_first=lives)
@@ -207,7 +208,7 @@ def _walk(connection: Connection, tracked: SctpState, direction: Direction, read
         after_it = step(direction, chunk.kind, was)
         if after_it is None or not _take_tag(tracked, direction, chunk, was):
             return None
-        if chunk.kind == Chunk.INIT and was is after_it is State.CLOSED and connection.is_confirmed:
+        if chunk.kind == ChunkType.INIT and was is after_it is State.CLOSED and connection.is_confirmed:
             lives = False  # else who takes the same port again and again keeps it alive
         tracked.state = after_it
         if after_it is State.ESTABLISHED and was is not after_it:
@@ -218,12 +219,12 @@ def _walk(connection: Connection, tracked: SctpState, direction: Direction, read
 def _is_tagged_right(tracked: SctpState, direction: Direction, read: _Packet, chunk: _Seen) -> bool:
     """Return whether the verification tag is the one that such a chunk needs. Source: RFC 9260 §8.5.1."""
     match chunk.kind:
-        case Chunk.INIT:
+        case ChunkType.INIT:
             return read.tag == 0
-        case Chunk.ABORT | Chunk.SHUTDOWN_COMPLETE:
+        case ChunkType.ABORT | ChunkType.SHUTDOWN_COMPLETE:
             is_peers = bool(chunk.flags & _PEERS_TAG)
             return read.tag == tracked.tags[1 - direction if is_peers else direction]
-        case Chunk.COOKIE_ECHO:
+        case ChunkType.COOKIE_ECHO:
             return read.tag == tracked.tags[direction]
         case _:
             return True
@@ -244,9 +245,9 @@ def _probe(
         if known:
             tracked.foreign_heartbeat = None
         return True
-    if Chunk.DATA in read.kinds or not is_first:
+    if ChunkType.DATA in read.kinds or not is_first:
         return None
-    if chunk.kind == Chunk.HEARTBEAT:
+    if chunk.kind == ChunkType.HEARTBEAT:
         tracked.foreign_heartbeat = direction
         return False
     if tracked.foreign_heartbeat is None or tracked.foreign_heartbeat is direction:
@@ -264,7 +265,7 @@ def _take_tag(tracked: SctpState, direction: Direction, chunk: _Seen, was: State
     """
     other = 1 - direction
     known, began = tracked.tags[other], tracked.began
-    if chunk.kind == Chunk.INIT:
+    if chunk.kind == ChunkType.INIT:
         if chunk.tag is None:
             return False
         if was is State.NONE or known != chunk.tag:  # not one that was sent again
@@ -272,7 +273,7 @@ def _take_tag(tracked: SctpState, direction: Direction, chunk: _Seen, was: State
                 began[other] = False
             began[direction] = True
         tracked.tags[other] = chunk.tag
-    elif chunk.kind == Chunk.INIT_ACK:
+    elif chunk.kind == ChunkType.INIT_ACK:
         if chunk.tag is None:
             return False
         if known != chunk.tag and ((not began[other] and known) or (began[direction] and began[other])):

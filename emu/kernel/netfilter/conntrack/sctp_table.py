@@ -40,6 +40,7 @@ import enum
 from typing import TYPE_CHECKING, Final
 
 from emu.kernel.netfilter.conntrack.entry import Direction
+from emu.wire.sctp import ChunkType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,25 +60,8 @@ class State(enum.IntEnum):
     HEARTBEAT_SENT = 8
 
 
-class Chunk(enum.IntEnum):
-    """Types of chunks (RFC 9260 §3.2)."""
-
-    DATA = 0
-    INIT = 1
-    INIT_ACK = 2
-    HEARTBEAT = 4
-    HEARTBEAT_ACK = 5
-    ABORT = 6
-    SHUTDOWN = 7
-    SHUTDOWN_ACK = 8
-    ERROR = 9
-    COOKIE_ECHO = 10
-    COOKIE_ACK = 11
-    SHUTDOWN_COMPLETE = 14
-
-
-S, C = State, Chunk
-_BOTH: Final[Mapping[tuple[Chunk, State], State]] = {
+S, C = State, ChunkType
+_BOTH: Final[Mapping[tuple[ChunkType, State], State]] = {
     **{(C.ABORT, state): S.CLOSED for state in S},
     (C.SHUTDOWN_ACK, S.SHUTDOWN_SENT): S.SHUTDOWN_ACK_SENT,
     (C.SHUTDOWN_ACK, S.SHUTDOWN_RECD): S.SHUTDOWN_ACK_SENT,
@@ -86,7 +70,7 @@ _BOTH: Final[Mapping[tuple[Chunk, State], State]] = {
     (C.COOKIE_ACK, S.COOKIE_ECHOED): S.ESTABLISHED,
     (C.HEARTBEAT, S.HEARTBEAT_SENT): S.HEARTBEAT_SENT,
 }
-_ORIGINAL: Final[Mapping[tuple[Chunk, State], State]] = {
+_ORIGINAL: Final[Mapping[tuple[ChunkType, State], State]] = {
     (C.INIT, S.SHUTDOWN_SENT): S.CLOSED,
     (C.INIT, S.SHUTDOWN_RECD): S.CLOSED,
     (C.INIT, S.HEARTBEAT_SENT): S.COOKIE_WAIT,
@@ -96,21 +80,21 @@ _ORIGINAL: Final[Mapping[tuple[Chunk, State], State]] = {
     (C.HEARTBEAT, S.NONE): S.HEARTBEAT_SENT,
     (C.HEARTBEAT_ACK, S.HEARTBEAT_SENT): S.HEARTBEAT_SENT,
 }
-_REPLY: Final[Mapping[tuple[Chunk, State], State]] = {
+_REPLY: Final[Mapping[tuple[ChunkType, State], State]] = {
     (C.INIT_ACK, S.CLOSED): S.COOKIE_WAIT,
     (C.SHUTDOWN, S.ESTABLISHED): S.SHUTDOWN_RECD,
     (C.ERROR, S.COOKIE_ECHOED): S.CLOSED,
     (C.HEARTBEAT_ACK, S.HEARTBEAT_SENT): S.ESTABLISHED,
 }
 _OUTSIDE: Final = (S.NONE, S.HEARTBEAT_SENT)
-_CHUNKS: Final = frozenset(Chunk) - {Chunk.DATA}
+_CHUNKS: Final = frozenset(ChunkType) - {C.DATA, C.SACK}
 
 
 def step(direction: Direction, chunk: int, state: State) -> State | None:
     """Return the state after a chunk of type `chunk`, None if it is invalid."""
     if chunk not in _CHUNKS:
         return state
-    key = (Chunk(chunk), state)
+    key = (ChunkType(chunk), state)
     own = _ORIGINAL if direction is Direction.ORIGINAL else _REPLY
     if key in own:
         return own[key]

@@ -104,10 +104,7 @@ class HashSet:
             IpSetError: something of it is there already (unless `exist`), or cannot be.
                 Elements before that have been added.
         """
-        check(self.spec, entry.extensions)
-        for number, element in enumerate(expand(self.spec, entry)):
-            if number >= LARGEST_EXPANSION:
-                raise IpSetError(Refusal.RANGE_TOO_LARGE)
+        for element in self._expanded(entry):
             member = self.put(element, entry.extensions, now, exist=exist, wildcard=entry.wildcard)
             member.nomatch = entry.nomatch
 
@@ -118,15 +115,20 @@ class HashSet:
             IpSetError: something of it is not there (unless `exist`), or cannot be.
                 Elements before that have been deleted.
         """
-        check(self.spec, entry.extensions)
-        for number, element in enumerate(expand(self.spec, entry)):
-            if number >= LARGEST_EXPANSION:
-                raise IpSetError(Refusal.RANGE_TOO_LARGE)
+        for element in self._expanded(entry):
             try:
                 self.remove(element, now)
             except IpSetError:
                 if not exist:
                     raise
+
+    def _expanded(self, entry: Entry) -> Iterator[Element]:
+        """Yield the elements that `entry` stands for, not more than Linux takes from one command."""
+        check(self.spec, entry.extensions)
+        for number, element in enumerate(expand(self.spec, entry)):
+            if number >= LARGEST_EXPANSION:
+                raise IpSetError(Refusal.RANGE_TOO_LARGE)
+            yield element
 
     def test(self, entry: Entry, now: Instant) -> bool:
         """Return whether `entry` is in the set, or with `nomatch` whether it is taken out."""

@@ -59,6 +59,20 @@ def check_annotations(annotations: Field) -> None:
         annotations.error(f"Too long: may not be more than {_MAX_ANNOTATIONS} bytes")
 
 
+def check_values(operator: str, values: Field) -> bool:
+    """Check how many values an operator of all selectors has; return whether it is one."""
+    match operator:
+        case "In" | "NotIn":
+            if not values.value:
+                values.required("must be specified when `operator` is 'In' or 'NotIn'")
+        case "Exists" | "DoesNotExist":
+            if values.value:
+                values.forbidden("may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
+        case _:
+            return False
+    return True
+
+
 def check_selector(selector: Field) -> None:
     """Check a label selector."""
     if not selector.value:
@@ -66,15 +80,8 @@ def check_selector(selector: Field) -> None:
     check_labels(selector.at("matchLabels"))
     for expression in selector.items("matchExpressions"):
         values = expression.at("values")
-        match expression.text("operator"):
-            case "In" | "NotIn":
-                if not values.value:
-                    values.required("must be specified when `operator` is 'In' or 'NotIn'")
-            case "Exists" | "DoesNotExist":
-                if values.value:
-                    values.forbidden("may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
-            case _ if expression.has("operator"):
-                expression.at("operator").invalid("not a valid selector operator")
+        if not check_values(expression.text("operator"), values) and expression.has("operator"):
+            expression.at("operator").invalid("not a valid selector operator")
         if expression.has("key"):
             expression.at("key").each_invalid(names.qualified_name(expression.text("key")))
         for value in values.elements():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from emu.kube.api.validation import names
-from emu.kube.api.validation.metadata import check_labels, check_selector
+from emu.kube.api.validation.metadata import check_labels, check_selector, check_values
 
 if TYPE_CHECKING:
     from emu.kube.api.validation.field import Field
@@ -82,20 +82,12 @@ def _check_node_affinity(affinity: Field) -> None:
 def _check_node_term(term: Field) -> None:
     for requirement in term.items("matchExpressions"):
         values = requirement.at("values")
-        match requirement.text("operator"):
-            case "In" | "NotIn":
-                if not values.value:
-                    values.required("must be specified when `operator` is 'In' or 'NotIn'")
-            case "Exists" | "DoesNotExist":
-                if values.value:
-                    values.forbidden("may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
-            case "Gt" | "Lt":
-                if len(values.elements()) != 1:
-                    values.required("must be specified single value when `operator` is 'Lt' or 'Gt'")
-            case "":
-                pass
-            case _:
-                requirement.at("operator").invalid("not a valid selector operator")
+        operator = requirement.text("operator")
+        if operator in {"Gt", "Lt"}:
+            if len(values.elements()) != 1:
+                values.required("must be specified single value when `operator` is 'Lt' or 'Gt'")
+        elif operator and not check_values(operator, values):
+            requirement.at("operator").invalid("not a valid selector operator")
         if key := requirement.text("key"):
             requirement.at("key").each_invalid(names.qualified_name(key))
 
