@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 import random
-from typing import TYPE_CHECKING, Final
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from hypothesis import given, settings
@@ -15,8 +16,11 @@ from emu.cluster.source import ClusterSource, source_of
 from emu.cluster.timeline.report import report
 from emu.cluster.topology.spec import ClusterSpec, NodeSpec
 from emu.document import scan
+from emu.kernel import ipv4
 from emu.kube.proxy.node import Proxy
 from emu.sim.rng import Streams
+from emu.sim.time import SECOND
+from emu.testing.invariants import check_nothing_lost
 from emu.testing.stories import lost_without_reason
 from tests.properties.test_failures_stateful import Failures
 
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emu.cluster.cluster import Cluster
+    from emu.kernel.namespace import Namespace
 
 HEAD: Final = """
 apiVersion: emu/v1
@@ -63,6 +68,7 @@ spec:
   - {name: old, from: client, to: "svc/web:u/udp", sourcePort: 5353, every: 1s}
   steps:
 """
+REST: Final = 60 * SECOND
 LINES: Final = (
     "scale deploy/web --replicas=4",
     "scale deploy/web --replicas=0",
@@ -126,6 +132,41 @@ def machine(replicas: int) -> Failures:
     made = Failures()
     made.begin(ClusterSpec(nodes=tuple(NodeSpec(name) for name in ("a", "b", "c"))), replicas)
     return made
+
+
+def eventful() -> Failures:
+    """Return a machine after a story in which much fails, and what became of each frame in it."""
+    found = machine(2)
+    found.fail(0, "network", 10)
+    found.recover()
+    found.fail(1, "power", 10)
+    found.recover()
+    found.spoil_link(0, "loss=30%")
+    found.restart()
+    found.calm()
+    found.client.stop()
+    found.wait(REST)
+    check_nothing_lost(found.found, found.lab, found.lab.steps)
+    return found
+
+
+def test_every_frame_of_a_story_goes_on_or_ends_for_a_reason() -> None:
+    """Of everybody: each that leaves arrives, each that arrives is taken, sent on or dropped with a word."""
+    found = eventful().found
+    assert found.checked["nothing lost"] > 10_000
+    assert found.faults == []
+
+
+def test_a_frame_that_is_lost_in_a_story_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted: a node's IP forgets a packet in a hundred, whoever sent it."""
+    genuine, turn = ipv4.receive, count(1)
+
+    def forgetful(net: Namespace, *args: Any) -> None:  # noqa: ANN401 - whatever the function takes
+        if not net.name.startswith("node/") or next(turn) % 100:
+            genuine(net, *args)
+
+    monkeypatch.setattr(ipv4, "receive", forgetful)
+    assert any(fault.startswith("nothing lost: ") for fault in eventful().found.faults)
 
 
 def test_a_connection_that_changes_its_pod_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

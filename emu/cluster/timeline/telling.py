@@ -126,7 +126,7 @@ def _lines(story: Story, client: ClientStory) -> Iterator[str]:
         yield f"slowest answer after {_milliseconds(found.slowest)}"
     if found.servers:
         yield f"ended at {_counts(found.servers)}"
-    if not found.outages:
+    if found.sent and not found.outages:
         yield "no outage"
     for outage in found.outages[:_MOST_OUTAGES]:
         yield _outage(story, outage, unit)
