@@ -168,8 +168,8 @@ class TestOutput:
         )
         assert result.exit_code == 1
         flows = [each for each in json.loads(result.stdout)["flows"] if each["to"] == "svc/default/s:80/TCP"]
-        assert [(each["before"]["seen_as"][0], each["cause"]) for each in flows] == [
-            ("client", "source: client -> gateway")
+        assert [(each["before"]["seen_as"], each["after"]["seen_as"], each["cause"]) for each in flows] == [
+            (["client"], ["gateway"], "source: client -> gateway")
         ]
 
     def test_nobody_is_called_so(self, shop: Path) -> None:

@@ -12,7 +12,9 @@ from emu.cluster.cluster import Cluster
 from emu.cluster.topology import load_topology
 from emu.cluster.topology.settings import with_settings
 from emu.document import scan
+from emu.verify.asker import Asker
 from emu.verify.difference.compare import compare
+from emu.verify.difference.seen import Kind, Owners, owners
 from tests.scenarios.kube_proxy_modes import SHOP
 
 CLUSTER: Final = """
@@ -131,6 +133,24 @@ def test_ipvs_leaves_unused_addresses_alone() -> None:
     found = changes("kubeProxy.mode=ipvs")
     assert len(found) == 5
     assert not any("10.111.255.254" in flow for flow in found)
+
+
+def test_no_node_is_known_by_a_services_address() -> None:
+    """In mode ipvs a device of each node has all of them, only so that packets come in."""
+    made = shop("kubeProxy.mode=ipvs")
+    (node,) = (each for name, each in made.machines.items() if name == "control-plane")
+    held = {own.address for own in node.net.devices["kube-ipvs0"].addresses}
+    known = owners(made).of
+    assert held
+    assert not held & known.keys()
+    assert {known[node.net.devices[name].addresses[0].address] for name in ("eth0", "lo")} == {Kind.NODE}
+
+
+def test_who_has_an_address_that_no_node_has_is_another() -> None:
+    """The same request is a node's where it is known that the node has the address."""
+    verdict = Asker(cluster("iptables")).judge("ext/laptop", "node/one:30080")
+    assert owners(cluster("iptables")).kinds(verdict) == ("node",)
+    assert Owners({}).kinds(verdict) == ("another",)
 
 
 def test_another_provider_shows_nodes_by_other_addresses() -> None:
