@@ -104,6 +104,7 @@ def diff(
     All workloads ask all Services and each other on the ports they have, DNS
     among them, and hosts outside ask node ports and external addresses: with
     real packets, in both clusters. Pods of a workload that agree are one line.
+    Of URLs those are asked that `expect` lines name.
     """
     if context.get_parameter_source("filename") is ParameterSource.ENVIRONMENT and len(files) > 1:
         filename = ()  # two inputs are named: the usual one is not meant

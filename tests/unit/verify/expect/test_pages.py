@@ -59,6 +59,16 @@ def test_a_denial_behind_a_controller_is_proved() -> None:
     assert (found.is_met, found.proof) == (True, "passes without the policies")
 
 
+def test_a_denial_of_what_is_no_page_anyway_proves_nothing(tmp_path: Path) -> None:
+    """Nobody listens behind the policy: without it the controller would answer 502."""
+    text = (TOPOLOGIES / GATEWAY).read_text()
+    path = tmp_path / "lab.yaml"
+    path.write_text(text.replace("emu/serve: tcp/8080=guarded", "emu/serve: none"))
+    line = "ext/laptop -> http://shop.example/guarded NEVER because NETPOL_INGRESS"
+    found = Checker(emu.load(str(path), steps=False)).check(parse_expectation(line))
+    assert (found.is_met, found.got, found.reason) == (False, "VACUOUS", "NO_SOCKET")
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
