@@ -6,12 +6,15 @@ from __future__ import annotations
 from collections import Counter
 from fractions import Fraction
 from functools import cache
+from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from click.testing import CliRunner
 
 from emu import lab
+from emu.cli import cli
 from emu.cluster.timeline.report import report
 from emu.fabric import program
 from emu.kernel.netfilter.conntrack.race import Race
@@ -167,6 +170,7 @@ def unplayed(name: str) -> lab.Cluster:
 
 
 SEED: Final = 4
+LOSING: Final = 5
 
 
 def comments_of(seed: int) -> list[str]:
@@ -184,7 +188,7 @@ class TestAsked:
 
     def test_a_name_is_asked_for_in_every_order_of_two_packets(self) -> None:
         """In some orders a question is lost, and nobody knows how often: the share is none."""
-        verdict = unplayed("dns-five-seconds").flow("plain", "dns://web.default", races=True).verdict
+        verdict = unplayed("dns-five-seconds").flow("plain", "dns://web", races=True).verdict
         assert (verdict.word, verdict.delivered, verdict.words) == (Word.SOMETIMES, None, "SOMETIMES")
         (first, *_) = failed = [one for one in verdict.outcomes if one.result is not Result.DELIVERED]
         assert {one.cause and one.cause.code for one in failed} == {"CT_INSERT_FAILED"}
@@ -208,14 +212,14 @@ class TestAsked:
     @pytest.mark.parametrize(("source", "races"), [("reopening", True), ("by-tcp", True), ("plain", False)])
     def test_with_a_cure_no_order_makes_a_difference(self, source: str, *, races: bool) -> None:
         """One question after the other, or TCP; and nothing is lost where nobody overtakes."""
-        assert unplayed("dns-five-seconds").flow(source, "dns://web.default", races=races).always
+        assert unplayed("dns-five-seconds").flow(source, "dns://web", races=races).always
 
     def test_on_a_newer_kernel_the_loser_lives_beside_the_winner(self, tmp_path: Path) -> None:
         """Since 5.7 no order loses a question."""
         path = changed(tmp_path, "dns-five-seconds", 'kernel: "5.4"', 'kernel: "5.7"')
         cluster = lab.load(str(path), steps=False)
         assert isinstance(cluster, lab.Cluster)
-        assert cluster.flow("plain", "dns://web.default", races=True).always
+        assert cluster.flow("plain", "dns://web", races=True).always
 
     def test_all_is_as_it_was_afterwards(self) -> None:
         """Asking for every order changes nothing, and lets nobody race later."""
@@ -230,9 +234,9 @@ class TestAsked:
         """Without its rules in the table raw the same cache is translated past, and loses as others do."""
         cluster = lab.load(str(FOLDER / "dns-node-local.yaml"))
         assert isinstance(cluster, lab.Cluster)
-        assert cluster.flow("cached", "dns://web.default", races=True).always
+        assert cluster.flow("cached", "dns://web", races=True).always
         cluster.node("worker-1").run("iptables -t raw -F PREROUTING")
-        flow = cluster.flow("cached", "dns://web.default", races=True)
+        flow = cluster.flow("cached", "dns://web", races=True)
         assert flow.reason == "CT_INSERT_FAILED"
 
     def test_two_connections_race_for_a_port(self) -> None:
@@ -257,3 +261,26 @@ class TestAsked:
         ]
         assert overtaken
         assert dropped
+
+
+def quiet(tmp_path: Path) -> str:
+    """Return a file with the pods and the race of a failure, and nothing that takes time."""
+    text = (FOLDER / "dns-five-seconds.yaml").read_text()
+    lines = text.replace("until: 20s", "until: 1s").splitlines(keepends=True)
+    steps, races = lines.index("  steps:\n"), next(i for i, each in enumerate(lines) if "  races:" in each)
+    path = tmp_path / "quiet.yaml"
+    path.write_text("".join((*lines[:steps], lines[races])))
+    return str(path)
+
+
+def test_races_are_asked_for_on_the_command_line(tmp_path: Path) -> None:
+    """`trace --races` follows every order, `capture --races` draws one and shows it."""
+    path = quiet(tmp_path)
+    asked = CliRunner().invoke(cli, ["trace", "-f", path, "--races", "-o", "json", "plain", "dns://web"])
+    answer = loads(asked.stdout)
+    assert (asked.exit_code, answer["to"], answer["verdict"]) == (1, "dns://web", "SOMETIMES")
+    assert (answer["delivered"], answer["outcomes"][0]["probability"]) == (None, None)
+    words = ["capture", "-f", path, "--seed", str(LOSING), "--races", "-i", "node/worker-1/eth0"]
+    shown = CliRunner().invoke(cli, [*words, "--", "exec", "plain", "--", "getent", "ahosts", "web"])
+    times = [line.split()[2] for line in shown.stdout.splitlines() if " A? " in line or " AAAA? " in line]
+    assert (times[0], times[-1]) == ("00:00:01.000000", "00:00:06.000000")

@@ -102,7 +102,7 @@ def _exhausted(scene: Scene, cause: Cause) -> Cause | None:
     is_race = any((one.original.src, one.original.sport) == (was.src, was.sport) for one in mapped)
     if change is None or not mapped or is_race:
         return _overtaken(scene, cause, was)
-    rule = next((step.rule for step in reversed(scene.steps) if _translates(step, scene.end.net)), "")
+    rule = _translating_rule(scene)
     words = (
         f"{len(mapped)} connections to {there.dst}:{there.dport} have all ports of {there.src} that NAT may "
         "use: it finds none that is free"
@@ -133,8 +133,13 @@ def _overtaken(scene: Scene, cause: Cause, was: FiveTuple) -> Cause | None:
                 f"{there.src} at once: that of {IpAddress(first.src)} was entered first"
             )
             fix = f"have NAT draw the ports in {scene.end.net}: MASQUERADE with --random-fully"
-            return attrs.evolve(cause, words=words, fix=fix)
+            return attrs.evolve(cause, words=words, fix=fix, rule=_translating_rule(scene))
     return None
+
+
+def _translating_rule(scene: Scene) -> str:
+    """Return the last rule that gave the packet another source where it ended; empty if none did."""
+    return next((step.rule for step in reversed(scene.steps) if _translates(step, scene.end.net)), "")
 
 
 def _changes_source(step: Step, scene: Scene) -> bool:

@@ -44,7 +44,7 @@ _SERVICE: Final[tuple[Proposer, ...]] = (
 PROPOSERS: Final[Mapping[str, tuple[Proposer, ...]]] = {
     "ARP_MULTI_REPLY": (ipvs.answer_for_the_device_alone,),
     "BRIDGE_HAIRPIN_OFF": (bridges.give_back_on_the_port,),
-    "CT_INSERT_FAILED": (races.ask_in_turn,),
+    "CT_INSERT_FAILED": (races.ask_in_turn, races.draw_the_ports),
     "CT_INVALID": (rules.delete_the_rule, conntrack.be_liberal),
     "CT_STALE_DNAT": (conntrack.forget_the_old_entry, services.start_pods),
     "CT_TABLE_FULL": (conntrack.enlarge_the_table,),

@@ -143,7 +143,8 @@ def _is_healthy(state: _State, namespace: str) -> bool:
     """Return whether the exchange succeeds always there, to its end."""
     if state.verdict.word is not Word.ALWAYS:
         return False
-    return state.judge(namespace).word is Word.ALWAYS
+    was_whole = state.race is not None or bool(state.verdict.target.name)  # nothing is cut short there
+    return was_whole or state.judge(namespace).word is Word.ALWAYS
 
 
 def _is_denied(verdict: Verdict) -> bool:
