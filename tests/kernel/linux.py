@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import attrs
+from hypothesis import HealthCheck, Phase, settings
 
 from emu.cluster.network.build import BASE_NEIGHBOUR, BASE_SYSCTLS
 from emu.kernel.sysctl import path
@@ -56,6 +57,26 @@ def namespace(name: str = "") -> Iterator[str]:
     finally:
         subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
         shutil.rmtree(settings, ignore_errors=True)
+
+
+def run(netns: str, *argv: str, text: str | None = None) -> str:
+    """Run a tool in a namespace of the real kernel, and return what it prints; `text` is its input."""
+    command = ["ip", "netns", "exec", netns, *argv]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stderr}\n{text or ''}"
+    return done.stdout
+
+
+def drawn(examples: int) -> settings:
+    """Return how often Linux is asked about what is drawn: the same in every run, and nothing is kept."""
+    return settings(
+        max_examples=examples,
+        derandomize=True,
+        deadline=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
 
 
 @contextmanager

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import given, note
 
 from emu.testing.netfilter_strategies import snapshots
 from emu.tools.iptables.restore import parse
 from emu.tools.iptables.save import render
-from tests.kernel.linux import namespace
+from tests.kernel.linux import drawn, namespace
 
 if TYPE_CHECKING:
     from emu.tools.iptables.snapshot import Snapshot
@@ -61,14 +61,7 @@ def test_linux_prints_random_tables_as_we_do(backend: str) -> None:
     """Whatever rules there are, with any counters."""
     with namespace() as netns:
 
-        @settings(
-            max_examples=60,
-            derandomize=True,
-            deadline=None,
-            phases=(Phase.generate,),
-            suppress_health_check=list(HealthCheck),
-            database=None,
-        )
+        @drawn(60)
         @given(snapshot=snapshots())
         def prints_the_same(snapshot: Snapshot) -> None:
             ours = render([snapshot], counters=True)

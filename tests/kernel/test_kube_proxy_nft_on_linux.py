@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from emu.apps.commands import nft
@@ -15,7 +14,7 @@ from emu.fabric.driver import Fabric
 from emu.kube.proxy.config import Detect, ProxyConfig
 from emu.testing.proxies import Proxies
 from emu.testing.proxy_strategies import clusters
-from tests.kernel.linux import namespace
+from tests.kernel.linux import drawn, namespace, run
 
 if TYPE_CHECKING:
     from emu.kube.api.objects.service import EndpointSlice, Service
@@ -32,27 +31,12 @@ CONFIGS = tuple(
 )
 
 
-def run(netns: str, *argv: str, text: str | None = None) -> str:
-    """Run a tool in a namespace of the real kernel."""
-    command = ["ip", "netns", "exec", netns, *argv]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.mark.kernel
 def test_linux_lists_the_rules_that_our_nodes_list() -> None:
     """The whole table, maps and sets included, for any Services and ways to run kube-proxy."""
     with namespace() as netns:
 
-        @settings(
-            max_examples=25,
-            derandomize=True,
-            deadline=None,
-            phases=(Phase.generate,),
-            suppress_health_check=list(HealthCheck),
-            database=None,
-        )
+        @drawn(25)
         @given(cluster=clusters(), config=st.sampled_from(CONFIGS))
         def lists_the_same(cluster: list[tuple[Service, EndpointSlice]], config: ProxyConfig) -> None:
             proxies = Proxies(Fabric())

@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 
 from emu.apps.commands.iptables_tables import take
 from emu.fabric.driver import Fabric
@@ -17,20 +16,12 @@ from emu.kube.proxy.iptables import ENSURED, JUMPS, render
 from emu.testing.proxies import Proxies
 from emu.testing.proxy_strategies import clusters
 from emu.tools.iptables.save import render as save
-from tests.kernel.linux import namespace
+from tests.kernel.linux import drawn, namespace, run
 
 if TYPE_CHECKING:
     from emu.kube.api.objects.service import EndpointSlice, Service
 
 CONFIG = ProxyConfig("a", ("192.168.0.2",), cluster_cidr="10.0.0.0/8")
-
-
-def run(netns: str, *argv: str, text: str | None = None) -> str:
-    """Run a tool in a namespace of the real kernel."""
-    command = ["ip", "netns", "exec", netns, *argv]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.mark.kernel
@@ -44,14 +35,7 @@ def test_linux_holds_the_rules_that_our_nodes_hold() -> None:
             run(netns, "iptables", "-t", table, "-I", chain, *shlex.split(line))
         present: set[str] = set()
 
-        @settings(
-            max_examples=25,
-            derandomize=True,
-            deadline=None,
-            phases=(Phase.generate,),
-            suppress_health_check=list(HealthCheck),
-            database=None,
-        )
+        @drawn(25)
         @given(cluster=clusters())
         def holds_the_same(cluster: list[tuple[Service, EndpointSlice]]) -> None:
             proxies = Proxies(Fabric())

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 
 from emu.apps.commands.iptables_tables import take
 from emu.fabric.driver import Fabric
@@ -18,19 +17,11 @@ from emu.kube.policy.settings import Settings
 from emu.kube.policy.wanted import Wanted, render_rules, render_sets
 from emu.tools.ipset import listing
 from emu.tools.iptables.save import render as save
-from tests.kernel.linux import namespace
+from tests.kernel.linux import drawn, namespace, run
 from tests.unit.kube.policy.rules import NODE, snapshots
 
 if TYPE_CHECKING:
     from emu.kube.policy.snapshot import Snapshot
-
-
-def run(netns: str, *argv: str, text: str | None = None) -> str:
-    """Run a tool in a namespace of the real kernel."""
-    command = ["ip", "netns", "exec", netns, *argv]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{done.stderr}\n{text}"
-    return done.stdout
 
 
 @pytest.mark.kernel
@@ -38,14 +29,7 @@ def run(netns: str, *argv: str, text: str | None = None) -> str:
 def test_linux_holds_what_our_nodes_hold(enforcer: Enforcer) -> None:
     """Sets as `ipset save` prints them, rules as iptables-save does, for any policies."""
 
-    @settings(
-        max_examples=20,
-        derandomize=True,
-        deadline=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-        database=None,
-    )
+    @drawn(20)
     @given(snapshot=snapshots())
     def holds_the_same(snapshot: Snapshot) -> None:
         wanted = decide(snapshot, NODE, enforcer, Settings())

@@ -16,6 +16,7 @@ from emu.observe.capture_file import read_capture
 from emu.observe.pcap import PcapWriter, read_pcap
 from emu.observe.pcapng import PcapngWriter
 from emu.observe.record import LINK_TYPE_RAW, CapturedFrame, CapturePoint, Direction
+from tests.unit.observe.reading import until_fault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,17 +53,6 @@ def write(captured: list[CapturedFrame]) -> tuple[bytes, list[int]]:
 def read(octets: bytes) -> list[CapturedFrame]:
     """Return the frames of the file of these octets."""
     return list(read_pcap(io.BytesIO(octets)))
-
-
-def read_until_fault(octets: bytes) -> tuple[list[CapturedFrame], CaptureFileError | None]:
-    """Return what can be read of a capture file of either kind, and what was wrong then."""
-    captured = []
-    try:
-        for frame in read_capture(io.BytesIO(octets)):
-            captured.append(frame)  # noqa: PERF402 - what was read before the fault counts
-    except CaptureFileError as error:
-        return captured, error
-    return captured, None
 
 
 def head(magic: bytes = NS_LITTLE, version: tuple[int, int] = (2, 4), link_word: int = 1) -> bytes:
@@ -176,7 +166,7 @@ class TestReader:
         """Cut anywhere but between frames, a file yields what came before and then a fault."""
         octets, ends = write(captured)
         cut = data.draw(st.integers(0, len(octets) - 1))
-        got, error = read_until_fault(octets[:cut])
+        got, error = until_fault(read_capture(io.BytesIO(octets[:cut])))
         assert got == captured[: sum(end <= cut for end in ends[1:])]
         assert (error is None) == (cut in ends)
 
@@ -192,7 +182,7 @@ class TestEitherKind:
         writer.add_point(CapturePoint("eth0@default/web-1"))
         writer.write_all(captured)
         for octets in (stream.getvalue(), write(captured)[0]):
-            assert read_until_fault(octets) == (captured, None)
+            assert until_fault(read_capture(io.BytesIO(octets))) == (captured, None)
 
     @pytest.mark.parametrize(("octets", "found"), [(b"", "the end of the file"), (b"PK\3\4", "50 4b 03 04")])
     def test_another_kind_of_file_is_an_error(self, octets: bytes, found: str) -> None:
@@ -203,7 +193,7 @@ class TestEitherKind:
     @given(magic=st.sampled_from([b"", NS_LITTLE, US_BIG, head(), head(US_BIG)]), octets=st.binary())
     def test_arbitrary_octets_never_raise_anything_else(self, magic: bytes, octets: bytes) -> None:
         """Whatever is read, it is understood or a `CaptureFileError`."""
-        read_until_fault(magic + octets)
+        until_fault(read_capture(io.BytesIO(magic + octets)))
 
 
 @pytest.mark.tshark

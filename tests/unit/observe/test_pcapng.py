@@ -22,6 +22,7 @@ from emu.observe.record import (
     Direction,
 )
 from emu.wire.addresses import IpAddress, MacAddress
+from tests.unit.observe.reading import until_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -106,17 +107,6 @@ def write(records: Iterable[Record]) -> tuple[bytes, list[int]]:
 def read(octets: bytes) -> list[Record]:
     """Return what the file of these octets holds."""
     return list(read_pcapng(io.BytesIO(octets)))
-
-
-def read_until_fault(octets: bytes) -> tuple[list[Record], CaptureFileError | None]:
-    """Return what can be read of a file, and what was wrong then."""
-    records = []
-    try:
-        for record in read_pcapng(io.BytesIO(octets)):
-            records.append(record)  # noqa: PERF402 - what was read before the fault counts
-    except CaptureFileError as error:
-        return records, error
-    return records, None
 
 
 class TestRoundTrip:
@@ -220,7 +210,7 @@ class TestAnyOctets:
     @given(octets=st.binary(max_size=200))
     def test_arbitrary_octets_never_raise_anything_else(self, octets: bytes) -> None:
         """Whatever is read, it is understood or a `CaptureFileError`."""
-        assert read_until_fault(octets)[1] is not None
+        assert until_fault(read_pcapng(io.BytesIO(octets)))[1] is not None
 
     @given(records=contents(), data=st.data())
     def test_damaged_file_never_raises_anything_else(
@@ -230,7 +220,7 @@ class TestAnyOctets:
         octets = bytearray(write(records)[0])
         for _ in range(data.draw(st.integers(1, 3))):
             octets[data.draw(st.integers(0, len(octets) - 1))] = data.draw(st.integers(0, 255))
-        read_until_fault(bytes(octets))
+        until_fault(read_pcapng(io.BytesIO(bytes(octets))))
 
     @given(records=contents(), data=st.data())
     def test_truncated_file_gives_its_whole_blocks_and_an_error(
@@ -239,7 +229,7 @@ class TestAnyOctets:
         """Cut anywhere but between blocks, a file yields what came before and then a fault."""
         octets, ends = write(records)
         cut = data.draw(st.integers(0, len(octets) - 1))
-        got, error = read_until_fault(octets[:cut])
+        got, error = until_fault(read_pcapng(io.BytesIO(octets[:cut])))
         assert got == records[: sum(end <= cut for end in ends)]
         assert (error is None) == (cut in ends)
 

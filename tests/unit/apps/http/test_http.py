@@ -17,6 +17,7 @@ from emu.fabric import program
 from emu.fabric.userland import Userland
 from emu.kernel.sockets import SocketKind
 from emu.sim.time import MILLISECOND, SECOND
+from emu.testing.answering import answer_once
 from emu.testing.lab import Lab, two_hosts
 
 if TYPE_CHECKING:
@@ -174,18 +175,8 @@ class TestFailures:
     )
     def test_a_server_that_speaks_no_http_is_told_apart(self, octets: bytes, failure: Failure) -> None:
         """It said nothing, something else, or too little."""
-
-        def other() -> Program[None]:
-            socket = yield from program.socket(SocketKind.TCP)
-            yield from program.bind(socket, lab.address("b"), 80)
-            yield from program.listen(socket)
-            taken = yield from program.accept(socket)
-            yield from program.receive(taken)
-            yield from program.send(taken, octets)
-            yield from program.close(taken)
-
         lab = two_hosts()
-        lab.start("b", other())
+        lab.start("b", answer_once(octets))
         got = get(lab)
         assert isinstance(got, Failed)
         assert got.failure is failure

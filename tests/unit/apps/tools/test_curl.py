@@ -14,6 +14,7 @@ from emu.apps.http.server import serve
 from emu.fabric import program
 from emu.kernel.sockets import SocketKind
 from emu.sim.time import MILLISECOND, SECOND
+from emu.testing.answering import answer_once
 from emu.testing.lab import Lab, two_hosts
 
 if TYPE_CHECKING:
@@ -275,18 +276,8 @@ class TestErrors:
     )
     def test_half_answers_are_told_apart(self, octets: bytes, status: int, said: str) -> None:
         """The server closed too early, or speaks something else."""
-
-        def other() -> Program[None]:
-            socket = yield from program.socket(SocketKind.TCP)
-            yield from program.bind(socket, lab.address("b"), 80)
-            yield from program.listen(socket)
-            taken = yield from program.accept(socket)
-            yield from program.receive(taken)
-            yield from program.send(taken, octets)
-            yield from program.close(taken)
-
         lab = two_hosts()
-        lab.start("b", other())
+        lab.start("b", answer_once(octets))
         finished = curl("10.0.0.2", lab=lab)
         assert (finished.status, finished.stderr) == (status, f"curl: ({status}) {said}\n")
 
