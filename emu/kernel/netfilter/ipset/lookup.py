@@ -23,9 +23,11 @@ from emu.wire.addresses import BROADCAST_MAC
 from emu.wire.ipv4 import OFFSET_MASK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from emu.kernel.netfilter.ipset.bitmap import BitmapSet
     from emu.kernel.netfilter.ipset.element import Extensions
+    from emu.kernel.netfilter.ipset.hash import HashSet
     from emu.kernel.netfilter.ipset.sets import IpSet, IpSets
     from emu.kernel.netfilter.ipset.spec import SetSpec
     from emu.kernel.netfilter.packet import Packet
@@ -116,21 +118,14 @@ def add(
     Returns:
         whether it has been added.
     """
-    known = sets.get(name)
-    if known is None or not _is_for(known.spec, packet, directions):
-        return False
     now = packet.net.now
-    if isinstance(known, ListSet):
-        below = [member.element.iface for member in known.listed(now)]
-        return any(add(sets, one, packet, directions, extensions, exist=exist) for one in below)
-    element = _stored(known, packet, directions)
-    if element is None:
-        return False
-    try:
-        known.put(element, extensions, now, exist=exist)
-    except IpSetError:
-        return False
-    return True
+    return _change(
+        sets,
+        name,
+        packet,
+        directions,
+        lambda known, element: known.put(element, extensions, now, exist=exist),
+    )
 
 
 def delete(sets: IpSets, name: str, packet: Packet, directions: Sequence[Direction]) -> bool:
@@ -139,18 +134,29 @@ def delete(sets: IpSets, name: str, packet: Packet, directions: Sequence[Directi
     Returns:
         whether it has been deleted.
     """
+    now = packet.net.now
+    return _change(sets, name, packet, directions, lambda known, element: known.remove(element, now))
+
+
+def _change(
+    sets: IpSets,
+    name: str,
+    packet: Packet,
+    directions: Sequence[Direction],
+    change: Callable[[HashSet | BitmapSet, Element], object],
+) -> bool:
+    """Change the set `name` by what `packet` makes, or the first set of a list that takes that."""
     known = sets.get(name)
     if known is None or not _is_for(known.spec, packet, directions):
         return False
-    now = packet.net.now
     if isinstance(known, ListSet):
-        below = [member.element.iface for member in known.listed(now)]
-        return any(delete(sets, one, packet, directions) for one in below)
+        below = [member.element.iface for member in known.listed(packet.net.now)]
+        return any(_change(sets, one, packet, directions, change) for one in below)
     element = _stored(known, packet, directions)
     if element is None:
         return False
     try:
-        known.remove(element, now)
+        change(known, element)
     except IpSetError:
         return False
     return True
