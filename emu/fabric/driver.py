@@ -31,8 +31,8 @@ from emu.wire.frame import Frame
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from emu.fabric.attendant import Attendant
     from emu.fabric.cable import Cable
+    from emu.fabric.observer import Observer
     from emu.fabric.program import Program
     from emu.kernel.effects import Effect
     from emu.kernel.link.device import Device
@@ -85,7 +85,7 @@ class Fabric(Cabling):
         self._tap: Tap | None = None
         self._race: Race | None = None
         self.carrier_listeners: list[Callable[[str, str, bool], None]] = []
-        self._attendant: Attendant | None = None
+        self._observer: Observer | None = None
 
     # --- machines and cables ---
 
@@ -99,7 +99,7 @@ class Fabric(Cabling):
             raise UnknownNameError(f"there is a namespace {name} already")
         net = Namespace(
             name,
-            random=self.streams.late(name),
+            random=self.streams.lazy(name),
             choice=self.choice,
             packet_ids=self.packet_ids,
             flow_secret=self._flow_secret,
@@ -169,14 +169,14 @@ class Fabric(Cabling):
     # --- for whoever holds it still ---
 
     @contextmanager
-    def attended_by(self, attendant: Attendant, choice: Choice) -> Iterator[None]:
-        """Tell `attendant` before something changes, and have `choice` decide, inside the block."""
+    def observed_by(self, observer: Observer, choice: Choice) -> Iterator[None]:
+        """Tell `observer` before something changes, and have `choice` decide, inside the block."""
         before = self.choice, self._passed
-        self._attendant, self.choice, self._passed = attendant, choice, {}
+        self._observer, self.choice, self._passed = observer, choice, {}
         try:
             yield
         finally:
-            self._attendant = None
+            self._observer = None
             self.choice, self._passed = before
 
     def timer_of(self, net: Namespace) -> Event | None:
@@ -212,8 +212,8 @@ class Fabric(Cabling):
         Raises:
             Exception: what `function` raises; its effects until then are carried out.
         """
-        if self._attendant is not None:
-            self._attendant.enters(net)
+        if self._observer is not None:
+            self._observer.enters(net)
         net.now = self.loop.now
         try:
             return function(net)
@@ -222,16 +222,16 @@ class Fabric(Cabling):
 
     def send_frame(self, net: Namespace, iface: str, octets: bytes) -> int:
         """Send a frame out of `iface` as a packet socket does; return its packet id."""
-        if self._attendant is not None:
-            self._attendant.enters(net)
+        if self._observer is not None:
+            self._observer.enters(net)
         frame = Frame(octets, next(self.packet_ids))
         self._carry_out(net, net.send_frame(iface, frame, self.loop.now))
         return frame.packet_id
 
     def receive_frame(self, net: Namespace, iface: str, octets: bytes) -> int:
         """Have a frame arrive on `iface` as if its cable had brought it; return its packet id."""
-        if self._attendant is not None:
-            self._attendant.enters(net)
+        if self._observer is not None:
+            self._observer.enters(net)
         frame = Frame(octets, next(self.packet_ids))
         self._carry_out(net, net.receive(iface, frame, self.loop.now))
         return frame.packet_id
@@ -286,8 +286,8 @@ class Fabric(Cabling):
         if plug.cable is None:
             loop.at(loop.now, self._arrive, plug, frame)
             return
-        if self._attendant is not None:
-            self._attendant.strains(plug.cable)
+        if self._observer is not None:
+            self._observer.strains(plug.cable)
         fate = plug.cable.carry(frame.octets, plug.direction, loop.now, self.choice, self.streams)
         if isinstance(fate, Loss):
             net.drop(frame, *fate, iface)
@@ -328,8 +328,8 @@ class Fabric(Cabling):
         self.loop.events_run += len(flooded) - 1
         for plug, frame in flooded:
             net = plug.net
-            if self._attendant is not None:
-                self._attendant.enters(net)
+            if self._observer is not None:
+                self._observer.enters(net)
             device = net.devices.get(plug.iface)
             if device is None or not request.passes_by(net, device):
                 self._arrive(plug, frame)
@@ -354,8 +354,8 @@ class Fabric(Cabling):
 
     def _arrive(self, plug: Plug, frame: Frame) -> None:
         net = plug.net
-        if self._attendant is not None:
-            self._attendant.enters(net)
+        if self._observer is not None:
+            self._observer.enters(net)
         if plug.iface not in net.devices:  # it went while the frame was under way
             net.drop(frame, DropReason.CABLE_UNPLUGGED, iface=plug.iface)
             net.take_effects()
@@ -378,8 +378,8 @@ class Fabric(Cabling):
     def _wake(self, net: Namespace, effect: Wake) -> None:
         processes = self._waiting.get(net.name, {}).pop(effect.socket, ())
         for process in processes:
-            if self._attendant is not None:
-                self._attendant.wakes(process)
+            if self._observer is not None:
+                self._observer.wakes(process)
             self.loop.at(self.loop.now, process.retry)
 
     def _carrier(self, net: Namespace, effect: Carrier) -> None:

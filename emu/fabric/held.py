@@ -65,7 +65,7 @@ class Held:
         self._choice, self._is_unseen = choice, is_unseen
         with (
             fabric.loop.set_aside(),
-            fabric.attended_by(self, choice),
+            fabric.observed_by(self, choice),
             fabric.streams.set_aside(),
             fabric.packet_ids.set_aside(),
         ):

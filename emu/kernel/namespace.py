@@ -19,7 +19,7 @@ from emu.kernel.drops import DropReason
 from emu.kernel.effects import Drop, SetTimer
 from emu.kernel.fib import Fib
 from emu.kernel.icmp_limits import IcmpLimits
-from emu.kernel.late import late
+from emu.kernel.lazy import lazy
 from emu.kernel.link.device import Device
 from emu.kernel.link.loopback import Loopback
 from emu.kernel.neigh import NeighbourTable
@@ -30,7 +30,7 @@ from emu.kernel.sockets import SocketTable
 from emu.kernel.sysctl import Sysctl
 from emu.kernel.tcp import TcpTable
 from emu.sim.numbers import Numbers
-from emu.sim.rng import LateStream
+from emu.sim.rng import LazyStream
 from emu.sim.time import START, Instant
 from emu.wire.addresses import ZERO_MAC
 from emu.wire.frame import Frame
@@ -82,7 +82,7 @@ class Namespace:
         self,
         name: str,
         *,
-        random: random.Random | LateStream,
+        random: random.Random | LazyStream,
         choice: Choice,
         packet_ids: Iterator[int] | None = None,
         flow_secret: int = 0,
@@ -229,7 +229,7 @@ class Namespace:
         return self._identification
 
     def _begin_to_draw(self) -> random.Random:
-        if isinstance(self._random, LateStream):
+        if isinstance(self._random, LazyStream):
             self._random = self._random.open()
         return self._random
 
@@ -238,13 +238,13 @@ class Namespace:
         """What the kernel draws at random here: ports, sequence numbers, timers."""
         if self._identification is None:
             self._identification = self._begin_to_draw().getrandbits(16)
-        assert not isinstance(self._random, LateStream)
+        assert not isinstance(self._random, LazyStream)
         return self._random
 
     def _draw(self, stop: int) -> int:
         return self.random.randrange(stop)
 
-    @late
+    @lazy
     def netfilter(self) -> Netfilter:
         """Rules, and the connections that are tracked; there from the first time that somebody asks."""
         from emu.kernel.netfilter.netfilter import Netfilter  # noqa: PLC0415 - most runs have no rules
@@ -254,48 +254,48 @@ class Namespace:
 
     # --- tables that most namespaces of a large cluster never need: there from the first look on ---
 
-    @late
+    @lazy
     def exceptions(self) -> PathExceptions:
         """What ICMP taught about paths (MTUs, redirects)."""
         return PathExceptions(self.fib)
 
-    @late
+    @lazy
     def route_cache(self) -> RouteCache:
         """Decisions made about packets that came in."""
         return RouteCache()
 
-    @late
+    @lazy
     def neighbours(self) -> NeighbourTable[Skb]:
         """The ARP table."""
         self.used_neighbours = NeighbourTable(lambda device: self.sysctl.neigh[device], self._draw)
         return self.used_neighbours
 
-    @late
+    @lazy
     def reassembly(self) -> fragment.Reassembly:
         """Fragments that wait for others."""
         return fragment.Reassembly()
 
-    @late
+    @lazy
     def icmp_limits(self) -> IcmpLimits:
         """How much ICMP may still be sent."""
         return IcmpLimits()
 
-    @late
+    @lazy
     def sockets(self) -> SocketTable:
         """All open sockets."""
         return SocketTable()
 
-    @late
+    @lazy
     def tcp(self) -> TcpTable:
         """Connections and listeners."""
         return TcpTable()
 
-    @late
+    @lazy
     def sctp(self) -> SctpTable:
         """Associations and listeners."""
         return SctpTable()
 
-    @late
+    @lazy
     def drops(self) -> Counter[DropReason]:
         """How many packets ended here, by reason."""
         return Counter()
@@ -338,14 +338,14 @@ class Namespace:
 
 
 def _reserve() -> None:
-    """Have Python keep a place in every namespace for what is made late.
+    """Have Python keep a place in every namespace for what is made when it is first asked for.
 
     The names that the first object of a class gets are laid out for all others,
     too; a name that comes later costs each of them a dictionary.
     """
     first = object.__new__(Namespace)
     for name, value in vars(Namespace).items():
-        if isinstance(value, late):
+        if isinstance(value, lazy):
             setattr(first, name, None)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class LateStream:
+class LazyStream:
     """A stream that is only seeded once somebody opens it: most namespaces never draw a number."""
 
     is_still: ClassVar[bool] = True
@@ -48,9 +48,9 @@ class Streams:
             found = self._streams[name] = random.Random(digest)
         return found
 
-    def late(self, name: str) -> LateStream:
+    def lazy(self, name: str) -> LazyStream:
         """Return the stream `name` for somebody who may never draw."""
-        return LateStream(self, name)
+        return LazyStream(self, name)
 
     @contextmanager
     def set_aside(self) -> Iterator[None]:

@@ -27,7 +27,7 @@ _NO_STATE: Final = frozenset(
         ("Fabric", "packet_ids"),  # numbers that name packets go on, whatever is undone
         ("Namespace", "_packet_ids"),
         ("Fabric", "_recorder"),  # who looks on
-        ("Fabric", "_attendant"),
+        ("Fabric", "_observer"),
         ("Namespace", "recorder"),
         ("Recording", "_count"),
         ("Recording", "key_log"),

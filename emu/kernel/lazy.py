@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class late(Generic[T]):  # noqa: N801 - used as a decorator, like `property`
+class lazy(Generic[T]):  # noqa: N801 - used as a decorator, like `property`
     """Decorates the method that makes an attribute; it is called once for each object."""
 
     def __init__(self, make: Callable[[Any], T]) -> None:

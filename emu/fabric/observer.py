@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from emu.kernel.namespace import Namespace
 
 
-class Attendant(Protocol):
+class Observer(Protocol):
     """Is told before something changes."""
 
     def enters(self, net: Namespace) -> None:
