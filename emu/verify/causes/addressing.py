@@ -41,7 +41,7 @@ def refine(scene: Scene, cause: Cause) -> Cause | None:
     if scene.end.reason in _WRONG_HOST:
         return _duplicate(scene, cause)
     if cause.code == DropReason.NEIGH_FAILED.name:
-        return _overlap(scene, cause)
+        return _own_gateway(scene, cause) or _overlap(scene, cause)
     return None
 
 
@@ -102,6 +102,36 @@ def _last_neighbour(scene: Scene) -> tuple[Step, Resolved] | None:
         if isinstance(step.fact, Resolved):
             return step, step.fact
     return None
+
+
+def _own_gateway(scene: Scene, cause: Cause) -> Cause | None:
+    """Explain a packet that was to go on by a host whose address the sender has, too."""
+    kept = _kept(scene, scene.there.dst)
+    if kept is None:
+        return None
+    net, prefix, device = kept
+    own = {each.address for link in net.devices.values() for each in link.addresses}
+    gateways = (
+        hop.gateway for route in net.fib.routes() if str(route.dst) == prefix for hop in route.nexthops
+    )
+    gateway = next((each for each in gateways if each is not None and each in own), None)
+    if gateway is None:
+        return None
+    others = [name for name, _, _ in _holders(scene, gateway) if name != net.name]
+    if not others:
+        return None
+    name, other = called(scene.network, net.name), called(scene.network, others[0])
+    return attrs.evolve(
+        cause,
+        code=DUP_IP,
+        words=(
+            f"{name} and {other} both have {gateway}: by its route {prefix} via {gateway}, {name} looks for "
+            f"{scene.there.dst} on {device}, where {other} was meant to send it on"
+        ),
+        fix=f"give one of them another address: {name}, {other}",
+        object=next((each for each in (other, name) if each.startswith("Node ")), ""),
+        field="",
+    )
 
 
 # --- one range, two networks ---
