@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from emu.errors import EmuError
+from emu.verify.likeness import constants
 from emu.verify.likeness import plan as plans
 from emu.verify.likeness import pods as pod_texts
 from emu.verify.likeness.doubt import Doubt
@@ -86,6 +87,8 @@ class _Comparison:
             always = memberships[plan.universe.index[pod]] & self._asks
             of[pod] = pod if text is None else self._number(("pod", text, always))
         foreign, between = self._foreign(), self._between()
+        if self._refusals:
+            self._read_constants()
         return Likeness(
             port_classes(self._edges, self._ports),
             tuple(sorted(self._refusals)),
@@ -128,6 +131,15 @@ class _Comparison:
             self._apart |= {
                 frozenset(plan.universe.places[each] for each in pair) for pair in node.meaning.pairs
             }
+
+    def _read_constants(self) -> None:
+        """Tell ports apart by all numbers that stand in what was not understood, and by who listens there."""
+        for name, net in self._plan.fabric.namespaces.items():
+            if name not in self._nodes:
+                self._edges |= constants.edges(net)
+        for pod in self._plan.odd:
+            for each in sockets(self._plan.fabric.namespace(pod), self._protocol):
+                self._edges |= {each.local_port, each.local_port + 1}
 
     def _between(self) -> dict[tuple[str, str], int]:
         """Return what the way between each two nodes is like."""

@@ -36,6 +36,10 @@ NETWORKS: Final = (
     NetworkSpec("flannel", {"backend": "host-gw"}, policy="iptables"),
     NetworkSpec("kubenet", policy="iptables"),
 )
+NFT: Final = (
+    "nft 'add table ip odd; add chain ip odd c {{ type filter hook forward priority 5; }}; "
+    "add rule ip odd c {}'"
+)
 DB: Final = ("x/db0", "x/db1", "x/db2", "x/db3")
 WEB: Final = ("x/web0", "x/web1", "x/web2", "x/web3")
 PODS: Final = (*DB, *WEB)
@@ -120,6 +124,23 @@ def test_classes_of_ports_end_where_rules_listeners_or_the_kernels_own_ports_do(
     assert likeness.port_classes[-1].last == 65535
 
 
+@pytest.mark.parametrize(
+    ("where", "command"),
+    [
+        ("node/n0", "iptables -I FORWARD -m recent --name seen --set -p tcp --dport 90 -j DROP"),
+        ("node/n0", NFT.format("tcp dport vmap { 90 : drop }")),
+        ("x/web0", "iptables -A INPUT -p tcp --dport 90 -j DROP"),
+    ],
+)
+def test_ports_are_told_apart_by_what_is_not_understood_too(where: str, command: str) -> None:
+    """Nobody shares an answer there, but the ports of one pair of pods might."""
+    cluster = cluster_of(NETWORKS[3])
+    cluster.namespace(where).run(command)
+    likeness = asked(cluster, (88, 89, 90, 91, 92))
+    assert likeness.refusals
+    assert [each.first for each in likeness.port_classes] == [88, 90, 91]
+
+
 def test_ports_by_name_are_classes_too() -> None:
     """What a name stands for is in a set of addresses and ports."""
     likeness = asked(cluster_of(NETWORKS[3], "sql"), (79, 80, 81))
@@ -127,10 +148,6 @@ def test_ports_by_name_are_classes_too() -> None:
     assert keys(likeness) == ALIKE
 
 
-NFT: Final = (
-    "nft 'add table ip odd; add chain ip odd c {{ type filter hook forward priority 5; }}; "
-    "add rule ip odd c {}'"
-)
 ODD_ON_A_NODE: Final = (
     "iptables -A FORWARD -s 10.9.9.9 -d {db} -j DROP",
     "iptables -I FORWARD -m statistic --mode random --probability 0.5 -j DROP",
