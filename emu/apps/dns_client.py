@@ -16,6 +16,7 @@ import dns.rcode
 import dns.rdatatype
 
 from emu.apps.resolver.exchange import Conversation, deadline, left
+from emu.apps.resolver.lookup import Unresolved, look_up
 from emu.errors import CommandError
 from emu.fabric import program
 from emu.kernel.sockets import SocketKind
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from emu.apps.resolver.configuration import Configuration
     from emu.fabric.program import Program
+    from emu.fabric.userland import Userland
     from emu.kernel.sockets import Socket
     from emu.sim.time import Duration, Instant
     from emu.wire.addresses import IpAddress
@@ -113,6 +115,22 @@ def record_type(text: str) -> dns.rdatatype.RdataType | None:
         return dns.rdatatype.from_text(text)
     except (dns.exception.DNSException, ValueError):
         return None
+
+
+def servers_of(
+    tool: str, server: str, settings: Configuration, userland: Userland, status: int
+) -> Program[tuple[IpAddress, ...]]:
+    """Return whom to ask: the server that was named, or those of resolv.conf where none was.
+
+    Raises:
+        CommandError: nobody knows the name; with `status`.
+    """
+    if not server:
+        return settings.servers
+    found = yield from look_up(server, userland)
+    if isinstance(found, Unresolved):
+        raise CommandError(f"{tool}: couldn't get address for '{server}': not found", status)
+    return found.ipv4 or found.addresses
 
 
 def candidates(text: str, settings: Configuration) -> list[str]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from emu.sim.choice import Taken
     from emu.verify.causes.cause import Cause
     from emu.verify.endpoint import Source, Target
@@ -88,6 +90,17 @@ class Outcome:
     is_timed: bool = False
 
 
+def delivered_share(outcomes: Iterable[Outcome]) -> Fraction:
+    """Return the probability of those branches on which it is delivered."""
+    return sum((one.probability for one in outcomes if one.result is Result.DELIVERED), Fraction(0))
+
+
+def likeliest_failure(outcomes: Iterable[Outcome]) -> Outcome | None:
+    """Return the most probable outcome that is not delivered, the first of equals; None if there is none."""
+    failed = (one for one in outcomes if one.result is not Result.DELIVERED)
+    return max(failed, key=lambda one: one.probability, default=None)
+
+
 @attrs.frozen
 class Verdict:
     """The answer to a question.
@@ -113,10 +126,7 @@ class Verdict:
 
     @property
     def _share(self) -> Fraction | None:
-        if self.unknown:
-            return None
-        shares = (one.probability for one in self.outcomes if one.result is Result.DELIVERED)
-        return sum(shares, Fraction(0))
+        return None if self.unknown else delivered_share(self.outcomes)
 
     @property
     def word(self) -> Word:
@@ -137,5 +147,4 @@ class Verdict:
     @property
     def failure(self) -> Outcome | None:
         """The most probable outcome that is not delivered, the first of equals; None if there is none."""
-        failed = [one for one in self.outcomes if one.result is not Result.DELIVERED]
-        return max(failed, key=lambda one: one.probability, default=None)
+        return likeliest_failure(self.outcomes)

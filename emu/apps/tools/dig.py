@@ -15,7 +15,7 @@ import dns.rdatatype
 
 from emu.apps import dns_client
 from emu.apps.dns_client import DIGS, Answered, Manner
-from emu.apps.resolver.lookup import Unresolved, configuration, look_up, numeric
+from emu.apps.resolver.lookup import configuration, numeric
 from emu.apps.resolver.message import reverse_name
 from emu.apps.tools.finished import Finished
 from emu.errors import CommandError
@@ -65,12 +65,7 @@ def run(argv: Sequence[str], userland: Userland) -> Program[Finished]:
     """Ask one question and print the answer."""
     options = _parse(argv)
     settings = configuration(userland)
-    servers = settings.servers
-    if options.server:
-        found = yield from look_up(options.server, userland)
-        if isinstance(found, Unresolved):
-            raise CommandError(f"dig: couldn't get address for '{options.server}': not found", 10)
-        servers = found.ipv4 or found.addresses
+    servers = yield from dns_client.servers_of("dig", options.server, settings, userland, 10)
     kind = dns_client.record_type(options.kind or ("A" if options.name != "." else "NS"))
     assert kind is not None, "it was looked at"
     texts = dns_client.candidates(options.name, settings) if options.search else [options.name]

@@ -11,7 +11,7 @@ import dns.rdatatype
 
 from emu.apps import dns_client
 from emu.apps.dns_client import PLAIN
-from emu.apps.resolver.lookup import Unresolved, configuration, look_up, numeric
+from emu.apps.resolver.lookup import configuration, numeric
 from emu.apps.resolver.message import reverse_name
 from emu.apps.tools.finished import Finished
 from emu.apps.tools.getopt import Syntax
@@ -53,12 +53,8 @@ def run(argv: Sequence[str], userland: Userland) -> Program[Finished]:
         raise CommandError("Usage: host [-T] [-t type] hostname [server]", 1)
     settings = configuration(userland)
     lines: list[str] = []
-    servers = settings.servers
+    servers = yield from dns_client.servers_of("host", "".join(places[1:]), settings, userland, 1)
     if places[1:]:
-        found = yield from look_up(places[1], userland)
-        if isinstance(found, Unresolved):
-            raise CommandError(f"host: couldn't get address for '{places[1]}': not found", 1)
-        servers = found.ipv4 or found.addresses
         lines += ["Using domain server:", f"Name: {places[1]}", f"Address: {servers[0]}#53", "Aliases: ", ""]
     address = numeric(places[0])
     kinds = [dns.rdatatype.A, dns.rdatatype.AAAA, dns.rdatatype.MX]

@@ -11,7 +11,7 @@ import dns.rdatatype
 
 from emu.apps import dns_client
 from emu.apps.dns_client import PLAIN, Answered, Manner
-from emu.apps.resolver.lookup import Unresolved, configuration, look_up, numeric
+from emu.apps.resolver.lookup import configuration, numeric
 from emu.apps.resolver.message import reverse_name
 from emu.apps.tools.finished import Finished
 from emu.errors import CommandError
@@ -45,12 +45,7 @@ def run(argv: Sequence[str], userland: Userland) -> Program[Finished]:
     """Ask for the addresses of a name, the name of an address, or records of a type."""
     options = _parse(argv)
     settings = configuration(userland)
-    servers = settings.servers
-    if options.server:
-        found = yield from look_up(options.server, userland)
-        if isinstance(found, Unresolved):
-            raise CommandError(f"nslookup: couldn't get address for '{options.server}': not found", 1)
-        servers = found.ipv4 or found.addresses
+    servers = yield from dns_client.servers_of("nslookup", options.server, settings, userland, 1)
     address = numeric(options.name)
     if address is not None and address.family == 4:
         names = [dns_client.absolute("nslookup", reverse_name(address))]

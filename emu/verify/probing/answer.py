@@ -11,7 +11,7 @@ import attrs
 from emu.sim.time import START
 from emu.verify.report import outcome_report
 from emu.verify.story import Story
-from emu.verify.verdict import Result, Word
+from emu.verify.verdict import Result, Word, delivered_share, likeliest_failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,8 +41,7 @@ class Answer:
         """The probability that it is delivered; None if that is not known."""
         if self.unknown or not self.outcomes:
             return None
-        shares = (each.probability for each in self.outcomes if each.result is Result.DELIVERED)
-        return sum(shares, Fraction(0))
+        return delivered_share(self.outcomes)
 
     @property
     def word(self) -> Word:
@@ -52,8 +51,7 @@ class Answer:
     @property
     def failure(self) -> Outcome | None:
         """The most probable outcome that is not delivered, the first of equals; None if there is none."""
-        failed = [each for each in self.outcomes if each.result is not Result.DELIVERED]
-        return max(failed, key=lambda each: each.probability, default=None)
+        return likeliest_failure(self.outcomes)
 
     def as_json(self) -> dict[str, object]:
         """Return the object that `emu probe -o json` prints."""
