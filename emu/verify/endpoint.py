@@ -115,6 +115,8 @@ def find_target(network: Emulation, text: str) -> Target:
             or port and protocol do not go together.
         UnknownNameError: no namespace has this name, or it has no address.
     """
+    if "://" in text:
+        raise EndPointError(f"{text!r}: names and pages are asked for in clusters, not in a network document")
     point, digits, name = _split(text)
     if not point:
         raise EndPointError(

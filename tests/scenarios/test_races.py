@@ -221,6 +221,17 @@ class TestAsked:
         assert isinstance(cluster, lab.Cluster)
         assert cluster.flow("plain", "dns://web", races=True).always
 
+    def test_musl_asks_again_sooner_and_knows_no_such_option(self, tmp_path: Path) -> None:
+        """It loses in the same orders, and options of glibc's are no cure for it: none is proposed."""
+        cluster = lab.load(str(changed(tmp_path, "dns-five-seconds", "debian", "alpine")), steps=False)
+        assert isinstance(cluster, lab.Cluster)
+        flow = cluster.flow("plain", "dns://web", races=True)
+        assert flow.verdict.failure is not None
+        assert flow.verdict.failure.cause is not None
+        assert "the answer comes after 2.500 s" in flow.verdict.failure.cause.words
+        assert cluster.flow("reopening", "dns://web", races=True).reason == "CT_INSERT_FAILED"
+        assert flow.fix is None
+
     def test_all_is_as_it_was_afterwards(self) -> None:
         """Asking for every order changes nothing, and lets nobody race later."""
         cluster = unplayed("dns-five-seconds").again()

@@ -125,7 +125,7 @@ def _overtaken(scene: Scene, cause: Cause, was: FiveTuple) -> Cause | None:
                 f"{IpAddress(back.src)}:{back.sport} and entered first, and this one, for {there.dst}:"
                 f"{there.dport}, is dropped"
             )
-            fix = "send each by a socket of its own, or one after the other: single-request-reopen or use-vc"
+            fix = "send each by a socket of its own, or in turn: glibc's single-request-reopen, or use-vc"
             return attrs.evolve(cause, words=words, fix=fix)
         if (back.dst, back.dport, back.src, back.sport) == (there.src, there.sport, there.dst, there.dport):
             words = (
