@@ -7,7 +7,9 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 
-BY_DETAIL: Final = {"nf_conntrack: table full": "CT_TABLE_FULL", "insert_failed": "CT_INSERT_FAILED"}
+from emu.kernel.facts import INSERT_FAILED, TABLE_FULL
+
+BY_DETAIL: Final = {TABLE_FULL: "CT_TABLE_FULL", INSERT_FAILED: "CT_INSERT_FAILED"}
 """Codes of packets whose kernel says more than its reason, by how that begins."""
 
 _ENDING = ".md"

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from emu.kernel.nud import Nud
     from emu.wire.addresses import IpAddress, MacAddress, Prefix
 
+TABLE_FULL: Final = "nf_conntrack: table full, dropping packet"
+"""How Linux words it that there is no room for another connection (nf_conntrack_core.c)."""
+
+INSERT_FAILED: Final = "insert_failed: another connection has these addresses and ports"
+"""Why a connection could not be confirmed; the counter of Linux is called so."""
+
 
 class End(NamedTuple):
     """One end of a packet; `port` is None where its protocol has none."""
@@ -196,6 +202,19 @@ class Switched(NamedTuple):
         return f"{self.bridge}: {self.dst} is {place}, to {where}"
 
 
+class Encapsulated(NamedTuple):
+    """A VXLAN device put a frame for `dst` into packets for others."""
+
+    device: str
+    vni: int
+    dst: MacAddress
+    remotes: tuple[IpAddress, ...]
+
+    def __str__(self) -> str:
+        places = ", ".join(map(str, self.remotes))
+        return f"{self.device}: VNI {self.vni}, {self.dst} is sent to {places}"
+
+
 class Invalid(NamedTuple):
     """Connection tracking finds a packet impossible: `is_verdict`, or it is a tracker's reason for that."""
 
@@ -219,6 +238,7 @@ Fact: TypeAlias = (
     | Resolved
     | Awaited
     | Switched
+    | Encapsulated
     | Spent
     | DecidedAt
     | Scheduled

@@ -20,6 +20,7 @@ import attrs
 from emu.kernel import ip_tunnel, routing
 from emu.kernel.drops import DropReason
 from emu.kernel.effects import Backlog
+from emu.kernel.facts import Encapsulated
 from emu.kernel.link import ecn, flowhash
 from emu.kernel.link.device import ETHERNET_MTU
 from emu.kernel.link.fdb import Learned
@@ -104,8 +105,8 @@ class Vxlan:
             net.drop(frame, DropReason.NO_TX_TARGET, str(MacAddress(dst)), device.name)
             return
         if net.recorder is not None:
-            places = ", ".join(str(remote.dst) for remote in remotes)
-            net.note(frame, "vxlan", f"{device.name}: VNI {self.vni}, {MacAddress(dst)} is sent to {places}")
+            places = tuple(remote.dst for remote in remotes)
+            net.note(frame, "vxlan", Encapsulated(device.name, self.vni, MacAddress(dst), places))
         self._is_sending = True
         try:
             for remote in remotes:

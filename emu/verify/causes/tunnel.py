@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from emu.kernel.drops import DropReason
+from emu.kernel.facts import Encapsulated
 from emu.kernel.link.vxlan import Vxlan
 from emu.verify.causes.codes import TUNNEL_TO_ITSELF
 from emu.verify.causes.scene import called
@@ -35,8 +36,9 @@ def refine(scene: Scene, cause: Cause) -> Cause | None:
     ]
     if not remotes:
         return None
-    told = next((step.detail for step in reversed(scene.steps) if step.stage == "vxlan"), "")
-    mac, address = next((each for each in remotes if str(each[0]) in told), remotes[0])
+    sent = (step.fact.dst for step in reversed(scene.steps) if isinstance(step.fact, Encapsulated))
+    wanted = next(sent, None)
+    mac, address = next((each for each in remotes if each[0] == wanted), remotes[0])
     others = [name for name in scene.owners(address) if name != scene.end.net]
     whose = f", and so is {', '.join(called(scene.network, each) for each in others)}" if others else ""
     node = called(scene.network, scene.end.net)

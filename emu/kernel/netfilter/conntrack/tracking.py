@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from emu.kernel import fragment
 from emu.kernel.drops import DropReason
 from emu.kernel.effects import Parked
-from emu.kernel.facts import Invalid, Overtaken
+from emu.kernel.facts import INSERT_FAILED, TABLE_FULL, Invalid, Overtaken
 from emu.kernel.netfilter.conntrack import generic, icmp, sctp, tcp, udp
 from emu.kernel.netfilter.conntrack.entry import CtInfo, Direction, Status
 from emu.kernel.netfilter.conntrack.protocol import Tracked
@@ -234,7 +234,7 @@ def _begin(packet: Packet, tuple_: Tuple) -> Connection | None:
 
 def _table_full(packet: Packet) -> Verdict:
     packet.net.netfilter.conntrack.stats["drop"] += 1
-    packet.because = "nf_conntrack: table full, dropping packet"
+    packet.because = TABLE_FULL
     return _DROP
 
 
@@ -332,7 +332,7 @@ def _resolve_clash(packet: Packet, loser: Connection, winner: Connection) -> Ver
             return _ACCEPT
     table.stats["insert_failed"] += 1
     table.stats["drop"] += 1
-    packet.because = "insert_failed: another connection has these addresses and ports"
+    packet.because = INSERT_FAILED
     return _DROP
 
 
