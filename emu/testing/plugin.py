@@ -48,13 +48,15 @@ class Emu:
         self._loaded = emu.load(*map(self._find, paths), seed=seed, steps=steps)
         return self._loaded
 
-    def flow(self, source: str, target: str, *, namespace: str = "default") -> Flow:
-        """Return the question whether `source` reaches `target` in what was loaded last.
+    def flow(
+        self, source: str, target: str, *, namespace: str = "default", races: bool = False, beside: str = ""
+    ) -> Flow:
+        """Return the question whether `source` reaches `target` in what was loaded last, as its own `flow` does.
 
         Raises:
             UsageError: nothing was loaded, and no topology is named for all tests.
         """
-        return self._emulation.flow(source, target, namespace=namespace)
+        return self._emulation.flow(source, target, namespace=namespace, races=races, beside=beside)
 
     def expect(self, *lines: str, namespace: str = "default") -> None:
         """Fail the test unless lines of `expect`, as in a `Scenario`, are met in what was loaded last.
