@@ -51,7 +51,7 @@ class Emu:
     def flow(
         self, source: str, target: str, *, namespace: str = "default", races: bool = False, beside: str = ""
     ) -> Flow:
-        """Return the question whether `source` reaches `target` in what was loaded last, as its own `flow` does.
+        """Return the question whether `source` reaches `target` in what was loaded last, by its own `flow`.
 
         Raises:
             UsageError: nothing was loaded, and no topology is named for all tests.
