@@ -289,7 +289,7 @@ class Walker:
         devices = self.net.devices.get(passing.iif), self.net.devices.get(passing.oif)
         packet = Packet(self.net, skb, Hook.FORWARD, in_device=devices[0], out_device=devices[1])
         verdict = table.run(packet)
-        return Seen(verdict, packet.because, skb.mark)
+        return Seen(verdict, str(packet.because), skb.mark)
 
 
 @given(tables(), st.lists(passing(), min_size=1, max_size=12), st.booleans())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.cluster.network import document_text
-from emu.cluster.network.exporting import late, ways
+from emu.cluster.network.exporting import setup_commands, ways
 from emu.cluster.network.exporting.devices import FIXED, DeviceWriter
 from emu.cluster.network.exporting.names import document_names
 from emu.cluster.network.exporting.rules_text import count_connections, write_rules
@@ -121,9 +121,9 @@ class _Exporter:
         for trial in found:
             ways.write_plain(trial)
         for trial in found:
-            late.write_devices(trial, now)
+            setup_commands.write_devices(trial, now)
         for trial in found:
-            late.write_routing_rules(trial)
+            setup_commands.write_routing_rules(trial)
             ways.write_others(trial)
             self._write_settings(trial)
         for net in self._namespaces:

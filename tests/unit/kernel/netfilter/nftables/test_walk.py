@@ -140,7 +140,7 @@ def test_a_verdict_says_which_rule_gave_it() -> None:
     """With the table, the chain and the number of the rule."""
     packet = at(segment())
     verdict(chain("jump one", beside="chain one {\nudp dport 1\ntcp dport 80 drop\n}\n"), packet)
-    assert packet.because == "node ip t/one rule 2"
+    assert str(packet.because) == "node ip t/one rule 2"
 
 
 def test_rules_of_ip6_are_for_no_ipv4_packet() -> None:
