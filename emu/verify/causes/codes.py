@@ -52,6 +52,7 @@ NACL_DENY: Final = "NACL_DENY"
 VPC_NO_ROUTE: Final = "VPC_NO_ROUTE"
 VPC_NO_PUBLIC_ADDRESS: Final = "VPC_NO_PUBLIC_ADDRESS"
 DUP_IP: Final = "DUP_IP"
+HOST_DOWN: Final = "HOST_DOWN"
 CIDR_OVERLAP: Final = "CIDR_OVERLAP"
 DNS_NXDOMAIN: Final = "DNS_NXDOMAIN"
 DNS_TIMEOUT: Final = "DNS_TIMEOUT"
@@ -98,6 +99,7 @@ OURS: Final[Mapping[str, str]] = {
     VPC_NO_ROUTE: "no route table of the VPC has a way for it",
     VPC_NO_PUBLIC_ADDRESS: "a private address neither reaches the internet nor is reached from there",
     DUP_IP: "two hosts have one address",
+    HOST_DOWN: "the host that it is for, or that is to pass it on, is cut off or has no power",
     CIDR_OVERLAP: "a route for another range captures it",
     DNS_NXDOMAIN: "there is no such name",
     DNS_TIMEOUT: "no name server says whose address is wanted",
@@ -151,6 +153,7 @@ EXPLAINED: Final = frozenset(
         FORWARD_POLICY_DROP,
         IP_FORWARD_OFF,
         DUP_IP,
+        HOST_DOWN,
         CIDR_OVERLAP,
         DNS_NXDOMAIN,
         DNS_TIMEOUT,

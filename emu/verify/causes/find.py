@@ -27,6 +27,7 @@ from emu.verify.causes import (
     kernel,
     listeners,
     mtu,
+    neighbour,
     offload,
     policy,
     proxied,
@@ -74,6 +75,7 @@ _REFINERS: Final = (
     bridge.refine,
     mtu.refine,
     addressing.refine,
+    neighbour.refine,
     service.is_refused_port,
     listeners.refine,
 )
