@@ -19,13 +19,13 @@ from emu.cluster.emulation import Emulation, Host
 from emu.cluster.garbage import garbage_kept
 from emu.cluster.points import DEFAULT_NAMESPACE, find_object, is_between, names_of, parse_point, pods_of
 from emu.cluster.timeline.story import Story, Traffic
-from emu.cluster.topology.load import with_namespace
 from emu.cluster.underlay import is_underlay
 from emu.errors import DocumentError, UnknownNameError
 from emu.fabric.driver import Fabric
 from emu.fabric.userland import Userland
 from emu.kube.api import codec
 from emu.kube.api.objects import Pod
+from emu.kube.api.scope import with_namespace
 from emu.kube.controller import Key
 from emu.observe.recording import Recording
 from emu.sim.time import EPOCH, SECOND, Duration, Instant, later

@@ -28,7 +28,8 @@ from emu.document import MappingNode
 from emu.document.fields import Place, Report
 from emu.errors import DocumentError, Fault
 from emu.kube.api import codec
-from emu.kube.api.objects import KINDS, Other
+from emu.kube.api.objects import Other
+from emu.kube.api.scope import with_namespace
 from emu.kube.api.validation import ManifestNode, Mode, validate
 
 if TYPE_CHECKING:
@@ -240,11 +241,3 @@ def _read(manifests: Iterable[ManifestNode], faults: list[Fault]) -> tuple[list[
         objects.append(with_namespace(found))
         sources.append(Source(each.file, each.node.line, each.path))
     return objects, sources
-
-
-def with_namespace(found: Object) -> Object:
-    """Return an object in `default` if it belongs to a namespace and names none."""
-    is_namespaced = not isinstance(found, Other) and KINDS[found.KIND].NAMESPACED
-    if is_namespaced and not found.metadata.namespace:
-        return attrs.evolve(found, metadata=attrs.evolve(found.metadata, namespace="default"))
-    return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from emu.cluster.topology.flatten import flatten
 from emu.document import MappingNode, SequenceNode
 from emu.kube.api.objects import KINDS
+from emu.kube.api.scope import DEFAULT_NAMESPACE, is_namespaced
 from emu.kube.api.validation import ManifestNode
 
 if TYPE_CHECKING:
@@ -98,9 +99,10 @@ def subject_of(node: MappingNode) -> Subject:
     name = namespace = ""
     if isinstance(metadata, MappingNode):
         name, namespace = str(metadata.get("name") or ""), str(metadata.get("namespace") or "")
-    known = KINDS.get(kind)
-    if known is not None:
-        namespace = (namespace or "default") if known.NAMESPACED else ""
+    if is_namespaced(kind, str(node.get("apiVersion", ""))):
+        namespace = namespace or DEFAULT_NAMESPACE
+    elif kind in KINDS:
+        namespace = ""
     return Subject(kind, namespace, name)
 
 

@@ -15,6 +15,7 @@ import attrs
 
 from emu.errors import UnknownNameError
 from emu.kube.api.objects import KINDS, Known, Other
+from emu.kube.api.scope import with_namespace
 from emu.kube.api.timestamps import stamp
 from emu.kube.api.uids import new_uid
 
@@ -158,7 +159,8 @@ class Store:
     def keep(self, other: Object) -> None:
         """Keep an object of any kind; one that emu does not read is only kept."""
         if isinstance(other, Other):
-            self.others[other.kind, other.metadata.namespace, other.metadata.name] = other
+            placed = with_namespace(other)
+            self.others[placed.kind, placed.metadata.namespace, placed.metadata.name] = placed
         else:
             self.put(other)
 

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
 def find(store: Store, key: Key) -> Other | None:
     """Return a Secret, None if there is none."""
-    found = store.others.get(("Secret", key.namespace, key.name))
-    if found is None and key.namespace == "default":  # one that names no namespace
-        found = store.others.get(("Secret", "", key.name))
-    return found
+    return store.others.get(("Secret", key.namespace, key.name))
 
 
 def credential(secret: Other) -> Credential | None:

@@ -126,8 +126,6 @@ def _data(store: Store, kind: str, namespace: str, reference: Mapping[str, Json]
         config = store.find(ConfigMap, name, namespace)
         return {} if config is None else dict(config.data)
     secret = store.others.get(("Secret", namespace, name))
-    if secret is None and namespace == "default":  # one that names no namespace
-        secret = store.others.get(("Secret", "", name))
     if secret is None:
         return {}
     data, plain = secret.rest.get("data"), secret.rest.get("stringData")

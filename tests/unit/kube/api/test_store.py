@@ -111,6 +111,26 @@ class TestReading:
         store.keep(Other("Secret", "v1", Meta("s", "default"), rest={"data": {}}))
         assert [other.rest for other in store.others.values()] == [{"data": {}}]
 
+    @pytest.mark.parametrize(
+        ("version", "kind", "namespace"),
+        [
+            ("v1", "Secret", "default"),
+            ("policy/v1", "PodDisruptionBudget", "default"),
+            ("extensions/v1beta1", "Deployment", ""),  # a group of its own
+            ("networking.k8s.io/v1beta1", "Ingress", "default"),
+            ("scheduling.k8s.io/v1", "PriorityClass", ""),
+            ("networking.k8s.io/v1beta1", "IngressClass", ""),
+            ("example.com/v1", "Secret", ""),
+        ],
+    )
+    def test_what_names_no_namespace_is_in_default(
+        self, store: Store, version: str, kind: str, namespace: str
+    ) -> None:
+        """If its kind is known to be in one at all."""
+        store.keep(Other(kind, version, Meta("s")))
+        assert list(store.others) == [(kind, namespace, "s")]
+        assert store.others[kind, namespace, "s"].metadata.namespace == namespace
+
 
 class TestWatching:
     """Watchers hear of changes at once."""

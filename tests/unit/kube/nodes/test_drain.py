@@ -168,6 +168,15 @@ def test_a_budget_is_respected_and_tried_again(spec: dict[str, object]) -> None:
     assert drain.stdout.count("evicting pod default/a") == 2
 
 
+def test_a_budget_that_names_no_namespace_is_one_of_default() -> None:
+    """As every manifest is that names none."""
+    store = make_store()
+    manifest = budget(maxUnavailable=0)
+    store.keep(codec.read({**manifest, "metadata": {"name": "pdb"}}))
+    store.put(pod("a"))
+    assert "violate the pod's disruption budget" in Drain(store, "n1").stderr
+
+
 def test_a_budget_lets_one_go_at_a_time() -> None:
     """A pod that is ending is not healthy any more."""
     store = make_store()
