@@ -9,6 +9,7 @@ Source: haproxy.org, The PROXY protocol, versions 1 and 2, sections 2.1 and 2.2.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 VERSIONS: Final = (1, 2)
 _TEXT: Final = b"PROXY "
 _LONGEST: Final = 107  # octets of a header of version 1
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+_LARGEST_PORT: Final = 65535
+_LENGTHS: Final = {"TCP4": 4, "TCP6": 16}  # octets of addresses
 _SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 _FIXED: Final = 16  # octets in front of the addresses of version 2
 _LOCAL, _PROXY = 0x20, 0x21
@@ -86,12 +90,18 @@ def _parse_text(data: bytes) -> tuple[Ends | None, bytes] | None:
         return None, rest
     try:
         _, protocol, src, dst, src_port, dst_port = words
-        ends = Ends(IpAddress.parse(src), int(src_port), IpAddress.parse(dst), int(dst_port))
+        ends = Ends(IpAddress.parse(src), _port(src_port), IpAddress.parse(dst), _port(dst_port))
     except (ValueError, AddressError):
         raise NoHeaderError from None
-    if protocol not in {"TCP4", "TCP6"}:
+    if not len(ends.src) == len(ends.dst) == _LENGTHS.get(protocol):
         raise NoHeaderError
     return ends, rest
+
+
+def _port(text: str) -> int:
+    if _PORT.fullmatch(text) is None or int(text) > _LARGEST_PORT:
+        raise NoHeaderError
+    return int(text)
 
 
 def _parse_fixed(data: bytes) -> tuple[Ends | None, bytes] | None:

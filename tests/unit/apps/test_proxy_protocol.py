@@ -47,6 +47,32 @@ def test_what_is_no_header_is_told_at_once(octets: bytes) -> None:
         parse(octets)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "TCP4 198.51.100.7 203.0.113.1 65536 80",
+        "TCP4 198.51.100.7 203.0.113.1 -1 80",
+        "TCP4 198.51.100.7 203.0.113.1 +1 80",
+        "TCP4 198.51.100.7 203.0.113.1 1_0 80",
+        "TCP4 198.51.100.7 203.0.113.1 000080 80",
+        "TCP4 2001:db8::1 2001:db8::2 40112 80",
+        "TCP4 198.51.100.7 2001:db8::2 40112 80",
+        "TCP6 198.51.100.7 203.0.113.1 40112 80",
+    ],
+)
+def test_a_line_whose_fields_do_not_fit_is_no_header(words: str) -> None:
+    """A port is a number of five digits at most, an address one of the family that is said."""
+    with pytest.raises(NoHeaderError):
+        parse(f"PROXY {words}\r\n".encode())
+
+
+def test_addresses_of_the_other_family_are_read() -> None:
+    """As section 2.1 has them."""
+    found = parse(b"PROXY TCP6 2001:db8::1 2001:db8::2 65535 80\r\n")
+    assert found is not None
+    assert found[0] == Ends(IpAddress.parse("2001:db8::1"), 65535, IpAddress.parse("2001:db8::2"), 80)
+
+
 def test_a_proxy_may_speak_for_itself() -> None:
     """UNKNOWN and LOCAL: health checks of the proxy."""
     assert parse(b"PROXY UNKNOWN\r\nrest") == (None, b"rest")
