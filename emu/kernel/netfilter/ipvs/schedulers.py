@@ -5,7 +5,7 @@
     lc, wlc          the one with the fewest connections, by weight
     sed, nq          the one that would answer soonest; an idle one at once
     sh, dh           by a hash of the client's address, of the virtual address
-    fo, ovf          the one with the highest weight; the next if it has as many connections as weight
+    fo, ovf          the one with the highest weight; `ovf`: the next if it has more connections than weight
 
 A scheduler never offers a destination of weight 0 or one that is overloaded.
 Whose turn it is depends on what others have asked before. A question that
@@ -282,7 +282,7 @@ def _weighted_failover(request: Request) -> Destination | None:
 
 
 def _overflow(request: Request) -> Destination | None:
-    able = (each for each, load in request.offered if load.active < each.weight)
+    able = (each for each, load in request.offered if load.active <= each.weight)
     return max(able, key=lambda each: each.weight, default=None)
 
 

@@ -145,11 +145,11 @@ def test_destination_hashing_asks_the_virtual_address_alone(weights: list[int]) 
 
 @given(weights=WEIGHTS, loads=LOADS)
 def test_failover_and_overflow_go_by_weight(weights: list[int], loads: list[tuple[int, int]]) -> None:
-    """The highest weight, and with `ovf` the highest that has fewer active connections than that."""
+    """The highest weight, and with `ovf` the highest that has no more active connections than that."""
     held = [Load(*load) for load in loads[: len(weights)]]
     highest = weights.index(max(weights)) if any(weights) else None
     assert rounds(service("fo", weights), 1, held) == [highest]
-    able = [weight if weight and held[place].active < weight else -1 for place, weight in enumerate(weights)]
+    able = [weight if weight and held[place].active <= weight else -1 for place, weight in enumerate(weights)]
     expected = able.index(max(able)) if max(able) > 0 else None
     assert rounds(service("ovf", weights), 1, held) == [expected]
 
