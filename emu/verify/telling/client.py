@@ -25,10 +25,11 @@ def lost_address(verdict: Verdict, places: Places) -> str:
         whose = _service(outcome, places)
         if whose and was != seen:
             server = arrival.pod or arrival.net
-            return (
-                f"{server} sees {seen} of {places.owner(seen)}, not {was}: {whose} is Cluster, "
-                "Local would keep the client's address"
-            )
+            sight = f"{server} sees {seen} of {places.owner(seen)}, not {was}"
+            earlier = next((each.src for each in request.tuples[:-1] if each.src != was), None)
+            if earlier is not None:  # the Service's node has not met the client's, either
+                return f"{sight}: it was that of {places.owner(earlier)} before it came to the Service's node"
+            return f"{sight}: {whose} is Cluster, Local would keep the client's address"
     return ""
 
 
