@@ -63,6 +63,13 @@ class _Reading:
 )
 @click.option("--brute-force", is_flag=True, help="Ask every pod, even those proved to be alike.")
 @click.option(
+    "--payload",
+    type=click.IntRange(min=0, max=1_000_000),
+    default=0,
+    metavar="N",
+    help="Octets that have to arrive, too; so it asks for MTUs.",
+)
+@click.option(
     "-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes; else one a processor."
 )
 @click.option("--exit-code", is_flag=True, help="Exit status 1 if a flow changes.")
@@ -89,6 +96,7 @@ def diff(
     only_changes: bool,
     most: int,
     brute_force: bool,
+    payload: int,
     jobs: int | None,
     exit_code: bool,
     form: str,
@@ -115,7 +123,9 @@ def diff(
         known = len(after.warnings)
         after.apply(*_objects(applied, how))
         notes.tell(after.warnings[known:])
-    difference = _compare(before, after, sources, targets, most=most, brute_force=brute_force, jobs=jobs)
+    difference = _compare(
+        before, after, sources, targets, most=most, brute_force=brute_force, jobs=jobs, payload=payload
+    )
     _write(difference, form, only_changes=only_changes)
     return 1 if exit_code and difference.changed else 0
 
@@ -208,6 +218,7 @@ def _compare(
     most: int,
     brute_force: bool,
     jobs: int | None,
+    payload: int,
 ) -> Difference:
     from emu.cli.progress import progress
     from emu.verify.difference import compare
@@ -222,6 +233,7 @@ def _compare(
             most=most,
             brute_force=brute_force,
             jobs=jobs or processors(),
+            payload=payload,
             progress=tell,
         )
     if not found.rows:

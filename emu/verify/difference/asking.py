@@ -44,12 +44,14 @@ class Asking:
         flows: what to ask.
         brute_force: let no pods share an answer.
         jobs: how many processes may work on it.
+        payload: octets that have to arrive, too.
     """
 
     cluster: Cluster
     flows: Collection[Flow]
     brute_force: bool = False
     jobs: int = 1
+    payload: int = 0
     _places: dict[str, str] = attrs.field(factory=dict, init=False)
 
     def answers(self) -> Iterator[tuple[Question, Answer]]:
@@ -68,7 +70,9 @@ class Asking:
                 key = self._key(likenesses, source, target, flow.port) or question
                 every.append((question, key))
                 asked.setdefault(key, (flow, source, target))
-        answered = jobs.answers(lambda one: _ask(asker, known, *one), list(asked.values()), self.jobs)
+        answered = jobs.answers(
+            lambda one: _ask(asker, known, *one, payload=self.payload), list(asked.values()), self.jobs
+        )
         found: dict[Hashable, Answer] = {}
         for question, key in every:
             if key not in found:
@@ -110,11 +114,11 @@ class Asking:
         return self._places[member.point]
 
 
-def _ask(asker: Asker, known: Owners, flow: Flow, source: Member, target: Member) -> Answer:
+def _ask(asker: Asker, known: Owners, flow: Flow, source: Member, target: Member, *, payload: int) -> Answer:
     try:
         if flow.port == pages.PAGE:
             return pages.answer(asker, known, source.point, target.point)
-        answer = answer_of(asker.judge(source.point, flow.text(target)), known)
+        answer = answer_of(asker.judge(source.point, flow.text(target), payload=payload), known)
     except UnknownNameError:  # a pod that was to be there has no network
         return ABSENT
     return answer.of_nobody() if flow.target.point == ALL else answer

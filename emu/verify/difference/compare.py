@@ -57,6 +57,7 @@ def compare(
     most: int = MOST_QUESTIONS,
     brute_force: bool = False,
     jobs: int = 1,
+    payload: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Difference:
     """Return how the flows of two clusters differ.
@@ -69,6 +70,7 @@ def compare(
         most: how many questions each may be asked.
         brute_force: let no pods share an answer.
         jobs: how many processes may work on it.
+        payload: octets that have to arrive, too: behind the handshake, in the datagram, in the ping.
         progress: is told how many questions are answered, and how many there are.
 
     Raises:
@@ -86,7 +88,7 @@ def compare(
     total, done = sum(numbers), 0
     answers: list[dict[Question, Answer]] = [{}, {}]
     for network, flows, found in zip((before, after), chosen, answers, strict=True):
-        for question, answer in Asking(network, flows.values(), brute_force, jobs).answers():
+        for question, answer in Asking(network, flows.values(), brute_force, jobs, payload).answers():
             found[question] = answer
             done += 1
             if progress is not None:

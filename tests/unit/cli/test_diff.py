@@ -231,3 +231,16 @@ def test_inputs_without_flows_are_told_what_they_lack(tmp_path: Path, pods: str,
     result = CliRunner().invoke(cli, ["diff", str(tmp_path / "none"), str(tmp_path / "iptables")])
     assert (result.exit_code, result.stdout) == (0, "")
     assert f"there are no flows: {lacks}" in result.stderr
+
+
+def test_with_a_payload_a_small_link_shows(shop: Path) -> None:
+    """A handshake fits through it, and data do not."""
+    two = SHOP.replace("[{name: n1}]", "[{name: n1}, {name: n2}]")
+    for node, app in (("n1", "web"), ("n2", "db")):
+        two = two.replace(f"{app}}}}},\n spec: {{", f"{app}}}}},\n spec: {{nodeName: {node}, ")
+    link = "{apiVersion: emu/v1, kind: Fabric, spec: {links: [{endpoints: [n2, underlay], mtu: 1400}]}}"
+    (shop / "a.yaml").write_text(two, encoding="utf-8")
+    (shop / "b.yaml").write_text(f"{two}---\n{link}\n", encoding="utf-8")
+    assert LOST not in diff(shop, "a.yaml", "b.yaml", "--only-changes").stdout
+    found = diff(shop, "a.yaml", "b.yaml", "--only-changes", "--payload", "3000").stdout
+    assert re.search(f"{LOST} +ALWAYS +NEVER +PMTU_BLACKHOLE", found), found
