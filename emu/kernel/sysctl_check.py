@@ -54,16 +54,17 @@ def _folder(file: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def check_machine_sysctl(name: str, value: str) -> str | None:
-    """Return why a machine's kernel would refuse a setting while it has no device but the loopback."""
+def check_machine_sysctl(name: str, value: str, devices: tuple[str, ...] = ()) -> str | None:
+    """Return why a machine's kernel would refuse a setting while it has these devices and the loopback."""
     settings = Sysctl()
-    settings.device_added("lo")
+    for each in ("lo", *devices):
+        settings.device_added(each)
     try:
         settings.set(name, value)
     except SysctlError:
         file = path(name)
         device = _OF_DEVICE.fullmatch(file)
-        if device is not None and device["device"] not in {*settings.conf, "lo"}:
+        if device is not None and device["device"] not in settings.conf:
             return "is of a device that comes later: set that of `default` or `all`"
         try:
             settings.get(name)

@@ -105,7 +105,7 @@ def _node(place: Place) -> NodeSpec:
             fields.must("name", values.name),
             role=fields.get("role", one_of("control-plane", "worker"), "worker"),
             zone=fields.get("zone", text, ""),
-            addresses=fields.each("addresses", values.interfaces),
+            addresses=fields.each("addresses", nics.addresses),
             labels=fields.get("labels", values.texts, {}),
             taints=fields.get("taints", lambda each: elements(each, values.taint), None),
             pod_cidr=fields.get("podCIDR", values.prefix, None),
@@ -119,6 +119,7 @@ def _node(place: Place) -> NodeSpec:
     own = [each.address for device in found.addresses for each in device]
     if found.node_ip is not None and found.node_ip not in own:
         fields.place.at("nodeIP").fault("is none of the node's addresses")
+    nics.check_settings(fields.place.at("sysctls"), found)
     return found
 
 

@@ -26,7 +26,7 @@ from emu.cluster.topology.spec import (
 )
 from emu.document import MappingNode
 from emu.document.fields import Place, Report
-from emu.errors import DocumentError, Fault
+from emu.errors import DocumentError, Fault, did_you_mean
 from emu.kube.api import codec
 from emu.kube.api.objects import Other
 from emu.kube.api.scope import with_namespace
@@ -39,12 +39,13 @@ if TYPE_CHECKING:
     from emu.cluster.timeline.expectation import TrafficExpectation
     from emu.cluster.timeline.traffic import TrafficSpec
     from emu.cluster.topology.scenario_reader import Draft
-    from emu.document import Document
+    from emu.document import Document, Value
     from emu.kernel.netfilter.conntrack.race import Race
     from emu.kube.api.objects import Object
     from emu.sim.time import Duration
 
 OURS: Final = "emu/v1"
+_KINDS: Final = frozenset(("Cluster", "Fabric", "Scenario"))
 
 
 @attrs.frozen
@@ -180,7 +181,10 @@ class _Sorted:
             report.add(document.line, "$", "must be an object, with apiVersion and kind")
             return
         kind = value.get("apiVersion"), value.get("kind")
-        if kind in {(OURS, "Cluster"), (KIND, "Cluster")}:
+        meant = _misspelt(*kind)
+        if meant:
+            place.at("apiVersion").wrong(meant)
+        elif kind in {(OURS, "Cluster"), (KIND, "Cluster")}:
             if self.clusters:
                 report.add(value.line, "$", "a second Cluster document")
             self.clusters.append(read_cluster(place) if kind[0] == OURS else read_kind(place))
@@ -201,6 +205,17 @@ class _Sorted:
             report.add(value.line, "$", "a low-level network cannot be part of a cluster: name it alone")
         else:
             self.manifests += flatten(ManifestNode(document.file, value))
+
+
+def _misspelt(version: Value, kind: Value) -> str:
+    """Return the apiVersion that is meant where one is a wrong one of ours or kind's, empty for any other."""
+    if not isinstance(version, str) or version in {OURS, KIND}:
+        return ""
+    group = version.partition("/")[0].lower()
+    for known in (OURS, KIND):
+        if group == known.partition("/")[0] or (kind in _KINDS and did_you_mean(version.lower(), [known])):
+            return known
+    return ""
 
 
 def _steps(drafts: Iterable[Draft], faults: list[Fault]) -> tuple[StepSpec, ...]:

@@ -35,6 +35,7 @@ def prefix(place: Place) -> Prefix:
         return _BLANK_PREFIX
     if found.address.family != 4:
         place.fault("only IPv4 is modelled")
+        return _BLANK_PREFIX
     return found
 
 
@@ -58,14 +59,8 @@ def interface(place: Place) -> Interface:
         return _BLANK_INTERFACE
     if found.address.family != 4:
         place.fault("only IPv4 is modelled")
+        return _BLANK_INTERFACE
     return found
-
-
-def interfaces(place: Place) -> tuple[Interface, ...]:
-    """Read the addresses of one device: one, or a list."""
-    if isinstance(place.value, SequenceNode):
-        return elements(place, interface)
-    return (interface(place),)
 
 
 def address(place: Place) -> IpAddress:
@@ -78,6 +73,7 @@ def address(place: Place) -> IpAddress:
         return IpAddress(bytes(4))
     if found.family != 4:
         place.fault("only IPv4 is modelled")
+        return IpAddress(bytes(4))
     return found
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ipaddress
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from emu.wire.addresses import IpAddress, Prefix
@@ -38,7 +39,7 @@ def gateway_of(segment: Prefix, taken: Collection[IpAddress]) -> IpAddress:
     """Return a router's address: the first one of the subnet, or the highest that is free."""
     first = int(segment.address) + 1
     last = int(segment.address) + (1 << (32 - segment.length)) - 2
-    for number in (first, *range(last, first, -1)):
+    for number in chain((first,), range(last, first, -1)):
         address = IpAddress.from_int(number)
         if address not in taken:
             return address

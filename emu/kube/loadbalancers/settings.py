@@ -66,7 +66,8 @@ class AddressRange:
         end = start + (1 << _bits(prefix)) - 1
         if prefix.length < _WHOLE:
             start, end = start + 1, end - 1
-        return cls(IpAddress.from_int(start), IpAddress.from_int(end))
+        bits = prefix.address.bits
+        return cls(IpAddress.from_int(start, bits), IpAddress.from_int(end, bits))
 
     def meets(self, prefix: Prefix) -> bool:
         """Return whether some of them are addresses of a prefix."""
@@ -84,7 +85,7 @@ class AddressRange:
 
 
 def _bits(prefix: Prefix) -> int:
-    return len(prefix.address) * 8 - prefix.length
+    return prefix.address.bits - prefix.length
 
 
 @attrs.frozen

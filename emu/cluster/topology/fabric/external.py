@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from emu.cluster.topology import values
+from emu.cluster.topology import pools, values
 from emu.document.fields import Fields, elements
+from emu.kube.loadbalancers.settings import AddressRange
 
 if TYPE_CHECKING:
     from emu.document.fields import Place
@@ -30,7 +31,16 @@ def external(place: Place) -> ExternalSpec:
     return fields.done(
         ExternalSpec(
             fields.must("name", values.name),
-            fields.must("ip", values.address),
+            fields.must("ip", _address),
             fields.get("serves", lambda each: elements(each, values.serves), ()),
         )
     )
+
+
+def _address(place: Place) -> IpAddress:
+    """Read an address that a host can have."""
+    found = values.address(place)
+    wrong = pools.complaint(AddressRange(found, found))
+    if wrong is not None and place.value == str(found):
+        place.fault(wrong)
+    return found

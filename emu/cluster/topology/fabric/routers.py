@@ -87,6 +87,8 @@ def router(place: Place) -> RouterSpec:
             line=place.line,
         )
     )
+    if fields.has("interfaces") and not any(each.addresses for each in found.interfaces):
+        fields.place.fault("a router has an address at least, like 10.0.0.1/24")
     names = [name for each in found.interfaces for name in (each.name, *(each.ports or ()))]
     for name in sorted({name for name in names if names.count(name) > 1}):
         fields.place.at("interfaces").fault(f"has {name} twice")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from emu.cluster.topology import FabricSpec
 
+UP = "interfaces: [{name: up, addresses: [10.0.0.1/24]}]"
+
 
 def spec(folder: Path, *texts: str) -> FabricSpec:
     """Return what documents with these specs are read as."""
@@ -157,12 +159,12 @@ def test_settings_that_a_routers_kernel_refuses_are_told_with_their_line(
 ) -> None:
     """Before anything is built."""
     with pytest.raises(DocumentError) as caught:
-        spec(tmp_path, f"\n  routers:\n  - name: r\n    interfaces: []\n    sysctls:\n      {sysctls}")
+        spec(tmp_path, f"\n  routers:\n  - name: r\n    {UP}\n    sysctls:\n      {sysctls}")
     assert [(fault.line, fault.message) for fault in caught.value.faults] == [(8, words)]
 
 
 def test_settings_that_a_router_takes(tmp_path: Path) -> None:
     """Of the machine, of all devices, of those to come."""
     text = "{net.ipv4.ip_forward: 0, net.ipv4.conf.all.rp_filter: 2, net.ipv4.conf.default.rp_filter: 1}"
-    (router,) = spec(tmp_path, f"{{routers: [{{name: r, interfaces: [], sysctls: {text}}}]}}").routers
+    (router,) = spec(tmp_path, f"{{routers: [{{name: r, {UP}, sysctls: {text}}}]}}").routers
     assert len(router.sysctls) == 3
