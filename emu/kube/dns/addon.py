@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emu.kube.api.objects import ConfigMap, DaemonSet, Deployment, Service
+from emu.kube.api.objects import ConfigMap, Deployment, Service
 from emu.kube.api.objects.container import Container, ContainerPort, HttpGet, Probe
 from emu.kube.api.objects.meta import LabelSelector, Meta, Requirement
 from emu.kube.api.objects.pod import PodSpec, PodTemplateSpec
@@ -21,7 +21,6 @@ from emu.kube.api.objects.scheduling import (
 )
 from emu.kube.api.objects.service import ServicePort, ServiceSpec
 from emu.kube.api.objects.workload import DeploymentSpec, RollingUpdate, UpdateStrategy
-from emu.kube.api.selectors import contains
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,8 +87,7 @@ def objects(
 ) -> list[Object]:
     """Return the objects of the cluster's DNS that `given` does not bring.
 
-    Objects of the same names are kept. So is a Deployment or DaemonSet of any
-    name whose pods have the label of DNS pods: then no other is made.
+    Objects of the same names are kept.
 
     Args:
         given: the input.
@@ -105,10 +103,6 @@ def objects(
         service(address),
     ]
     return [each for each in made if (type(each), each.metadata.name) not in known]
-
-
-def _serves_dns(obj: Object) -> bool:
-    return isinstance(obj, Deployment | DaemonSet) and contains(obj.spec.template.metadata.labels, LABEL)
 
 
 def service(address: str) -> Service:

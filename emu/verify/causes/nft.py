@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from emu.kube.proxy.nft.base import NODE_PORT_IPS
 from emu.kube.proxy.nft.names import ENDPOINT, EXTERNAL, FIREWALL, TABLE
 from emu.kube.proxy.nft.ports import MARK, NO_ENDPOINT_NODE_PORTS, NO_ENDPOINT_SERVICES, REJECT
 from emu.kube.proxy.nft.values import FAMILY, WHERE
@@ -111,14 +110,6 @@ def refusal(net: Namespace, chain: str, asked: FiveTuple) -> Refusal | None:
         port = named[1], named[2], named[3] or ""
         return Refusal(port, is_local, cluster_ip, _listed(net, name, found))
     return None
-
-
-def serves_node_ports(net: Namespace, address: int) -> bool | None:
-    """Return whether node ports answer at an address of a node; None where nobody says so."""
-    found = _table(net)
-    if found is None:
-        return None
-    return NODE_PORT_IPS not in found.sets or _element(net, NODE_PORT_IPS, address) is not None
 
 
 def _listed(net: Namespace, holder: str, element: Element) -> str:
