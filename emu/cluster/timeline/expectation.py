@@ -63,6 +63,9 @@ _COUNTS: Final[Mapping[str, Callable[[Summary], int]]] = {
     "blackholes": lambda found: len(found.windows),
     "outages": lambda found: len(found.outages),
 }
+_OF_SENT: Final = frozenset(("answered", "lost", "refused", "timeouts"))
+"""What counts attempts; other numbers are of something else."""
+
 _TIMES: Final[Mapping[str, Callable[[Summary], int]]] = {
     "blackhole": lambda found: found.longest,
     "outage": lambda found: found.longest_outage,
@@ -139,7 +142,7 @@ class TrafficExpectation:
         if self.measure == _DROPS:
             told = ", ".join(f"{code} {number}" for code, number in found.codes.items())
             return f"drops {self.code} {count}" + (f" (of {told})" if told else "")
-        of = f" of {found.sent}" if self.measure != "sent" else ""
+        of = f" of {found.sent}" if self.measure in _OF_SENT else ""
         return f"{self.measure} {count}{of}"
 
 

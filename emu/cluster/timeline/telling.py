@@ -103,7 +103,8 @@ def _merged(story: Story, entries: Sequence[Entry], at: int) -> Generator[_Row, 
 
 def _heading(client: ClientStory) -> str:
     spec = client.spec
-    how = f"{spec.kind}, one connection" if spec.keeps else spec.kind
+    kept = "one connection" if spec.connections == 1 else f"{spec.connections} connections"
+    how = f"{spec.kind}, {kept}" if spec.keeps else spec.kind
     return f"traffic/{spec.name}: {spec.source} -> {spec.target} ({how}, every {_milliseconds(spec.every)})"
 
 

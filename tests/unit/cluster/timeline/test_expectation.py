@@ -49,6 +49,12 @@ def test_a_line_is_met(line: str) -> None:
         ("traffic/web blackhole < 2s", "blackhole 90000ms"),
         ("traffic/web outage <= 1m", "outage 95000ms"),
         ("traffic/web sent 11", "sent 10"),
+        ("traffic/web refused 1", "refused 0 of 10"),
+        ("traffic/web blackholes 0", "blackholes 2"),
+        ("traffic/web outages 0", "outages 1"),
+        ("traffic/web resets 0", "resets 1"),
+        ("traffic/web servers 1", "servers 2"),
+        ("traffic/web connections 1", "connections 10"),
     ],
 )
 def test_a_line_is_not_met_and_says_what_came(line: str, got: str) -> None:
