@@ -11,7 +11,7 @@ from emu.cluster.cluster import Cluster
 from emu.kube.api.objects import Pod
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from emu.cluster.emulation import Emulation, Host
     from emu.kernel.namespace import Namespace
@@ -60,13 +60,16 @@ class Names:
     def addressed(self, words: Sequence[str]) -> list[str]:
         """Return a command with an address in the place of each argument that names somebody, as in mininet.
 
-        What is in a URL stays a name, and so does what DNS knows and nobody here is called.
+        A node needs no `node/` here, as in steps. What is in a URL stays a name,
+        and so does what DNS knows and nobody here is called.
         """
-        known = frozenset(self.hosts())
-        return [words[0], *(self._addressed(word) if word in known else word for word in words[1:])]
+        hosts = self.hosts()
+        named = {name.removeprefix("node/"): name for name in hosts if name.startswith("node/")}
+        named |= {name: name for name in hosts}  # a pod called as a node is comes first
+        return [words[0], *(self._addressed(word, named) for word in words[1:])]
 
-    def _addressed(self, name: str) -> str:
-        return _address_of(self.host(name).net) or name
+    def _addressed(self, word: str, named: Mapping[str, str]) -> str:
+        return (word in named and _address_of(self.host(named[word]).net)) or word
 
     def _short(self, pod: Pod) -> str:
         meta = pod.metadata

@@ -41,6 +41,8 @@ def run(session: Session, words: Sequence[str]) -> int:
         while (due := session.agenda.next_instant(end)) is not None:
             session.emulation.wait_until(Instant(max(due, loop.now)))
             session.keep_appointment()
+            if session.is_over:
+                return 0
         session.emulation.wait_until(Instant(max(end, loop.now)))
     return time(session, ())
 
@@ -49,6 +51,8 @@ def at(session: Session, words: Sequence[str]) -> int:
     """Plan something: `at 30s fail node-2`; the time is that of the virtual clock."""
     if len(words) < 2:
         raise CommandError("at TIME WORDS...: at 30s fail node-2", WRONG)
+    if words[1] == "back":
+        raise CommandError("at: back cannot be planned: what it takes back would be done again", WRONG)
     now = session.emulation.fabric.loop.now
     instant = Instant(duration(words[0]))
     if instant < now:
@@ -104,6 +108,8 @@ def time(session: Session, words: Sequence[str]) -> int:
 
 def back(session: Session, words: Sequence[str]) -> int:
     """Take back the last N lines that changed something, and end recordings (`record stop`): `back 2`."""
+    if session.is_passing:
+        raise CommandError("back: not while time passes", WRONG)
     count = _count("back", words, len(session.marks))
     before = session.marks[-count]
     if session.recorder.is_recording:

@@ -28,6 +28,7 @@ from emu.cli.shell.words import ARROW, statements
 from emu.cli.source import Living
 from emu.cluster.cluster import Cluster
 from emu.cluster.points import DEFAULT_NAMESPACE
+from emu.cluster.scenario import fault_of
 from emu.cluster.topology.spec import STEP_VERBS
 from emu.errors import CommandError, EmuError, EndPointError, UnknownNameError, did_you_mean
 from emu.sim.time import to_seconds
@@ -127,6 +128,8 @@ class Session:
         """Do a statement, tell what is wrong with it, and return its status."""
         try:
             self._keep_appointments()
+            if self.is_over:
+                return 0
             mark = self.emulation.history_length
             status = self._answer(statement)
             if self.emulation.history_length > mark:
@@ -151,7 +154,7 @@ class Session:
 
     def _keep_appointments(self) -> None:
         """Do what was to be done by now: time may have passed for something else."""
-        while self.agenda.next_instant(self.emulation.fabric.loop.now) is not None:
+        while not self.is_over and self.agenda.next_instant(self.emulation.fabric.loop.now) is not None:
             self.keep_appointment()
 
     def _answer(self, statement: Statement) -> int:
@@ -161,6 +164,8 @@ class Session:
             return self._start(first, rest)
         if first in self.own:
             return self.own[first](self, rest)
+        if first == "probe" and not fault_of(words):  # of a container: `probe web readiness fail`
+            return self.take_step(words)
         if first in VERBS:
             return self._verb(first, [word for word in rest if word != ARROW])
         if ARROW in words:

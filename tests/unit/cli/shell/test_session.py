@@ -27,6 +27,10 @@ class TestSentences:
         """A Service is nobody: its name goes through DNS, packets and all."""
         assert cluster("client curl -s http://web").startswith("web-")
 
+    def test_nodes_need_no_kind(self, cluster: Talk) -> None:
+        """As in `fail worker-1`."""
+        assert "1 received" in cluster("client ping -c 1 worker-1")
+
     def test_the_status_is_the_commands(self, network: Talk) -> None:
         """A ping without an answer fails."""
         network("pod1 ping -c 1 -W 1 10.244.1.99")
@@ -173,6 +177,29 @@ class TestTime:
         assert told.index("40.000 s $ pod1") < told.index("50.000 s $ pod1")
         assert "DOWN" not in network("pod1 ip link show eth0")
 
+    def test_a_planned_end_is_an_end(self, network: Talk) -> None:
+        """Time passes no further, and nothing more is done."""
+        told = network("at 20s quit; at 30s pod1 hostname; run 60s; pod2 hostname")
+        assert told == "20.000 s $ quit\n"
+        assert network.session.is_over
+        assert network.session.emulation.fabric.loop.now == 20 * SECOND
+
+    def test_an_end_that_came_due_meanwhile_is_one_too(self, network: Talk) -> None:
+        """Time may pass for something else."""
+        assert "0 received" in network("at 3s quit; pod1 ping -c 1 -W 5 10.244.1.99")
+        assert "hostname" not in network("pod1 hostname").replace("$ quit", "")
+        assert network.session.is_over
+
+    def test_going_back_cannot_be_planned(self, network: Talk, tmp_path: Path) -> None:
+        """What it takes back would be done again; nor can a file of lines do it."""
+        network("pod1 ip link set eth0 down; at 20s back")
+        assert (network.status, "cannot be planned" in network.errors) == (2, True)
+        lines = tmp_path / "lines"
+        lines.write_text("back\n")
+        network(f"at 20s source {lines}; run 30s")
+        assert "not while time passes" in network.errors
+        assert "DOWN" in network("pod1 ip link show eth0")
+
     def test_the_past_cannot_be_planned(self, network: Talk) -> None:
         """It says what time it is."""
         network("run 9s")
@@ -236,6 +263,14 @@ class TestTime:
     def test_kubectl_run_is_meant_where_more_follows(self, cluster: Talk) -> None:
         """`run NAME --image=IMAGE` makes a pod."""
         assert cluster("run probe --image=nginx") == "pod/probe created\n"
+
+
+    def test_a_probe_of_a_container_is_a_step(self, cluster: Talk) -> None:
+        """The verb of that name asks many questions; a step says which probe fails or passes."""
+        cluster("probe client readiness fail")
+        assert "pod client has no readiness probe" in cluster.errors
+        cluster("probe client readyness fail")
+        assert "pod client has no" not in cluster.errors
 
 
 class TestBack:
