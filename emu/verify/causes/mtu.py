@@ -14,17 +14,24 @@ from emu.verify.causes.codes import PMTU_BLACKHOLE
 from emu.verify.causes.objects import origin_of
 from emu.verify.causes.packets import packets_of
 from emu.verify.causes.rules import text_at
+from emu.verify.causes.scene import called
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from emu.verify.causes.cause import Cause
     from emu.verify.causes.scene import Scene
     from emu.verify.story import Packet
 
+_REASSEMBLY: Final = "reassembly"
+_ID: Final = slice(4, 6)
 _TOO_BIG: Final = frozenset((DropReason.PKT_TOO_BIG, DropReason.CABLE_MTU))
 
 
 def refine(scene: Scene, cause: Cause) -> Cause | None:
     """Return the cause if the packet was too large and its sender never heard of it, None if not."""
+    if scene.end.stage == _REASSEMBLY:
+        return _without_a_fragment(scene, cause)
     if scene.end.reason not in _TOO_BIG:
         return None
     complaint = _complaint(scene)
@@ -45,6 +52,29 @@ def refine(scene: Scene, cause: Cause) -> Cause | None:
     fix = f"lower the MTU of the sender's device to what passes {scene.end.net}, or raise the one there"
     found = attrs.evolve(cause, code=PMTU_BLACKHOLE, words=words, fix=fix, rule=rule)
     return attrs.evolve(found, object=whose, field=field if whose else "")
+
+
+def _without_a_fragment(scene: Scene, cause: Cause) -> Cause | None:
+    """Explain a packet whose fragments wait for one that was lost."""
+    waiting = fivetuple.packet_of(scene.end)[_ID]
+    drops = [step for step, _ in scene.exchange.told if step.kind is Kind.DROP]
+    lost = [step for step in drops if waiting in _identifications(fivetuple.packet_of(step))]
+    if not lost:
+        return None
+    end = lost[-1]
+    assert end.reason is not None, "a drop has a reason"
+    code = PMTU_BLACKHOLE if end.reason in _TOO_BIG else end.reason.name
+    words = f"a fragment of it is lost at {called(scene.network, end.net)}: {end.detail or end.reason.value}"
+    whose = _node(scene, end.net) if code == PMTU_BLACKHOLE else ""
+    found = attrs.evolve(cause, code=code, words=words, net=end.net, device=end.device)
+    return attrs.evolve(found, object=whose, field="mtu" if whose else "")
+
+
+def _identifications(packet: bytes) -> Iterator[bytes]:
+    """Yield the identification of a packet, and of the one that it carries."""
+    while packet:
+        yield packet[_ID]
+        packet = fivetuple.carried(packet)
 
 
 def _node(scene: Scene, net: str) -> str:
