@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from emu.apps import association, datagram, dns_server
 from emu.apps.http import server
-from emu.apps.http.message import Response
+from emu.apps.http.message import MOST_PASSED_ON, Response
 from emu.cluster.topology.fabric.external import ExternalSpec
 from emu.fabric.userland import Userland
 from emu.sim.time import EPOCH
@@ -81,9 +81,10 @@ def _serve(host: ExternalSpec, protocol: str, port: int) -> Program[None]:
         return association.serve(port)
     response = Response.text(f"{host.name}\n")
     if port != _HTTPS:
-        return server.serve(port, lambda _request: response)
+        return server.serve(port, lambda _request: response, most=MOST_PASSED_ON)
     names = (host.name, str(host.address))
-    return server.serve(port, lambda _request: response, tls=partial(_context, names), plain=_refuse)
+    tls = partial(_context, names)
+    return server.serve(port, lambda _request: response, tls=tls, plain=_refuse, most=MOST_PASSED_ON)
 
 
 def _context(names: tuple[str, ...]) -> ssl.SSLContext:

@@ -19,6 +19,8 @@ MOST_HEAD: Final = 65536
 """Octets of a request line or status line with its fields; more is refused."""
 MOST_BODY: Final = 1 << 20
 """Octets of a body; more is refused."""
+MOST_PASSED_ON: Final = 16 << 20
+"""Octets of a body that a proxy passes on, either way, and that servers behind it take; more is refused."""
 
 
 def find(headers: Headers, name: str) -> str | None:

@@ -38,7 +38,7 @@ _LINGER: Final = SECOND  # how long what still comes is read after an answer tha
 
 
 class _TooLarge(Exception):  # noqa: N818 - no error of ours: the client is told
-    """The body of a request is longer than `MOST_BODY`."""
+    """The body of a request is longer than the server takes."""
 
 
 def serve(
@@ -50,6 +50,7 @@ def serve(
     tls: Callable[[], ssl.SSLContext] | None = None,
     plain: Handler | None = None,
     is_proxied: Callable[[], bool] = lambda: False,
+    most: int = MOST_BODY,
 ) -> Program[None]:
     """Accept connections for ever and answer each request by `handler`, connections side by side.
 
@@ -61,6 +62,7 @@ def serve(
         tls: gives what is spoken below HTTP (`emu.apps.tls.contexts`) when a client comes; None for nothing.
         plain: answers who does not speak TLS though it is spoken, and who is then left.
         is_proxied: tells whether connections begin with a header of the PROXY protocol.
+        most: octets of a request's body; more is a 413.
 
     Raises:
         OSError: EADDRINUSE, EADDRNOTAVAIL.
@@ -68,7 +70,7 @@ def serve(
     listener = yield from program.listening(port, address, backlog=BACKLOG)
     while True:
         connection = yield from program.accept(listener, repeats=True)
-        yield from program.spawn(_greet(connection, handler, patience, tls, plain, is_proxied()))
+        yield from program.spawn(_greet(connection, handler, patience, tls, plain, is_proxied(), most))
 
 
 def _greet(  # noqa: PLR0917 - what `serve` was told
@@ -78,6 +80,7 @@ def _greet(  # noqa: PLR0917 - what `serve` was told
     tls: Callable[[], ssl.SSLContext] | None,
     plain: Handler | None,
     is_proxied: bool,  # noqa: FBT001
+    most: int,
 ) -> Program[None]:
     """Shake hands if TLS is spoken, and answer what comes by one connection."""
     yield from program.call(partial(tcp.set_nodelay, sock=socket, on=True))
@@ -90,7 +93,7 @@ def _greet(  # noqa: PLR0917 - what `serve` was told
             return
         client = client if ends is None else (ends.src, ends.src_port)
     if tls is None:
-        yield from converse(Plain(socket), handler, patience, client, begun)
+        yield from converse(Plain(socket), handler, patience, client, begun, most=most)
         return
     from emu.apps.tls import channel  # noqa: PLC0415 - most servers speak none, and OpenSSL takes a while
 
@@ -107,7 +110,7 @@ def _greet(  # noqa: PLR0917 - what `serve` was told
     except channel.TlsError:
         yield from program.close(socket)
     else:
-        yield from converse(made, handler, patience, client)
+        yield from converse(made, handler, patience, client, most=most)
 
 
 def converse(
@@ -118,6 +121,7 @@ def converse(
     begun: bytes = b"",
     *,
     is_last: bool = False,
+    most: int = MOST_BODY,
 ) -> Program[None]:
     """Answer what comes by one connection, until either side ends it.
 
@@ -128,6 +132,7 @@ def converse(
         client: who asks: address and port.
         begun: what has been read of it already.
         is_last: one answer ends it.
+        most: octets of a request's body.
     """
     http = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEAD)
     try:
@@ -136,7 +141,7 @@ def converse(
         while True:
             method = "GET"
             try:
-                request = yield from _read(channel, http, patience, client)
+                request = yield from _read(channel, http, patience, client, most)
                 if request is None:
                     break
                 method = request.method
@@ -158,7 +163,7 @@ def converse(
 
 
 def _read(
-    channel: Channel, http: h11.Connection, patience: int, client: tuple[IpAddress, int]
+    channel: Channel, http: h11.Connection, patience: int, client: tuple[IpAddress, int], most: int
 ) -> Program[Request | None]:
     """Return the next request, None if no more comes.
 
@@ -179,7 +184,7 @@ def _read(
             head = event
         elif isinstance(event, h11.Data):
             body += event.data
-            if len(body) > MOST_BODY:
+            if len(body) > most:
                 raise _TooLarge
         elif isinstance(event, h11.EndOfMessage):
             assert head is not None, "an end has a beginning"

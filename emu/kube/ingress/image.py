@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from emu.apps.http import server
-from emu.apps.http.message import Response
+from emu.apps.http.message import MOST_PASSED_ON, Response
 from emu.fabric import program
 from emu.kube.ingress import pages, settings
 from emu.kube.ingress.proxy import Proxy
@@ -65,9 +65,10 @@ class IngressNginx:
                 tls=partial(self._context, arguments),
                 plain=lambda _: pages.no_tls(),
                 is_proxied=is_proxied,
+                most=MOST_PASSED_ON,
             )
         )
-        yield from server.serve(arguments.http_port, proxy.plain, is_proxied=is_proxied)
+        yield from server.serve(arguments.http_port, proxy.plain, is_proxied=is_proxied, most=MOST_PASSED_ON)
         return 0
 
     def _context(self, arguments: Arguments) -> ssl.SSLContext:

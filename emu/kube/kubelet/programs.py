@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from emu.apps import association, console, datagram
 from emu.apps.http import handlers, server
-from emu.apps.http.message import Response
+from emu.apps.http.message import MOST_PASSED_ON, Response
 from emu.fabric import program
 from emu.kube.kubelet import serving, unmodelled, variables
 from emu.sim.time import from_seconds
@@ -90,6 +90,7 @@ def _listen(listener: Listener, pod: str, userland: Userland) -> Program[int]:
                 tls=partial(_context, pod) if listener.is_secure else None,
                 plain=_refuse,
                 is_proxied=lambda: listener.is_proxied,
+                most=MOST_PASSED_ON,
             )
         case "UDP":
             answer = None if text is None else text.encode()
