@@ -4,6 +4,8 @@
     addon               the objects of an installation, for input that has Ingresses and no controller
     settings            arguments of the controller and its ConfigMap
     nginx_annotations   what Ingresses say of themselves
+    access              how a request came: scheme, port, host
+    paths               paths as nginx compares and rewrites them
     servers             hosts and paths as nginx has them: which location a request meets
     configuration       objects to servers, by a pure function
     secrets             certificates of Secrets

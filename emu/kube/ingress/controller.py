@@ -19,7 +19,7 @@ from emu.kube.api.objects.service import LoadBalancerIngress, LoadBalancerStatus
 from emu.kube.api.selectors import contains
 from emu.kube.controller import Key, Queue
 from emu.kube.endpoints.index import SliceIndex
-from emu.kube.ingress import secrets
+from emu.kube.ingress import paths, secrets
 from emu.kube.ingress.balancing import Endpoint
 from emu.kube.ingress.configuration import CLASS, class_of, decide, own
 from emu.kube.ingress.explain import explain
@@ -140,7 +140,8 @@ class Controllers:
         if arguments is None:
             return None
         known = self._known[arguments]
-        location = known.configuration.server(host).location(path)
+        normalised = paths.normalised(path)
+        location = None if normalised is None else known.configuration.server(host).location(normalised)
         pods = sorted(key for key, own_arguments in self._pods.items() if own_arguments == arguments)
         if location is None or location.backend == NOWHERE or not pods:
             return None

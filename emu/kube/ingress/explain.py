@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from emu.kube.ingress import paths
 from emu.kube.ingress.servers import DEFAULT, NOWHERE
 
 if TYPE_CHECKING:
@@ -29,12 +30,15 @@ def explain(known: Known, host: str, path: str, status: int) -> Explanation:
         status: what was answered.
     """
     server = known.configuration.server(host)
-    location = server.location(path)
+    normalised = paths.normalised(path)
+    if normalised is None:
+        return Explanation(f"{path} has a bad escape or leads above the root, and is refused before any rule")
+    location = server.location(normalised)
     if location is None or location.backend == NOWHERE:
         return Explanation(_unmet(known, server, host, path), "HTTP_NO_ROUTE")
     whose = "the default backend" if location.ingress is None else f"Ingress {'/'.join(location.ingress)}"
     words = f"{whose} sends {_called(server.host)}{_written(location)} to Service {location.backend}"
-    if location.is_beyond(path):
+    if location.is_beyond(normalised):
         return Explanation(f"{whose} has {_written(location)}, which is too much work for so long a path")
     if status == 503 and not known.endpoints.get(location.backend):
         return Explanation(f"{words}, which has no ready endpoint, or is not there", "SVC_NO_ENDPOINTS")

@@ -37,13 +37,9 @@ HARMLESS: Final = frozenset(
         "proxy-max-temp-file-size",
         "proxy-request-buffering",
         "client-body-buffer-size",
-        "proxy-http-version",
         "proxy-send-timeout",
         "ssl-ciphers",
         "ssl-prefer-server-ciphers",
-        "proxy-next-upstream-timeout",
-        "denylist-source-range-log",
-        "preserve-trailing-slash",
     }
 )
 """Annotations that change nothing which can be seen here."""
@@ -102,6 +98,8 @@ _READERS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "proxy-connect-timeout": ("connect_timeout", _number),
     "proxy-read-timeout": ("read_timeout", _number),
     "proxy-next-upstream-tries": ("tries", _number),
+    "proxy-next-upstream-timeout": ("tries_timeout", _number),
+    "preserve-trailing-slash": ("keeps_slash", _bool),
     "upstream-vhost": ("upstream_host", _text),
     "service-upstream": ("to_service", _bool),
     "whitelist-source-range": ("allowed", _ranges),

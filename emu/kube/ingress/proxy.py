@@ -17,15 +17,15 @@ import attrs
 import h11
 
 from emu.apps.http.client import Connection, Failed, Failure, Secured, connect
-from emu.apps.http.message import MOST_BODY, Request, Response
+from emu.apps.http.message import MOST_PASSED_ON, Request, Response
 from emu.apps.resolver.lookup import Unresolved, look_up, numeric
-from emu.errors import AddressError
 from emu.fabric import program
-from emu.kube.ingress import pages
+from emu.kube.ingress import pages, paths
+from emu.kube.ingress.access import access, taken
 from emu.kube.ingress.balancing import Endpoint, Pool, Turns
-from emu.kube.ingress.servers import NOWHERE, host_of
+from emu.kube.ingress.servers import NOWHERE
 from emu.sim.time import SECOND, later
-from emu.wire.addresses import IpAddress, Prefix
+from emu.wire.addresses import Prefix
 
 if TYPE_CHECKING:
     import random
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from emu.apps.http.message import Headers
     from emu.fabric.program import Program
     from emu.fabric.userland import Userland
+    from emu.kube.ingress.access import Access
     from emu.kube.ingress.servers import Backend, Configuration, Handling, Location
     from emu.kube.ingress.settings import Options
+    from emu.wire.addresses import IpAddress
 
 _HOP_BY_HOP: Final = frozenset(
     ("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
@@ -111,18 +113,19 @@ class Proxy:
 
     def _answer(self, request: Request, *, is_secure: bool) -> Response | Program[Response]:
         options = self._view.options
-        if options.trusts_forwarded:
-            request = _forwarded(request)
-            is_secure = (request.header("X-Forwarded-Proto") or ("https" if is_secure else "")) == "https"
-        host = request.header("Host") or ""
-        server = self._view.configuration.server(host)
-        location = server.location(request.path)
-        if location is not None and location.is_beyond(request.path):
+        request = taken(request, options)
+        came = access(request, options, is_secure=is_secure)
+        path = paths.normalised(request.path)
+        if path is None:
+            return pages.page(400, (("Connection", "close"),))
+        server = self._view.configuration.server(request.header("Host") or "")
+        location = server.location(path)
+        if location is not None and location.is_beyond(path):
             return _kept_alive(pages.page(500))
         handling = location.handling if location is not None else options.handling
-        if not is_secure and (handling.always_redirects or (handling.redirects and server.has_tls)):
-            target = request.target.removesuffix("/")
-            fields = (("Location", f"https://{host_of(host)}{target}"),)
+        if came.scheme == "http" and (handling.always_redirects or (handling.redirects and server.has_tls)):
+            target = request.target if handling.keeps_slash else request.target.removesuffix("/")
+            fields = (("Location", f"https://{came.name}{target}"),)
             return _kept_alive(pages.page(options.redirect_code, fields))
         own: Headers = (("Strict-Transport-Security", options.hsts),) if is_secure and options.hsts else ()
         if location is None or location.backend == NOWHERE:
@@ -136,20 +139,19 @@ class Proxy:
         endpoints = self._view.endpoints.get(location.backend, ())
         if not endpoints:
             return _kept_alive(pages.page(503, own))
-        return self._pass_on(request, location, endpoints, own, is_secure=is_secure)
+        asked = self._for_endpoints(request, path, location, came)
+        return self._pass_on(asked, location, endpoints, own)
 
     def _pass_on(
         self,
-        request: Request,
+        asked: Request,
         location: Location,
         endpoints: Sequence[Endpoint],
         own: Headers,
-        *,
-        is_secure: bool,
     ) -> Program[Response]:
         """Ask endpoints in turn until one answers."""
         handling = location.handling
-        asked = self._for_endpoints(request, location, is_secure=is_secure)
+        begun = yield from program.now()
         failed = _Outcome.ERROR
         for _ in range(handling.tries or len(endpoints)):
             endpoint = self._turns.next(location.backend, endpoints)
@@ -158,7 +160,10 @@ class Proxy:
                 fields = tuple(each for each in answer.headers if each[0].lower() not in _HOP_BY_HOP)
                 return _kept_alive(attrs.evolve(answer, headers=(*fields, *own)))
             failed = answer
-            if failed is _Outcome.INVALID or (was_sent and request.method in _ONCE):
+            if failed is _Outcome.INVALID or (was_sent and asked.method in _ONCE):
+                break
+            now = yield from program.now()
+            if handling.tries_timeout and now - begun >= handling.tries_timeout * SECOND:
                 break
         return _kept_alive(pages.page(504 if failed is _Outcome.TIMEOUT else 502, own))
 
@@ -176,7 +181,7 @@ class Proxy:
         now = yield from program.now()
         try:
             answer = yield from connection.ask(
-                asked, later(now, handling.read_timeout * SECOND), most=16 * MOST_BODY
+                asked, later(now, handling.read_timeout * SECOND), most=MOST_PASSED_ON
             )
         except h11.LocalProtocolError:
             yield from connection.close()
@@ -205,36 +210,36 @@ class Proxy:
             return _Outcome.TIMEOUT if made.failure is Failure.CONNECT_TIMEOUT else _Outcome.ERROR
         return made
 
-    def _for_endpoints(self, request: Request, location: Location, *, is_secure: bool) -> Request:
-        """Return the request as endpoints get it."""
+    def _for_endpoints(self, request: Request, path: str, location: Location, came: Access) -> Request:
+        """Return the request as endpoints get it; `path` is its own, normalised."""
         options = self._view.options
-        scheme, port = ("https", "443") if is_secure else ("http", "80")
-        host = request.header("Host") or ""
-        came = request.header("X-Forwarded-For")
+        forwarded = request.header("X-Forwarded-For")
         client = str(request.client)
-        if options.appends_forwarded and came:
-            client = f"{came}, {client}"
+        if options.appends_forwarded and forwarded:
+            client = f"{forwarded}, {client}"
         fields = [
-            ("Host", location.handling.upstream_host or host),
+            ("Host", location.handling.upstream_host or came.host),
             ("X-Request-ID", request.header("X-Request-ID") or f"{self._random.getrandbits(128):032x}"),
             ("X-Real-IP", str(request.client)),
             ("X-Forwarded-For", client),
-            ("X-Forwarded-Host", host),
-            ("X-Forwarded-Port", port),
-            ("X-Forwarded-Proto", scheme),
-            ("X-Forwarded-Scheme", scheme),
-            ("X-Scheme", scheme),
+            ("X-Forwarded-Host", came.host),
+            ("X-Forwarded-Port", came.port),
+            ("X-Forwarded-Proto", came.scheme),
+            ("X-Forwarded-Scheme", came.scheme),
+            ("X-Scheme", came.scheme),
         ]
-        if came:
-            fields.append(("X-Original-Forwarded-For", came))
+        if forwarded:
+            fields.append(("X-Original-Forwarded-For", forwarded))
         left_out = _OWN | _HOP_BY_HOP
         fields += [each for each in request.headers if each[0].lower() not in left_out]
         if request.body or request.header("Content-Length") is not None:
             fields.append(("Content-Length", str(len(request.body))))
-        path, question, query = request.target.partition("?")
-        if location.handling.rewrite:
-            path = location.rewritten(path)
-        return Request(request.method, path + question + query, tuple(fields), request.body)
+        rewritten = location.rewritten(path)
+        target = request.target
+        if rewritten is not None:
+            _, question, query = target.partition("?")
+            target = rewritten + (f"&{query}" if "?" in rewritten and query else question + query)
+        return Request(request.method, target, tuple(fields), request.body)
 
 
 def _outcome(failed: Failed) -> _Outcome:
@@ -246,15 +251,6 @@ def _outcome(failed: Failed) -> _Outcome:
 
 def _kept_alive(response: Response) -> Response:
     return attrs.evolve(response, headers=(*response.headers, ("Connection", "keep-alive")))
-
-
-def _forwarded(request: Request) -> Request:
-    """Return a request whose client is the one that X-Forwarded-For names first."""
-    first = (request.header("X-Forwarded-For") or "").partition(",")[0].strip()
-    try:
-        return attrs.evolve(request, client=IpAddress.parse(first))
-    except AddressError:
-        return request
 
 
 def _is_within(client: IpAddress, ranges: Sequence[str]) -> bool:

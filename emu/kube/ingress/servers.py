@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
 
-from emu.kube.ingress import patterns
+from emu.kube.ingress import paths, patterns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,12 +55,14 @@ class Handling:
         connect_timeout: to an endpoint, seconds.
         read_timeout: from a request to its answer, seconds.
         tries: endpoints that are asked at most, 0 for all of them.
+        tries_timeout: seconds after which nobody else is asked, 0 for no such limit.
         upstream_host: the Host field for endpoints; empty for the client's.
         to_service: the ClusterIP is asked, not the endpoints.
         allowed: source ranges; empty for everybody.
         permanent: where every request is sent; empty for nowhere.
         permanent_code: with which status.
         body_limit: octets of a request's body, 0 for any.
+        keeps_slash: redirects to https keep a `/` at the end.
     """
 
     redirects: bool = True
@@ -70,12 +72,14 @@ class Handling:
     connect_timeout: int = 5
     read_timeout: int = 60
     tries: int = 3
+    tries_timeout: int = 0
     upstream_host: str = ""
     to_service: bool = False
     allowed: tuple[str, ...] = ()
     permanent: str = ""
     permanent_code: int = 301
     body_limit: int = 1 << 20
+    keeps_slash: bool = False
 
 
 @attrs.frozen
@@ -97,7 +101,7 @@ class Location:
     ingress: Key | None = None
 
     def covers(self, path: str) -> bool:
-        """Return whether a request's path meets it."""
+        """Return whether a request's path, normalised, meets it."""
         match self.match:
             case "exact":
                 return path == self.path
@@ -114,23 +118,27 @@ class Location:
         """Return whether a regular expression is too much work for a path: then it is a 500."""
         return self.match == "regex" and patterns.is_beyond(self.path, path)
 
-    def rewritten(self, path: str) -> str:
-        """Return the path for endpoints."""
+    def rewritten(self, path: str) -> str | None:
+        """Return the target for endpoints instead of `path`, which is normalised; None for no other."""
         if not self.handling.rewrite:
-            return path
+            return None
         groups: tuple[str | None, ...] = ()
         if self.match == "regex":
             pattern = patterns.compiled(self.path)
             found = None if pattern is None or self.is_beyond(path) else pattern.match(path)
             if found is None:
-                return path
+                return None
             groups = found.groups()
-        made = re.sub(
-            r"\$(\d)",
-            lambda each: (groups[int(each[1]) - 1] or "") if 0 < int(each[1]) <= len(groups) else "",
-            self.handling.rewrite,
-        )
-        return made or "/"
+
+        def filled(text: str) -> str:
+            return re.sub(
+                r"\$(\d)",
+                lambda each: (groups[int(each[1]) - 1] or "") if 0 < int(each[1]) <= len(groups) else "",
+                text,
+            )
+
+        target, question, query = self.handling.rewrite.partition("?")
+        return (paths.escaped(filled(target)) or "/") + question + paths.escaped(filled(query))
 
 
 @attrs.frozen
@@ -152,7 +160,7 @@ class Server:
     ingresses: tuple[Key, ...] = ()
 
     def location(self, path: str) -> Location | None:
-        """Return what a path meets, None for nothing."""
+        """Return what a normalised path meets, None for nothing."""
         return next((each for each in self.locations if each.covers(path)), None)
 
 

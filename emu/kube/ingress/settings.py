@@ -38,6 +38,9 @@ _READ: Final = frozenset(
         "proxy-connect-timeout",
         "proxy-read-timeout",
         "proxy-next-upstream-tries",
+        "proxy-next-upstream-timeout",
+        "preserve-trailing-slash",
+        "enable-underscores-in-headers",
         "proxy-body-size",
         _CODE,
         "upstream-keepalive-connections",
@@ -133,6 +136,7 @@ class Options:
     Attributes:
         proxy_protocol: connections begin with a header of the PROXY protocol.
         trusts_forwarded: what clients say in X-Forwarded-* counts.
+        takes_underscores: fields with `_` in their names are taken.
         appends_forwarded: it is kept and the client's address put behind it.
         hsts: Strict-Transport-Security of answers by TLS, empty for none.
         redirect_code: of redirects to https.
@@ -142,6 +146,7 @@ class Options:
 
     proxy_protocol: bool = False
     trusts_forwarded: bool = False
+    takes_underscores: bool = False
     appends_forwarded: bool = False
     hsts: str = "max-age=31536000; includeSubDomains"
     redirect_code: int = 308
@@ -167,6 +172,7 @@ def options(data: Mapping[str, str]) -> Options:
     return Options(
         proxy_protocol=is_on("use-proxy-protocol"),
         trusts_forwarded=is_on("use-forwarded-headers"),
+        takes_underscores=is_on("enable-underscores-in-headers"),
         appends_forwarded=is_on("compute-full-forwarded-for"),
         hsts=hsts if is_on("hsts", default=True) else "",
         redirect_code=_REDIRECT if refused(data) else number(_CODE, _REDIRECT),
@@ -178,6 +184,8 @@ def options(data: Mapping[str, str]) -> Options:
             connect_timeout=number("proxy-connect-timeout", defaults.connect_timeout),
             read_timeout=number("proxy-read-timeout", defaults.read_timeout),
             tries=number("proxy-next-upstream-tries", defaults.tries),
+            tries_timeout=number("proxy-next-upstream-timeout", defaults.tries_timeout),
+            keeps_slash=is_on("preserve-trailing-slash"),
             body_limit=defaults.body_limit if limit is None else limit,
         ),
     )

@@ -112,11 +112,16 @@ def test_a_host_field_has_a_name_without_its_port() -> None:
         ("/something(/|$)(.*)", "/$2", "/something", "/"),
         ("/something(/|$)(.*)", "/$2", "/something/new", "/new"),
         ("/something", "/", "/something/new", "/"),
-        ("/x", "", "/x/y", "/x/y"),
+        ("/x", "", "/x/y", None),
+        ("/x", "/y", "/z", None),
         ("/x(.*)", "$9", "/x/y", "/"),
+        ("/x/(.*)", "/$1", "/x/a b?c", "/a%20b%3Fc"),
+        ("/x/(.*)", "/y?of=$1", "/x/a&b", "/y?of=a&b"),
     ],
 )
-def test_a_path_is_rewritten_by_its_groups(path: str, target: str, request_: str, rewritten: str) -> None:
+def test_a_path_is_rewritten_by_its_groups(
+    path: str, target: str, request_: str, rewritten: str | None
+) -> None:
     """As the documentation of rewrite-target has it."""
     location = Location(path, "regex", NOWHERE, attrs.evolve(Handling(), rewrite=target))
     assert location.rewritten(request_) == rewritten

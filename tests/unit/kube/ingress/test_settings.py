@@ -106,6 +106,34 @@ def test_annotations_win_over_the_config_map() -> None:
     ]
 
 
+def test_what_decides_on_tries_redirects_and_fields_is_read() -> None:
+    """Of the ConfigMap, and of annotations, which win."""
+    data = {
+        "proxy-next-upstream-timeout": "5",
+        "preserve-trailing-slash": "true",
+        "enable-underscores-in-headers": "true",
+    }
+    found = options(data)
+    assert (found.handling.tries_timeout, found.handling.keeps_slash, found.takes_underscores) == (
+        5,
+        True,
+        True,
+    )
+    assert unknown(data) == []
+    one = annotated(proxy_next_upstream_timeout="7", preserve_trailing_slash="false")
+    made = nginx_annotations.handling(one, found.handling)
+    assert (made.tries_timeout, made.keeps_slash) == (7, False)
+
+
+def test_what_would_be_seen_and_is_not_modelled_is_told() -> None:
+    """The version of HTTP that endpoints are asked by, and whom a list of refused addresses names."""
+    one = annotated(proxy_http_version="1.0", denylist_source_range_log="x", proxy_buffer_size="8k")
+    assert list(nginx_annotations.complaints(one)) == [
+        f"annotation {nginx_annotations.PREFIX}proxy-http-version is not modelled",
+        f"annotation {nginx_annotations.PREFIX}denylist-source-range-log is not modelled",
+    ]
+
+
 @pytest.mark.parametrize(
     ("one", "classes", "told", "is_its"),
     [
