@@ -40,6 +40,7 @@ class Request:
         body: what follows them.
         client: address of who asks; a server sees it.
         client_port: the port there.
+        front_port: where a proxy in front was asked, as its PROXY header says; 0 for no such header.
     """
 
     method: str = "GET"
@@ -48,6 +49,7 @@ class Request:
     body: bytes = b""
     client: IpAddress = ANY_IP4
     client_port: int = 0
+    front_port: int = 0
 
     @property
     def path(self) -> str:

@@ -84,14 +84,14 @@ def _greet(  # noqa: PLR0917 - what `serve` was told
 ) -> Program[None]:
     """Shake hands if TLS is spoken, and answer what comes by one connection."""
     yield from program.call(partial(tcp.set_nodelay, sock=socket, on=True))
-    client, begun = (socket.remote, socket.remote_port), b""
+    client, begun = (socket.remote, socket.remote_port, 0), b""
     if is_proxied:
         try:
             ends, begun = yield from proxy_protocol.receive(socket, patience)
         except (OSError, proxy_protocol.NoHeaderError):
             yield from program.close(socket)
             return
-        client = client if ends is None else (ends.src, ends.src_port)
+        client = client if ends is None else (ends.src, ends.src_port, ends.dst_port)
     if tls is None:
         yield from converse(Plain(socket), handler, patience, client, begun, most=most)
         return
@@ -117,7 +117,7 @@ def converse(
     channel: Channel,
     handler: Handler,
     patience: int,
-    client: tuple[IpAddress, int],
+    client: tuple[IpAddress, int, int],
     begun: bytes = b"",
     *,
     is_last: bool = False,
@@ -129,7 +129,7 @@ def converse(
         channel: the connection.
         handler: makes the responses.
         patience: how long an idle connection is kept, ns.
-        client: who asks: address and port.
+        client: who asks: address and port, and the port that the PROXY header says was asked.
         begun: what has been read of it already.
         is_last: one answer ends it.
         most: octets of a request's body.
@@ -163,7 +163,7 @@ def converse(
 
 
 def _read(
-    channel: Channel, http: h11.Connection, patience: int, client: tuple[IpAddress, int], most: int
+    channel: Channel, http: h11.Connection, patience: int, client: tuple[IpAddress, int, int], most: int
 ) -> Program[Request | None]:
     """Return the next request, None if no more comes.
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from emu.apps.http.message import Request
     from emu.kube.ingress.settings import Options
 
+_HTTPS: Final = 443
 _NAME: Final = re.compile(r"[A-Za-z0-9-]+")
 _NAME_WITH_UNDERSCORES: Final = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -48,19 +49,18 @@ class Access:
         return self.host.partition(":")[0]
 
 
-def access(request: Request, options: Options, *, is_secure: bool) -> Access:
-    """Return how a request came."""
-    scheme, port = ("https", "443") if is_secure else ("http", "80")
+def access(request: Request, options: Options, port: int | None = None) -> Access:
+    """Return how a request came: to `port` without TLS, or by TLS where that is None."""
+    is_secure = port is None
+    scheme, text = ("https", "443") if port is None else ("http", str(port))
     host = request.header("Host") or ""
-    if not options.trusts_forwarded:
-        return Access(is_secure, scheme, port, host)
-    forwarded = request.header("X-Forwarded-Host")
-    return Access(
-        is_secure,
-        _or(request.header("X-Forwarded-Proto"), scheme),
-        _or(request.header("X-Forwarded-Port"), port),
-        host if forwarded is None else forwarded.partition(",")[0],
-    )
+    if options.trusts_forwarded:
+        scheme = _or(request.header("X-Forwarded-Proto"), scheme)
+        text = _or(request.header("X-Forwarded-Port"), text)
+        host = _or(request.header("X-Forwarded-Host"), host).partition(",")[0]
+    if options.proxy_protocol and request.front_port == _HTTPS:
+        scheme = "https"
+    return Access(is_secure, scheme, text, host)
 
 
 def taken(request: Request, options: Options) -> Request:

@@ -52,7 +52,7 @@ class IngressNginx:
         arguments = settings.arguments(words, userland.environment, pod.metadata.namespace)
         known = self._controllers.join(pod, arguments)
         stream = self._streams.stream(f"ingress {pod.metadata.namespace}/{pod.metadata.name}")
-        proxy = Proxy(known, userland, stream)
+        proxy = Proxy(known, userland, stream, arguments.http_port)
 
         def is_proxied() -> bool:
             return known.options.proxy_protocol

@@ -94,27 +94,29 @@ class Proxy:
         view: what it knows.
         userland: of its container.
         random: for first turns and the ids of requests.
+        port: where it is asked without TLS.
     """
 
-    def __init__(self, view: View, userland: Userland, random: random.Random) -> None:
+    def __init__(self, view: View, userland: Userland, random: random.Random, port: int = 80) -> None:
         self._view = view
         self._userland = userland
         self._random = random
+        self._port = port
         self._turns = Turns(random)
         self._pool = Pool()
 
     def plain(self, request: Request) -> Response | Program[Response]:
         """Answer a request by HTTP."""
-        return self._answer(request, is_secure=False)
+        return self._answer(request, self._port)
 
     def secure(self, request: Request) -> Response | Program[Response]:
         """Answer a request by HTTPS."""
-        return self._answer(request, is_secure=True)
+        return self._answer(request, None)
 
-    def _answer(self, request: Request, *, is_secure: bool) -> Response | Program[Response]:
+    def _answer(self, request: Request, port: int | None) -> Response | Program[Response]:
         options = self._view.options
         request = taken(request, options)
-        came = access(request, options, is_secure=is_secure)
+        came = access(request, options, port)
         path = paths.normalised(request.path)
         if path is None:
             return pages.page(400, (("Connection", "close"),))
@@ -127,7 +129,9 @@ class Proxy:
             target = request.target if handling.keeps_slash else request.target.removesuffix("/")
             fields = (("Location", f"https://{came.name}{target}"),)
             return _kept_alive(pages.page(options.redirect_code, fields))
-        own: Headers = (("Strict-Transport-Security", options.hsts),) if is_secure and options.hsts else ()
+        own: Headers = (
+            (("Strict-Transport-Security", options.hsts),) if came.is_secure and options.hsts else ()
+        )
         if location is None or location.backend == NOWHERE:
             return _kept_alive(pages.page(404, own))
         if handling.permanent:

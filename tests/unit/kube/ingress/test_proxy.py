@@ -206,6 +206,18 @@ class TestProxyProtocol:
         assert isinstance(found, Response)
         assert seen == ["203.0.113.5"]
 
+    @pytest.mark.parametrize(("port", "status"), [(80, 308), (443, 200)])
+    @pytest.mark.parametrize("version", proxy_protocol.VERSIONS)
+    def test_what_came_to_443_came_by_https(self, version: int, port: int, status: int) -> None:
+        """Where the balancer in front has ended TLS, nobody is redirected."""
+        view = known(attrs.evolve(Handling(), always_redirects=True), 8080)
+        view.options = attrs.evolve(view.options, proxy_protocol=True)
+        src, dst = IpAddress.parse("203.0.113.5"), IpAddress.parse("10.0.0.2")
+        header = proxy_protocol.header(version, proxy_protocol.Ends(src, 4711, dst, port))
+        found = self.ask_with(lab_with(view, 8080, is_proxied=True), header)
+        assert isinstance(found, Response)
+        assert found.status == status
+
     def test_who_sends_none_is_left(self) -> None:
         """As nginx does with a broken header."""
         assert isinstance(
@@ -362,6 +374,22 @@ def test_nobody_else_is_asked_when_the_time_is_over(timeout: int, tries: int) ->
     lab.start("b", say_nothing())
     assert ask(lab, Request("GET", "/", (("Host", "w"),))).status == 504
     assert len(asked) == tries
+
+
+def test_the_port_that_is_said_is_the_one_that_was_asked() -> None:
+    """Where the controller listens elsewhere than usual."""
+    seen: list[Request] = []
+
+    def look(request: Request) -> Response:
+        seen.append(request)
+        return Response()
+
+    lab = two_hosts()
+    proxy = Proxy(known(Handling(), 8080), Userland(), random.Random(1), 8081)
+    lab.start("b", serve(8081, proxy.plain))
+    lab.start("b", serve(8080, look))
+    ask(lab, Request("GET", "/", (("Host", "w"),)), 8081)
+    assert seen[0].header("X-Forwarded-Port") == "8081"
 
 
 class TestPaths:
