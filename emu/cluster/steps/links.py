@@ -46,7 +46,7 @@ _KINDS: Final = ("node/", "")
 
 def link(words: Sequence[str]) -> Deed:
     """Give cables other settings: `link END [END] up|down|clear|SETTING=VALUE...`."""
-    names = [*_leading(words)]
+    names = [*leading(words)]
     changes = [part for word in words[len(names) :] for part in word.split("=", 1)]
     if not 1 <= len(names) <= 2 or not changes:
         raise CommandError(
@@ -72,7 +72,7 @@ def link(words: Sequence[str]) -> Deed:
     return deed
 
 
-def _leading(words: Sequence[str]) -> list[str]:
+def leading(words: Sequence[str]) -> list[str]:
     """Return the words before the first that sets something."""
     found = []
     for word in words:

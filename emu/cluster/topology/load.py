@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from emu.cluster.timeline.reader import check_names, unknown_clients
-from emu.cluster.topology import pools, sizes
+from emu.cluster.topology import installed, pools, sizes
 from emu.cluster.topology.annotations import faults_of
 from emu.cluster.topology.cluster_reader import read_cluster
 from emu.cluster.topology.fabric.spec import FabricSpec, joined
@@ -129,6 +129,7 @@ def load_topology(documents: Sequence[Document], mode: Mode = Mode.STRICT) -> To
     faults += unknown_clients(sorted_out.seen, sorted_out.traffic)
     if faults:
         raise DocumentError(faults)
+    networks = installed.warnings_of(objects, sources, cluster.network.provider)
     found = Topology(
         cluster,
         joined(sorted_out.fabrics),
@@ -141,7 +142,7 @@ def load_topology(documents: Sequence[Document], mode: Mode = Mode.STRICT) -> To
         race=sorted_out.race,
         expectations=tuple(sorted_out.expectations),
         seen=tuple(sorted_out.seen),
-        warnings=(*warnings, *findings.warnings),
+        warnings=(*warnings, *findings.warnings, *networks),
     )
     faults += pools.faults_of(cluster, found.fabric, objects)
     if found.fabric.vpc is not None:
@@ -149,10 +150,10 @@ def load_topology(documents: Sequence[Document], mode: Mode = Mode.STRICT) -> To
 
         faults += vpc_faults(found, documents)
     if not faults:
-        from emu.cluster import addressing  # noqa: PLC0415 - it makes nodes of what is read here
+        from emu.cluster import addressing, naming  # noqa: PLC0415 - they make nodes of what is read here
 
         refused, doubts = addressing.check(found, documents)
-        faults += refused
+        faults += refused or naming.faults_of(found)
         found = attrs.evolve(found, warnings=(*doubts, *found.warnings))
     if faults:
         raise DocumentError(faults)

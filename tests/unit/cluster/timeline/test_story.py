@@ -131,12 +131,12 @@ class TestTraffic:
         spec = """
   until: 10s
   steps: [{at: 4s, run: delete pod/client --grace-period=0 --force}]
-  traffic: [{name: a, from: client, to: svc/web:h}, {name: b, from: nobody, to: svc/web:h}]
+  traffic: [{name: a, from: client, to: svc/web:h}, {name: b, from: client, at: 6s, to: svc/web:h}]
 """
         first, second = story_of(play(tmp_path / "s.yaml", spec)).clients
         assert first.failure == "client is gone"
         assert first.summary.answered >= 3
-        assert "no pod nobody" in second.failure
+        assert "no pod client" in second.failure
         assert second.summary.sent == 0
 
 
