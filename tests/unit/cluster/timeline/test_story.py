@@ -202,6 +202,7 @@ class TestHalf:
         for told in (telling.text(story_of(half)), telling.markdown(story_of(half))):
             (line,) = [each for each in told.splitlines() if begin in each]
             assert lost in line
+            assert "client -> svc/both:h (http, 4 connections, every " in told
 
     def test_a_flow_that_stays_loses_all_or_gets_away(self) -> None:
         """Datagrams to the pod itself, until the end; kept connections find the other pod."""
