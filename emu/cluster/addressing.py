@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from emu.document import Document
 
 _CLUSTER: Final = Subject("Cluster")
+_HOST: Final = 32
 _LOOPBACK: Final = Prefix.parse("127.0.0.0/8")
 _OWN_RANGES: Final = frozenset(("calico", "weave", "vpc"))
 """Providers whose pods have no addresses of their node's range."""
@@ -72,6 +73,10 @@ def check(topology: Topology, documents: Sequence[Document]) -> tuple[list[Fault
         topology: the whole of it.
         documents: what it was read from.
     """
+    lonely = list(_lonely_nodes(topology))
+    if lonely:
+        places = Places(documents)
+        return [_fault(places, *each) for each in lonely], []
     try:
         nodes = plan(topology)
     except DocumentError as error:
@@ -158,6 +163,17 @@ def _place(topology: Topology, name: str) -> tuple[Subject, str]:
         if entry.name == name and entry.pod_cidr is not None:
             return _CLUSTER, f"$.spec.nodes[{index}].podCIDR"
     return Subject("Node", "", name), "$.spec.podCIDR"
+
+
+def _lonely_nodes(topology: Topology) -> Iterator[tuple[Subject, str, str]]:
+    """Yield the nodes in whose subnets the router that is made where nobody names one has no place."""
+    if topology.fabric.routers or topology.fabric.vpc or topology.cluster.network.provider == "vpc":
+        return
+    for index, entry in enumerate(topology.cluster.nodes):
+        if entry.addresses and entry.addresses[0][0].length == _HOST:
+            address = entry.addresses[0][0].address
+            words = f"{address}/{_HOST} has no room for a router: say the subnet's length, like {address}/24"
+            yield _CLUSTER, f"$.spec.nodes[{index}].addresses[0]", words
 
 
 def _refused_ranges(topology: Topology, nodes: Sequence[PlannedNode]) -> Iterator[tuple[Subject, str, str]]:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import attrs
 
-from emu.cluster.topology import values
+from emu.cluster.topology import pools, values
 from emu.document import SequenceNode
 from emu.document.fields import Fields, elements, one_of, text
 from emu.kernel.sysctl_check import check_machine_sysctl
+from emu.kube.loadbalancers.settings import AddressRange
 
 if TYPE_CHECKING:
     from emu.cluster.topology.spec import NodeSpec
@@ -56,6 +57,8 @@ def _address(place: Place) -> Interface:
         place.fault(f"lacks the length of its subnet's prefix, like {said}/24")
     elif found.length < _SHORTEST and said == str(found):
         place.fault(f"{found.prefix} is no subnet of nodes: it is a /{_SHORTEST} at the most")
+    elif said == str(found) and (wrong := pools.complaint(AddressRange(found.address, found.address))):
+        place.fault(wrong)
     return found
 
 

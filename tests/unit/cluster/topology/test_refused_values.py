@@ -108,6 +108,19 @@ ONLY_4 = "only IPv4 is modelled"
         ),
         (
             "Cluster",
+            "nodes: [{name: v}, {name: w, addresses: [172.18.0.5/32]}]",
+            (
+                "$.spec.nodes[1].addresses[0]: "
+                "172.18.0.5/32 has no room for a router: say the subnet's length, like 172.18.0.5/24"
+            ),
+        ),
+        (
+            "Cluster",
+            "nodes: [{name: w, addresses: [224.0.0.1/24]}]",
+            "$.spec.nodes[0].addresses[0]: 224.0.0.1 overlaps with 224.0.0.0/4: multicast addresses",
+        ),
+        (
+            "Cluster",
             "nodes: [{name: w, addresses: [11.0.0.5/7]}]",
             "$.spec.nodes[0].addresses[0]: 10.0.0.0/7 is no subnet of nodes: it is a /8 at the most",
         ),
