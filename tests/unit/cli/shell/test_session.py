@@ -264,7 +264,6 @@ class TestTime:
         """`run NAME --image=IMAGE` makes a pod."""
         assert cluster("run probe --image=nginx") == "pod/probe created\n"
 
-
     def test_a_probe_of_a_container_is_a_step(self, cluster: Talk) -> None:
         """The verb of that name asks many questions; a step says which probe fails or passes."""
         cluster("probe client readiness fail")
