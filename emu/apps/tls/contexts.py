@@ -97,6 +97,7 @@ def client(wishes: Wishes) -> Client:
 def _client(wishes: Wishes, _process: int) -> Client:
     """Make a context; processes that go on from a copy of this one write to files of their own."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # some builds of Python set it
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE if wishes.trusted is None else ssl.CERT_REQUIRED
     context.verify_flags |= _NO_CHECK_TIME
@@ -125,7 +126,7 @@ def server(credential: Credential, alpn: tuple[str, ...] = HTTP) -> ssl.SSLConte
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.num_tickets = 0
-    context.options |= ssl.OP_NO_TICKET
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_IGNORE_UNEXPECTED_EOF  # no alert for who is gone, as nginx
     if alpn:
         context.set_alpn_protocols(list(alpn))
     with _file(credential.certificate) as certificate, _file(credential.key) as key:
@@ -150,7 +151,7 @@ def choosing(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.num_tickets = 0
-    context.options |= ssl.OP_NO_TICKET
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_IGNORE_UNEXPECTED_EOF  # no alert for who is gone, as nginx
     context.set_alpn_protocols(list(alpn))
     with _file(default.certificate) as certificate, _file(default.key) as key:
         context.load_cert_chain(certificate, key)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _READ_SIZE: Final = 65536
 _RANDOM: Final = slice(11, 43)  # of a ClientHello in its record. Source: RFC 8446, 4.1.2 and 5.1
 _HANDSHAKE: Final = 22
+_EOF: Final = "UNEXPECTED_EOF_WHILE_READING"
 
 
 class TlsError(Exception):
@@ -97,9 +98,9 @@ class Conversation:
             return self._ssl.read(_READ_SIZE)
         except ssl.SSLWantReadError:
             raise Want from None
-        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            return b""
         except ssl.SSLError as error:
+            if _is_end(error):
+                return b""
             raise _error(error) from None
 
     def say_goodbye(self) -> None:
@@ -136,10 +137,15 @@ class Conversation:
         return self._ssl.getpeercert(binary_form=True) or b""
 
 
+def _is_end(error: ssl.SSLError) -> bool:
+    """Return whether the peer has closed, in one of the ways in which versions of Python say it."""
+    return isinstance(error, ssl.SSLZeroReturnError | ssl.SSLEOFError) or error.reason == _EOF
+
+
 def _error(error: ssl.SSLError) -> TlsError:
     if isinstance(error, ssl.SSLCertVerificationError):
         return TlsError("CERTIFICATE_VERIFY_FAILED", "certificate verify failed", error.verify_message)
-    if isinstance(error, ssl.SSLEOFError):
-        return TlsError("UNEXPECTED_EOF_WHILE_READING", "unexpected eof while reading")
+    if _is_end(error):
+        return TlsError(_EOF, "unexpected eof while reading")
     reason = error.reason or ""
     return TlsError(reason, reason.lower().replace("_", " "))
