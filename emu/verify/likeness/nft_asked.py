@@ -97,7 +97,7 @@ class Asker:
         """
         left, keys = match.left, [key for key, _ in self.members(match.right)]
         if match.operator not in {"==", "!="}:
-            return self._plain(left, (match.operator, *keys), sort)
+            return self._plain(left, match.operator, keys, sort)
         is_equal = match.operator == "=="
         match left:
             case Payload("ip", "saddr" | "daddr" as end):
@@ -117,7 +117,7 @@ class Asker:
                     return None if is_equal else Held(sort, is_sure=True)
                 raise Doubt("a rule of nftables asks for addresses and more at once")
             case _:
-                return self._plain(left, (match.operator, *keys), sort)
+                return self._plain(left, match.operator, keys, sort)
 
     def looked_up(self, key: Expression, found: Members | SetName, sort: Sort) -> Iterator[tuple[Key, Data]]:
         """Yield the elements of a verdict map that packets of a sort may come to.
@@ -129,7 +129,7 @@ class Asker:
         for element, data in self.members(found):
             if not self._may_be(parts, element, sort):
                 continue
-            self._plain(key, (element,), sort)
+            self._plain(key, "==", [element], sort)
             assert data is not None, "a verdict map"
             yield element, data
 
@@ -199,11 +199,11 @@ class Asker:
             return None
         return Held(sort, is_sure=False, text=(left, is_equal, *keys))
 
-    def _plain(self, left: Expression, text: tuple[Hashable, ...], sort: Sort) -> Held:
+    def _plain(self, left: Expression, operator: str, keys: list[Key], sort: Sort) -> Held:
         """Return that it may be so, if what is read has nothing to do with who talks to whom."""
         match left:
             case Meta(key) if key in _DEVICES:
-                for each in text[1:] if len(text) > 1 else text:
+                for each in keys:
                     check_device(_pattern(each), self.place)
             case Meta(key) | Ct(key, "") if key in _PLAIN[type(left)]:
                 pass
@@ -214,7 +214,7 @@ class Asker:
             case _:
                 what = f"{left.protocol} {left.field}" if isinstance(left, Payload) else type(left).__name__
                 raise Doubt(f"a rule of nftables asks for {what}")
-        return Held(sort, is_sure=False, text=(left, *text))
+        return Held(sort, is_sure=False, text=(left, operator, *keys))
 
     def _may_be(self, parts: tuple[Expression, ...], key: Key, sort: Sort) -> bool:
         """Return whether packets of a sort may have the key of an element, a value for each part."""
